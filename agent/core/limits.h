@@ -1,0 +1,66 @@
+/*
+ * Every limit of the agent: its name (the key under `limits:` in the configuration), default, and what happens past it.
+ * X(name, default, smallest, largest, help). Going past any of them is counted and visible.
+ */
+#ifndef WEFT_CORE_LIMITS_H
+#define WEFT_CORE_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* clang-format off */
+#define WEFT_LIMITS(X)                                                                                                                 \
+    X(connections_count_max,       4096,       1, 1048576,     "connections at once; a further one is closed")                             \
+    X(message_bytes_max,           67108864,   1024, 1073741824, "one message after decompression; past it RESOURCE_EXHAUSTED or 413")     \
+    X(assembly_bytes_max,          134217728,  65536, 17179869184, "all messages being received; past it reading waits, then UNAVAILABLE") \
+    X(admission_wait_ms,           5000,       0, 60000,       "how long a message waits for assembly memory before it is refused")        \
+    X(retry_after_ms,              1000,       1, 60000,       "what a refused sender is told to wait")                                    \
+    X(native_frame_bytes_max,      16777216,   4096, 67108864, "one native frame after decompression; past it the connection ends")        \
+    X(native_credit_bytes,         4194304,    65536, 67108864, "unacknowledged bytes that a native sender may have under way")            \
+    X(dictionary_count_max,        65536,      64, 1048576,    "strings of one native connection's dictionary")                            \
+    X(native_instances_count_max,  65536,      16, 1048576,    "native senders whose last sequence number is remembered")                  \
+    X(string_bytes_max,            256,        16, 4096,       "one label value; a longer one is cut at a character")                      \
+    X(attribute_bytes_max,         8192,       64, 1048576,    "one attribute value that is looked at; a longer one is skipped")            \
+    X(span_attributes_count_max,   512,        16, 65536,      "attributes of one span that are looked at")                                \
+    X(nesting_depth_max,           16,         4, 100,         "depth of nested messages")                                                \
+    X(series_count_max,            20000,      64, 10000000,   "series of all families; past it the overflow series counts")               \
+    X(sender_series_percent,       50,         1, 100,         "share of series_count_max that one sender may create")                     \
+    X(series_bytes_max,            100663296,  1048576, 17179869184, "memory of shards' and aggregator's series values and strings")       \
+    X(strings_count_max,           262144,     256, 16000000,  "strings of one interner")                                                  \
+    X(series_idle_s,               3600,       1, 604800,      "a series without traffic for this long is dropped")                        \
+    X(sampling_weight_max,         65536,      1, 1048576,     "what one sampled span may count for")                                      \
+    X(time_skew_s,                 86400,      1, 31536000,    "how far from now a record's time may lie")                                 \
+    X(route_segments_count_max,    12,         1, 64,          "segments of a route template; past it the rest is *")                       \
+    X(routes_per_destination_max,  200,        1, 100000,      "route templates of one destination; past it the route is /*")              \
+    X(scrape_wait_ms,              50,         1, 10000,       "how long a scrape waits for shards")                                       \
+    X(query_answer_bytes_max,      67108864,   65536, 1073741824, "one exposition or answer")                                              \
+    X(h2_resets_unanswered_max,    2000,       10, 1000000,    "resets of unanswered streams before the connection ends")                  \
+    X(h2_streams_count_max,        1024,       1, 65536,       "streams at once on a connection")                                          \
+    X(sniff_timeout_ms,            5000,       100, 60000,     "how long a connection may take to say its protocol")                       \
+    X(idle_timeout_s,              3600,       10, 604800,     "an HTTP connection without traffic for this long is closed")               \
+    X(drain_ms,                    10000,      0, 600000,      "how long a stop may take")
+/* clang-format on */
+
+struct limits {
+#define WEFT_LIMIT_FIELD(name, value, smallest, largest, help) uint64_t name;
+    WEFT_LIMITS(WEFT_LIMIT_FIELD)
+#undef WEFT_LIMIT_FIELD
+};
+
+/* The table itself, for the configuration reader and the docs. */
+struct limit_row {
+    const char *name;
+    uint64_t value; /* default */
+    uint64_t smallest;
+    uint64_t largest;
+    const char *help;
+    size_t offset; /* of the uint64_t in struct limits */
+};
+
+extern const struct limit_row limit_rows[];
+extern const size_t limit_row_count;
+
+/* All defaults. */
+void limits_init(struct limits *limits);
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * Every counter and gauge of the agent itself, declared once: docs/metrics.md, /metrics, the ledger and the tests read
+ * this table.
+ *
+ * X(ID, family, TYPE, SCOPE, labels, unit, stability, help)
+ *   ID         METRIC_<ID> indexes the cells
+ *   family     name without the `_total` that a counter's sample gets; rows of one family stand together
+ *   TYPE       COUNTER or GAUGE
+ *   SCOPE      PROCESS: cells of all threads are summed.  SHARD, DESTINATION: one sample per owner, with that label
+ *   labels     fixed labels as the exposition writes them, or ""
+ *   unit       "seconds", "bytes", or "" for plain counts
+ *   stability  "stable" or "experimental"
+ *
+ * Rows that a ledger line sums are incremented by LEDGER_ADD alone (metrics.h), each where its event happens.
+ */
+#ifndef WEFT_CORE_METRICS_TABLE_H
+#define WEFT_CORE_METRICS_TABLE_H
+
+#define RECORDS_DROPPED "What was received and not counted, by reason."
+#define MESSAGES_REFUSED "Messages refused whole; the records inside are not known."
+#define EXPORT_DROPPED "Items accepted for a destination and given up, by reason."
+
+/* clang-format off */
+#define WEFT_METRICS(X)                                                                                                                    \
+    /* the ledger of records */                                                                                                            \
+    X(SPANS_RECEIVED,        "weft_records_received", COUNTER, PROCESS, "signal=\"spans\"",   "", "stable", "Records that arrived in admitted messages.") \
+    X(POINTS_RECEIVED,       "weft_records_received", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Records that arrived in admitted messages.") \
+    X(SPANS_AGGREGATED,      "weft_records_aggregated", COUNTER, PROCESS, "signal=\"spans\"",   "", "stable", "Records merged into the cumulative series.") \
+    X(POINTS_AGGREGATED,     "weft_records_aggregated", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Records merged into the cumulative series.") \
+    X(SPANS_ATTEMPTS,        "weft_records_attempts", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Spans that stand for one attempt of a request.") \
+    X(SPANS_NOT_A_REQUEST,   "weft_records_not_a_request", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Spans that stand for neither a request nor an attempt.") \
+    X(SPANS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"malformed\"",          "", "stable", RECORDS_DROPPED) \
+    X(SPANS_DROPPED_TRACE_ID,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_trace_id\"",   "", "stable", RECORDS_DROPPED) \
+    X(SPANS_DROPPED_SPAN_ID,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_span_id\"",    "", "stable", RECORDS_DROPPED) \
+    X(SPANS_DROPPED_END,        "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"end_before_start\"",   "", "stable", RECORDS_DROPPED) \
+    X(SPANS_DROPPED_TIME,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"time_out_of_range\"",  "", "stable", RECORDS_DROPPED) \
+    X(SPANS_DROPPED_UTF8,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_utf8\"",       "", "stable", RECORDS_DROPPED) \
+    X(SPANS_DROPPED_DICTIONARY, "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"unknown_dictionary_id\"", "", "stable", RECORDS_DROPPED) \
+    X(SPANS_DROPPED_DUPLICATE,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"duplicate_batch\"",    "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"malformed\"",       "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_TIME,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"time_out_of_range\"", "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_DICTIONARY, "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"unknown_dictionary_id\"", "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_DUPLICATE,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"duplicate_batch\"", "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_SERIES,     "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"series_limit\"",    "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_CONFLICT,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"type_conflict\"",   "", "stable", RECORDS_DROPPED) \
+    X(SPANS_RECORDED,        "weft_records_recorded", COUNTER, PROCESS, "signal=\"spans\"",   "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
+    X(POINTS_RECORDED,       "weft_records_recorded", COUNTER, PROCESS, "signal=\"metrics\"", "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
+    X(CLIENT_DROPPED_SPANS,  "weft_client_dropped_records", COUNTER, PROCESS, "signal=\"spans\"",   "", "stable", "Records that libweft clients say they dropped before sending.") \
+    X(CLIENT_DROPPED_POINTS, "weft_client_dropped_records", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Records that libweft clients say they dropped before sending.") \
+    /* messages */                                                                                                                         \
+    X(MESSAGES_ACCEPTED_OTLP_GRPC, "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"otlp_grpc\"", "", "stable", "Messages admitted and answered with success or partial success.") \
+    X(MESSAGES_ACCEPTED_OTLP_HTTP, "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"otlp_http\"", "", "stable", "Messages admitted and answered with success or partial success.") \
+    X(MESSAGES_ACCEPTED_NATIVE,    "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"native\"",    "", "stable", "Messages admitted and answered with success or partial success.") \
+    X(MESSAGES_REFUSED_MEMORY,     "weft_messages_refused", COUNTER, PROCESS, "reason=\"memory\"",       "", "stable", MESSAGES_REFUSED) \
+    X(MESSAGES_REFUSED_MALFORMED,  "weft_messages_refused", COUNTER, PROCESS, "reason=\"malformed\"",    "", "stable", MESSAGES_REFUSED) \
+    X(MESSAGES_REFUSED_OVERSIZED,  "weft_messages_refused", COUNTER, PROCESS, "reason=\"oversized\"",    "", "stable", MESSAGES_REFUSED) \
+    X(MESSAGES_REFUSED_COMPRESSION,"weft_messages_refused", COUNTER, PROCESS, "reason=\"compression\"",  "", "stable", MESSAGES_REFUSED) \
+    X(MESSAGES_REFUSED_UNKNOWN,    "weft_messages_refused", COUNTER, PROCESS, "reason=\"unknown_method\"", "", "stable", MESSAGES_REFUSED) \
+    X(MESSAGES_REFUSED_DRAINING,   "weft_messages_refused", COUNTER, PROCESS, "reason=\"draining\"",     "", "stable", MESSAGES_REFUSED) \
+    X(MESSAGES_CUT,                "weft_messages_cut", COUNTER, PROCESS, "", "", "stable", "Messages whose connection ended before they were complete; never admitted.") \
+    /* connections */                                                                                                                      \
+    X(CONNECTIONS_ACCEPTED,  "weft_connections_accepted", COUNTER, SHARD, "", "", "stable", "Connections handed to this shard.") \
+    X(CONNECTIONS_OPEN,      "weft_connections_open", GAUGE, SHARD, "", "", "stable", "Connections that this shard holds now.") \
+    X(CONNECTIONS_LIMITED,   "weft_connections_closed", COUNTER, PROCESS, "reason=\"limit\"", "", "stable", "Connections that the agent ended, by reason.") \
+    X(CONNECTIONS_SNIFF,     "weft_connections_closed", COUNTER, PROCESS, "reason=\"sniff_timeout\"", "", "stable", "Connections that the agent ended, by reason.") \
+    X(CONNECTIONS_UNKNOWN,   "weft_connections_closed", COUNTER, PROCESS, "reason=\"unknown_protocol\"", "", "stable", "Connections that the agent ended, by reason.") \
+    X(CONNECTIONS_PROTOCOL,  "weft_connections_closed", COUNTER, PROCESS, "reason=\"protocol_error\"", "", "stable", "Connections that the agent ended, by reason.") \
+    X(CONNECTIONS_FLOOD,     "weft_connections_closed", COUNTER, PROCESS, "reason=\"flood\"", "", "stable", "Connections that the agent ended, by reason.") \
+    X(SNIFF_WAKEUPS,         "weft_sniff_wakeups", COUNTER, PROCESS, "", "", "experimental", "Times a loop looked again at a connection whose first bytes did not tell its protocol.") \
+    X(RECEIVED_BYTES,        "weft_received_bytes", COUNTER, SHARD, "", "bytes", "stable", "Bytes read from connections that send records.") \
+    /* aggregation */                                                                                                                      \
+    X(FLIPS,                 "weft_flips", COUNTER, SHARD, "", "", "stable", "Value pages handed to the aggregator.") \
+    X(FLIPS_SKIPPED,         "weft_flips_skipped", COUNTER, SHARD, "", "", "stable", "Flips put off because no spare pages were at hand.") \
+    X(FLIPS_LATE,            "weft_flips_late", COUNTER, PROCESS, "", "", "stable", "Shards whose values a scrape or query did not wait for.") \
+    X(SERIES_REFUSED,        "weft_series_refused", COUNTER, PROCESS, "", "", "stable", "Label sets that went to overflow because a budget was full.") \
+    X(SERIES_OVERFLOW_RECORDS, "weft_overflow_records", COUNTER, PROCESS, "", "", "stable", "Records counted under the overflow series.") \
+    X(SERIES_EXPIRED,        "weft_series_expired", COUNTER, PROCESS, "", "", "stable", "Series dropped after their idle time.") \
+    X(SERIES_LIVE,           "weft_series_live", GAUGE, PROCESS, "", "", "stable", "Series held now, all families.") \
+    X(STRINGS_LIVE,          "weft_interned_strings", GAUGE, PROCESS, "", "", "experimental", "Strings that interners hold now.") \
+    X(LATENCY_CLAMPED,       "weft_latency_clamped", COUNTER, PROCESS, "", "", "stable", "Durations above the last bucket, counted in it.") \
+    X(WEIGHT_CAPPED,         "weft_sampling_weight_capped", COUNTER, PROCESS, "", "", "stable", "Sampled spans whose weight was cut to its limit.") \
+    X(IDENTITY_CONFLICTS,    "weft_identity_conflicts", COUNTER, PROCESS, "", "", "stable", "Senders that claimed another identity than their connection's.") \
+    /* exporting */                                                                                                                        \
+    X(EXPORT_SPANS_HANDED,       "weft_export_handed_over", COUNTER, DESTINATION, "signal=\"spans\"",   "", "stable", "Items handed to this destination's queue.") \
+    X(EXPORT_POINTS_HANDED,      "weft_export_handed_over", COUNTER, DESTINATION, "signal=\"metrics\"", "", "stable", "Items handed to this destination's queue.") \
+    X(EXPORT_SPANS_SENT,         "weft_export_sent", COUNTER, DESTINATION, "signal=\"spans\"",   "", "stable", "Items that the destination accepted.") \
+    X(EXPORT_POINTS_SENT,        "weft_export_sent", COUNTER, DESTINATION, "signal=\"metrics\"", "", "stable", "Items that the destination accepted.") \
+    X(EXPORT_SPANS_DROPPED_QUEUE,    "weft_export_dropped", COUNTER, DESTINATION, "signal=\"spans\",reason=\"queue_full\"",   "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_SPANS_DROPPED_REJECTED, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"spans\",reason=\"rejected\"",     "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_SPANS_DROPPED_SHUTDOWN, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"spans\",reason=\"shutdown\"",     "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_SPANS_DROPPED_MEMORY,   "weft_export_dropped", COUNTER, DESTINATION, "signal=\"spans\",reason=\"memory\"",       "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_POINTS_DROPPED_QUEUE,    "weft_export_dropped", COUNTER, DESTINATION, "signal=\"metrics\",reason=\"queue_full\"", "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_POINTS_DROPPED_REJECTED, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"metrics\",reason=\"rejected\"",  "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_POINTS_DROPPED_SHUTDOWN, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"metrics\",reason=\"shutdown\"",  "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_POINTS_DROPPED_MEMORY,   "weft_export_dropped", COUNTER, DESTINATION, "signal=\"metrics\",reason=\"memory\"",    "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_SPANS_QUEUED,       "weft_export_queued", GAUGE, DESTINATION, "signal=\"spans\"",   "", "stable", "Items waiting for this destination, those under way included.") \
+    X(EXPORT_POINTS_QUEUED,      "weft_export_queued", GAUGE, DESTINATION, "signal=\"metrics\"", "", "stable", "Items waiting for this destination, those under way included.") \
+    X(EXPORT_QUEUE_BYTES,        "weft_export_queue_bytes", GAUGE, DESTINATION, "", "bytes", "stable", "Bytes waiting for this destination.") \
+    X(EXPORT_ATTEMPTS_OK,        "weft_export_attempts", COUNTER, DESTINATION, "result=\"ok\"", "", "stable", "Requests to this destination, by result.") \
+    X(EXPORT_ATTEMPTS_RETRY,     "weft_export_attempts", COUNTER, DESTINATION, "result=\"retry\"", "", "stable", "Requests to this destination, by result.") \
+    X(EXPORT_ATTEMPTS_FAILED,    "weft_export_attempts", COUNTER, DESTINATION, "result=\"failed\"", "", "stable", "Requests to this destination, by result.") \
+    /* scrapes, queries, the process */                                                                                                    \
+    X(SCRAPES,               "weft_scrapes", COUNTER, PROCESS, "", "", "stable", "Expositions served on /metrics.") \
+    X(QUERIES,               "weft_queries", COUNTER, PROCESS, "", "", "stable", "Requests answered by the query API.") \
+    X(QUERIES_BAD,           "weft_queries_rejected", COUNTER, PROCESS, "", "", "stable", "Requests to the query API with bad arguments.") \
+    X(LOOP_TICKS,            "weft_loop_ticks", COUNTER, SHARD, "", "", "experimental", "Heartbeats of this shard's loop; /healthz watches them.") \
+    X(ASSEMBLY_BYTES,        "weft_assembly_bytes", GAUGE, PROCESS, "", "bytes", "experimental", "Bytes reserved for messages being received.")
+/* clang-format on */
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * The one normal form of a request: what every receiver's records become before anything is counted. Strings are ids of the
+ * shard's interner; nothing downstream sees a raw path, an address or a claimed name.
+ */
+#ifndef WEFT_CONTEXT_REQUEST_H
+#define WEFT_CONTEXT_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/slice.h"
+
+enum reporter { REPORTER_SOURCE, REPORTER_DESTINATION, REPORTER_WAYPOINT, REPORTER_COUNT };
+
+enum outcome {
+    OUTCOME_OK,
+    OUTCOME_CLIENT_ERROR,
+    OUTCOME_SERVER_ERROR,
+    OUTCOME_NO_RESPONSE,
+    OUTCOME_CANCELLED,
+    OUTCOME_COUNT
+};
+
+enum protocol { PROTOCOL_UNKNOWN, PROTOCOL_HTTP1, PROTOCOL_HTTP2, PROTOCOL_HTTP3, PROTOCOL_GRPC, PROTOCOL_TCP, PROTOCOL_COUNT };
+
+/* The known HTTP methods (RFC 9110 and PATCH); anything else is METHOD_OTHER, "_OTHER". METHOD_NONE: not told. */
+enum method {
+    METHOD_NONE,
+    METHOD_CONNECT,
+    METHOD_DELETE,
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_OPTIONS,
+    METHOD_PATCH,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_TRACE,
+    METHOD_OTHER,
+    METHOD_COUNT
+};
+
+enum { GRPC_STATUS_NONE = -1, WEIGHT_FRACTION_BITS = 32 };
+#define WEIGHT_ONE (1ull << WEIGHT_FRACTION_BITS)
+
+struct request {
+    /* who called whom */
+    uint8_t reporter; /* enum reporter */
+    uint8_t protocol; /* enum protocol */
+    uint8_t method;   /* enum method */
+    uint8_t outcome;  /* enum outcome */
+    uint32_t source;  /* interner ids */
+    uint32_t source_namespace;
+    uint32_t destination;
+    uint32_t destination_namespace;
+    uint32_t route;
+    /* how it ended */
+    uint16_t response_code; /* 0: none */
+    int16_t grpc_status;    /* GRPC_STATUS_NONE: not gRPC */
+    uint64_t response_flags; /* Envoy's flags as bits: context/response_flags.h */
+    uint32_t attempts; /* 0: cannot be told */
+    bool has_bytes;
+    uint64_t request_bytes;
+    uint64_t response_bytes;
+    uint64_t start_unix_ns;
+    uint64_t duration_ns;
+    uint64_t weight; /* how many requests it stands for, 32.32 fixed point, at least WEIGHT_ONE */
+    /* where it belongs */
+    uint32_t sender; /* interner id of the identity that pays for the series */
+    bool stored;     /* an export queue takes this span: it may become an exemplar */
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+};
+
+/* An attempt adds to its request's attempts and to nothing else. */
+struct attempt {
+    uint8_t reporter;
+    uint32_t source, source_namespace, destination, destination_namespace, route;
+    uint64_t weight;
+    uint32_t sender;
+};
+
+/* Label values, as the expositions write them; never NULL. */
+const char *reporter_name(enum reporter reporter);
+const char *outcome_name(enum outcome outcome);
+const char *protocol_name(enum protocol protocol); /* "unknown" for PROTOCOL_UNKNOWN */
+const char *method_name(enum method method);       /* "" for METHOD_NONE */
+
+/* From a method's text, any case as HTTP has it (case-sensitive): METHOD_OTHER for unknown ones, METHOD_NONE when empty. */
+enum method method_of(struct slice text);
+
+#endif

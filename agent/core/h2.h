@@ -74,12 +74,14 @@ struct h2_header {
 
 /* A stream. From the session's free list; gone after on_close. Fields are for reading. */
 struct h2_stream {
-    int32_t id;            /* 0 on a client until the request is sent */
+    int32_t id;
     uint32_t header_bytes; /* of the block being received */
     bool headers_seen; /* the peer's first (not informational) block is complete: a further one is trailers */
-    bool end_received; /* the peer has sent END_STREAM */
-    bool submitted;    /* request or response was submitted */
-    bool end_sent;     /* our END_STREAM has been handed to h2_session_send's caller: answered */
+    bool informational; /* the block being received is a 1xx response */
+    bool end_received;  /* the peer has sent END_STREAM */
+    bool resetting;     /* the owner asked for a reset: only on_close follows */
+    bool submitted;     /* request or response was submitted */
+    bool end_sent;      /* our END_STREAM has been handed to h2_session_send's caller: answered */
     uint8_t body_part_count;
     uint8_t body_part_at;
     size_t body_offset; /* in that part */
@@ -160,8 +162,9 @@ int h2_session_init(struct h2_session *session, const struct h2_config *config);
 void h2_session_deinit(struct h2_session *session);
 
 /*
- * Feeds bytes from the peer; calls back. now_ns: monotonic. Always takes all bytes. 0, or
- *   WERR_PROTOCOL  the peer broke the protocol or a flood limit (session->flood tells): send what
+ * Feeds bytes from the peer; calls back. now_ns: monotonic. Always takes all bytes. What ended the session
+ * stays in session->failure; an error that nghttp2 answers by itself shows there only after h2_session_send.
+ * 0, or WERR_PROTOCOL  the peer broke the protocol or a flood limit (session->flood tells): send what
  * h2_session_send still gives (GOAWAY) and close WERR_NOMEM     out of memory: close After a failure it
  * returns the same error and ignores its input.
  */

@@ -1,0 +1,16 @@
+/* What h2.c and h2_submit.c share about streams; nobody else includes it. */
+#ifndef WEFT_CORE_H2_INTERNAL_H
+#define WEFT_CORE_H2_INTERNAL_H
+
+#include "core/h2.h"
+
+/* A zeroed stream, entered in the live list; NULL when memory is out. */
+struct h2_stream *h2_stream_take(struct h2_session *session);
+
+/* Out of the live list and into the free list; nobody is told. */
+void h2_stream_give_back(struct h2_session *session, struct h2_stream *stream);
+
+/* Tells the owner that the stream is over, then gives it back. */
+void h2_stream_finish(struct h2_session *session, struct h2_stream *stream, uint32_t error_code);
+
+#endif

@@ -1,0 +1,96 @@
+"""The recorded fixtures are whole and hold what tests/corpus/README.md says. Needs no agent and no proxy."""
+from collections import Counter
+
+import pytest
+
+import corpus
+from harness import REPOSITORY
+
+FOLDER = REPOSITORY / "tests/corpus"
+SERVER, CLIENT = 2, 3
+BYTES_MAX = 1_500_000
+ENVOY_SPANS_MIN = 2000
+
+
+def read(name):
+    return list(corpus.spans(corpus.read(FOLDER / name)))
+
+
+def is_request(attributes):
+    return "guid:x-request-id" in attributes and "downstream_cluster" in attributes
+
+
+def is_attempt(attributes):
+    return "upstream_address" in attributes and not is_request(attributes)
+
+
+def test_size_and_count():
+    files = [path for path in FOLDER.iterdir() if path.suffix in (".otlp", ".h2")]
+    assert sum(path.stat().st_size for path in files) < BYTES_MAX
+    assert len(read("envoy_spawn_on.otlp")) + len(read("envoy_spawn_off.otlp")) >= ENVOY_SPANS_MIN
+
+
+@pytest.mark.parametrize("name", ["envoy_spawn_on.otlp", "envoy_spawn_off.otlp"])
+def test_envoy_messages_are_small_and_told_apart(name):
+    for message in corpus.read(FOLDER / name):
+        assert 1 <= len(list(corpus.spans([message]))) <= 5
+    for resource, scope, span in read(name):
+        assert resource["telemetry.sdk.name"] == "envoy" and scope.name == "envoy"
+        attributes = corpus.attributes(span)
+        assert is_request(attributes) != is_attempt(attributes)
+        assert all(isinstance(value, str) for value in attributes.values())
+
+
+def test_spawn_on_has_requests_as_servers_and_attempts_as_clients():
+    kinds = Counter((is_request(corpus.attributes(span)), span.kind) for _, _, span in read("envoy_spawn_on.otlp"))
+    assert set(kinds) == {(True, SERVER), (False, CLIENT)}
+    retried = [span for _, _, span in read("envoy_spawn_on.otlp") if "retry.count" in corpus.attributes(span)]
+    assert retried
+
+
+def test_spawn_off_has_one_span_a_request():
+    sides = Counter()
+    for _, _, span in read("envoy_spawn_off.otlp"):
+        attributes = corpus.attributes(span)
+        assert is_request(attributes)
+        sides[attributes.get("upstream_cluster", "").split("|")[0], span.kind] += 1
+    assert set(sides) == {("outbound", CLIENT), ("inbound", SERVER), ("", CLIENT)}
+
+
+@pytest.mark.parametrize("name", ["envoy_spawn_on.otlp", "envoy_spawn_off.otlp"])
+def test_envoy_runs_hold_every_ending(name):
+    attributes = [corpus.attributes(span) for _, _, span in read(name)]
+    codes = {each["http.status_code"] for each in attributes}
+    flags = {flag for each in attributes for flag in each["response_flags"].split(",")}
+    assert {"0", "200", "404", "500", "503", "504", "403"} <= codes
+    assert {"-", "URX", "UF", "UH", "UT", "UC", "NR", "DC", "DR"} <= flags
+    assert {"0", "5", "13", "14"} <= {each.get("grpc.status_code") for each in attributes}
+    assert any("token=secret" in each.get("http.url", "") for each in attributes)
+
+
+@pytest.mark.parametrize("name, key", [
+    ("sdk_http_old.otlp", "http.status_code"), ("sdk_http_new.otlp", "http.response.status_code"),
+    ("sdk_http_both.otlp", "http.response.status_code"), ("sdk_grpc_old.otlp", "rpc.grpc.status_code")])
+def test_sdk_runs_hold_both_sides(name, key):
+    sides = Counter((resource["service.name"], span.kind) for resource, _, span in read(name)
+                    if key in corpus.attributes(span))
+    assert set(sides) == {("productpage", CLIENT), ("reviews", SERVER)}
+    assert sides["productpage", CLIENT] == sides["reviews", SERVER]
+
+
+def test_sampled_spans_say_so():
+    states = {span.trace_state for _, _, span in read("sdk_weighted_new.otlp")}
+    assert states == {"ot=th:c"}
+
+
+@pytest.mark.parametrize("name", ["envoy_spawn_on.h2", "envoy_spawn_off.h2"])
+def test_h2_stream_starts_with_the_preface(name):
+    data = (FOLDER / name).read_bytes()
+    assert data.startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") and len(data) > 10_000
+
+
+@pytest.mark.parametrize("data", [b"\x01", b"\x05\x00\x00\x00abc", b"\xff\xff\xff\xff"])
+def test_a_cut_file_is_refused(tmp_path, data):
+    (tmp_path / "cut.otlp").write_bytes(data)
+    with pytest.raises(ValueError):
+        corpus.read(tmp_path / "cut.otlp")

@@ -1,12 +1,14 @@
 /*
- * Strings to small ids, one interner a thread. An id is `generation << 24 | index`: an index is used again only after it was
- * freed, with another generation, so that a stale id is recognised instead of naming another string.
+ * Strings to small ids, one interner a thread. An id is `generation << 24 | index`: an index is used again
+ * only after it was freed, with another generation, so that a stale id is recognised instead of naming
+ * another string.
  *
- *   hash ─► slots (open addressing, index+1) ─► entries[index] { text, hash, references, generation, touched }
+ *   hash ─► slots (open addressing, index+1) ─► entries[index] { text, hash, references, generation, touched
+ * }
  *
- * References are counted: a series and a connection's dictionary hold their strings. A string without references lives until
- * the sweep after the next one that did not see it used, so that a hit needs no reference. What was added and freed since the
- * last flip is kept in order, for the aggregator's copy.
+ * References are counted: a series and a connection's dictionary hold their strings. A string without
+ * references lives until the sweep after the next one that did not see it used, so that a hit needs no
+ * reference. What was added and freed since the last flip is kept in order, for the aggregator's copy.
  */
 #ifndef WEFT_CONTEXT_INTERNER_H
 #define WEFT_CONTEXT_INTERNER_H
@@ -34,13 +36,15 @@ struct interner;
 struct interner *interner_new(uint32_t count_max, struct budget *budget);
 void interner_free(struct interner *interner);
 
-/* The id of `text` (copied when new). INTERNED_FULL when it is new and there is no room. Record path: no allocation on a hit. */
+/* The id of `text` (copied when new). INTERNED_FULL when it is new and there is no room. Record path: no
+ * allocation on a hit. */
 uint32_t interner_intern(struct interner *interner, struct slice text);
 
 /* The id of `text`, or INTERNED_FULL when it is not there. Never adds. */
 uint32_t interner_find(struct interner *interner, struct slice text);
 
-/* The text of a live id, NUL-terminated behind its length; an empty slice for a stale one. Valid until the string is freed. */
+/* The text of a live id, NUL-terminated behind its length; an empty slice for a stale one. Valid until the
+ * string is freed. */
 struct slice interner_text(const struct interner *interner, uint32_t id);
 
 /* Stale ids and the fixed ones are left alone. */
@@ -49,7 +53,8 @@ void interner_unref(struct interner *interner, uint32_t id);
 
 uint32_t interner_count(const struct interner *interner);
 
-/* Frees unreferenced strings not used since the sweep before. Called at each flip. Bounded work: at most a slice a call. */
+/* Frees unreferenced strings not used since the sweep before. Called at each flip. Bounded work: at most a
+ * slice a call. */
 void interner_sweep(struct interner *interner);
 
 struct interner_change {

@@ -1,5 +1,6 @@
 /*
- * One point of a metric that a proxy sent under its own name, in normal form. Strings are ids of the shard's interner.
+ * One point of a metric that a proxy sent under its own name, in normal form. Strings are ids of the shard's
+ * interner.
  */
 #ifndef WEFT_CONTEXT_METRIC_POINT_H
 #define WEFT_CONTEXT_METRIC_POINT_H
@@ -19,9 +20,9 @@ struct metric_label {
 struct metric_point {
     enum metric_point_type type;
     uint32_t name;
-    uint32_t unit; /* 0: none */
-    uint32_t help; /* 0: none */
-    uint32_t sender; /* whose series it is and who pays; becomes sender_* labels */
+    uint32_t unit;                     /* 0: none */
+    uint32_t help;                     /* 0: none */
+    uint32_t sender;                   /* whose series it is and who pays; becomes sender_* labels */
     const struct metric_label *labels; /* sorted by the key's text, no key twice; borrowed */
     size_t label_count;
     uint64_t time_unix_ns;

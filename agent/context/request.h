@@ -1,6 +1,6 @@
 /*
- * The one normal form of a request: what every receiver's records become before anything is counted. Strings are ids of the
- * shard's interner; nothing downstream sees a raw path, an address or a claimed name.
+ * The one normal form of a request: what every receiver's records become before anything is counted. Strings
+ * are ids of the shard's interner; nothing downstream sees a raw path, an address or a claimed name.
  */
 #ifndef WEFT_CONTEXT_REQUEST_H
 #define WEFT_CONTEXT_REQUEST_H
@@ -21,9 +21,18 @@ enum outcome {
     OUTCOME_COUNT
 };
 
-enum protocol { PROTOCOL_UNKNOWN, PROTOCOL_HTTP1, PROTOCOL_HTTP2, PROTOCOL_HTTP3, PROTOCOL_GRPC, PROTOCOL_TCP, PROTOCOL_COUNT };
+enum protocol {
+    PROTOCOL_UNKNOWN,
+    PROTOCOL_HTTP1,
+    PROTOCOL_HTTP2,
+    PROTOCOL_HTTP3,
+    PROTOCOL_GRPC,
+    PROTOCOL_TCP,
+    PROTOCOL_COUNT
+};
 
-/* The known HTTP methods (RFC 9110 and PATCH); anything else is METHOD_OTHER, "_OTHER". METHOD_NONE: not told. */
+/* The known HTTP methods (RFC 9110 and PATCH); anything else is METHOD_OTHER, "_OTHER". METHOD_NONE: not
+ * told. */
 enum method {
     METHOD_NONE,
     METHOD_CONNECT,
@@ -54,10 +63,10 @@ struct request {
     uint32_t destination_namespace;
     uint32_t route;
     /* how it ended */
-    uint16_t response_code; /* 0: none */
-    int16_t grpc_status;    /* GRPC_STATUS_NONE: not gRPC */
+    uint16_t response_code;  /* 0: none */
+    int16_t grpc_status;     /* GRPC_STATUS_NONE: not gRPC */
     uint64_t response_flags; /* Envoy's flags as bits: context/response_flags.h */
-    uint32_t attempts; /* 0: cannot be told */
+    uint32_t attempts;       /* 0: cannot be told */
     bool has_bytes;
     uint64_t request_bytes;
     uint64_t response_bytes;
@@ -85,7 +94,8 @@ const char *outcome_name(enum outcome outcome);
 const char *protocol_name(enum protocol protocol); /* "unknown" for PROTOCOL_UNKNOWN */
 const char *method_name(enum method method);       /* "" for METHOD_NONE */
 
-/* From a method's text, any case as HTTP has it (case-sensitive): METHOD_OTHER for unknown ones, METHOD_NONE when empty. */
+/* From a method's text, any case as HTTP has it (case-sensitive): METHOD_OTHER for unknown ones, METHOD_NONE
+ * when empty. */
 enum method method_of(struct slice text);
 
 #endif

@@ -19,8 +19,8 @@ struct arena {
     struct arena_chunk *current;
     size_t chunk_bytes;
     size_t cap_bytes;
-    size_t total_bytes;            /* of all chunks, at most cap_bytes */
-    ProtobufCAllocator allocator;  /* hands out of this arena; its free does nothing */
+    size_t total_bytes;           /* of all chunks, at most cap_bytes */
+    ProtobufCAllocator allocator; /* hands out of this arena; its free does nothing */
 };
 
 /* Allocates nothing yet. chunk_bytes: size of the first chunk; cap_bytes: limit for all chunks together. */
@@ -29,7 +29,8 @@ void arena_init(struct arena *arena, size_t chunk_bytes, size_t cap_bytes);
 /* Frees every chunk. NULL and a zeroed arena are fine. */
 void arena_deinit(struct arena *arena);
 
-/* 16-byte aligned, uninitialised; NULL past the cap or when the machine is out of memory. Owned by the arena. */
+/* 16-byte aligned, uninitialised; NULL past the cap or when the machine is out of memory. Owned by the arena.
+ */
 void *arena_alloc(struct arena *arena, size_t bytes);
 
 /* As arena_alloc, zeroed. */

@@ -1,6 +1,7 @@
 /*
- * Time as a parameter. Everything that asks for the time is given a clock, so that a test can run a day in a second.
- * Monotonic and wall-clock time never share a name: `monotonic_ns` counts from an arbitrary start, `unix_ns` since 1970.
+ * Time as a parameter. Everything that asks for the time is given a clock, so that a test can run a day in a
+ * second. Monotonic and wall-clock time never share a name: `monotonic_ns` counts from an arbitrary start,
+ * `unix_ns` since 1970.
  */
 #ifndef WEFT_CORE_CLOCK_H
 #define WEFT_CORE_CLOCK_H

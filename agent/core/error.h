@@ -1,6 +1,6 @@
 /*
- * The one table of errors. Functions that can fail return 0 (or a count) on success and one of these, negative, on
- * failure. Library functions never log; the top of a call chain logs once.
+ * The one table of errors. Functions that can fail return 0 (or a count) on success and one of these,
+ * negative, on failure. Library functions never log; the top of a call chain logs once.
  */
 #ifndef WEFT_CORE_ERROR_H
 #define WEFT_CORE_ERROR_H

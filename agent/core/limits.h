@@ -1,6 +1,6 @@
 /*
- * Every limit of the agent: its name (the key under `limits:` in the configuration), default, and what happens past it.
- * X(name, default, smallest, largest, help). Going past any of them is counted and visible.
+ * Every limit of the agent: its name (the key under `limits:` in the configuration), default, and what
+ * happens past it. X(name, default, smallest, largest, help). Going past any of them is counted and visible.
  */
 #ifndef WEFT_CORE_LIMITS_H
 #define WEFT_CORE_LIMITS_H

@@ -14,7 +14,8 @@ struct line {
 
 enum { LINE_RESERVE_BYTES = 8 };
 
-void log_init(struct log *log, int fd, enum log_level level, enum log_format format, const struct clock *clock)
+void log_init(
+    struct log *log, int fd, enum log_level level, enum log_format format, const struct clock *clock)
 {
     *log = (struct log){.fd = fd, .level = level, .format = format, .clock = clock};
     pthread_mutex_init(&log->lock, NULL);
@@ -110,7 +111,8 @@ static void add_field(struct line *line, enum log_format format, const struct lo
     }
 }
 
-/* The site's slot, or NULL when the table is full: such a site is not limited, the table is sized for all there are. */
+/* The site's slot, or NULL when the table is full: such a site is not limited, the table is sized for all
+ * there are. */
 static struct log_site_state *find_site(struct log *log, const char *event)
 {
     for (size_t i = 0; i < LOG_SITE_COUNT_MAX; i++) {

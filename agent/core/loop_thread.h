@@ -1,5 +1,6 @@
 /*
- * A thread that runs one libuv loop, with a mailbox and a heartbeat: what shards, aggregator and exporter have in common.
+ * A thread that runs one libuv loop, with a mailbox and a heartbeat: what shards, aggregator and exporter
+ * have in common.
  */
 #ifndef WEFT_CORE_LOOP_THREAD_H
 #define WEFT_CORE_LOOP_THREAD_H
@@ -23,15 +24,16 @@ struct loop_thread {
     bool started;
 };
 
-/* Makes loop and mailbox; no thread yet, so the owner may add handles to `loop`. 0 or WERR_IO; a failed init needs no undo. */
+/* Makes loop and mailbox; no thread yet, so the owner may add handles to `loop`. 0 or WERR_IO; a failed init
+ * needs no undo. */
 int loop_thread_init(struct loop_thread *self, void *owner);
 
 /* Runs the loop on a new thread of that name (at most 15 bytes). 0 or WERR_IO. */
 int loop_thread_start(struct loop_thread *self, const char *name);
 
 /*
- * On the loop's own thread (from a letter): stops heartbeat and mailbox. The loop ends when the owner has closed its other
- * handles.
+ * On the loop's own thread (from a letter): stops heartbeat and mailbox. The loop ends when the owner has
+ * closed its other handles.
  */
 void loop_thread_finish(struct loop_thread *self);
 

@@ -6,13 +6,14 @@
 #include <string.h>
 
 const struct metric_row metric_rows[METRIC_COUNT] = {
-#define WEFT_METRIC_ROW(id, family_name, metric_type, metric_scope, label_text, unit_text, stability_text, help_text)     \
-    [METRIC_##id] = {.family = (family_name),                                                                            \
-        .type = METRIC_TYPE_##metric_type,                                                                               \
-        .scope = METRIC_SCOPE_##metric_scope,                                                                            \
-        .labels = (label_text),                                                                                          \
-        .unit = (unit_text),                                                                                             \
-        .stability = (stability_text),                                                                                   \
+#define WEFT_METRIC_ROW(                                                                                     \
+    id, family_name, metric_type, metric_scope, label_text, unit_text, stability_text, help_text)            \
+    [METRIC_##id] = {.family = (family_name),                                                                \
+        .type = METRIC_TYPE_##metric_type,                                                                   \
+        .scope = METRIC_SCOPE_##metric_scope,                                                                \
+        .labels = (label_text),                                                                              \
+        .unit = (unit_text),                                                                                 \
+        .stability = (stability_text),                                                                       \
         .help = (help_text)},
     WEFT_METRICS(WEFT_METRIC_ROW)
 #undef WEFT_METRIC_ROW

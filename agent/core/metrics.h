@@ -1,6 +1,6 @@
 /*
- * The agent's own counters. Each thread (and each export destination) owns a set of cells that only it writes; anybody
- * may read. The rows are in metrics_table.h.
+ * The agent's own counters. Each thread (and each export destination) owns a set of cells that only it
+ * writes; anybody may read. The rows are in metrics_table.h.
  */
 #ifndef WEFT_CORE_METRICS_H
 #define WEFT_CORE_METRICS_H
@@ -55,7 +55,8 @@ static inline uint64_t metric_get(const struct metric_cells *cells, enum metric_
     return atomic_load_explicit(&cells->value[id], memory_order_relaxed);
 }
 
-/* The increments that the ledger is made of; tests/fault removes them one at a time and expects a test to fail. */
+/* The increments that the ledger is made of; tests/fault removes them one at a time and expects a test to
+ * fail. */
 #define LEDGER_ADD(cells, id, by) metric_add((cells), (id), (by))
 
 /* Who owns which cells, for those who show them. Filled at start, read-only afterwards. */
@@ -72,7 +73,8 @@ struct metric_registry {
     size_t owner_count;
 };
 
-/* Makes zeroed cells and enters them. NULL when memory or the registry is full. Freed by metric_registry_deinit. */
+/* Makes zeroed cells and enters them. NULL when memory or the registry is full. Freed by
+ * metric_registry_deinit. */
 struct metric_cells *metric_registry_add(
     struct metric_registry *registry, enum metric_scope scope, const char *label_value);
 

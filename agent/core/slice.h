@@ -1,4 +1,5 @@
-/* A borrowed run of bytes: pointer and length travel together. The owner of the bytes is said where one is handed out. */
+/* A borrowed run of bytes: pointer and length travel together. The owner of the bytes is said where one is
+ * handed out. */
 #ifndef WEFT_CORE_SLICE_H
 #define WEFT_CORE_SLICE_H
 
@@ -37,7 +38,8 @@ static inline bool slice_has_prefix(struct slice s, struct slice prefix)
 
 static inline bool slice_has_suffix(struct slice s, struct slice suffix)
 {
-    return s.length >= suffix.length && memcmp(s.ptr + (s.length - suffix.length), suffix.ptr, suffix.length) == 0;
+    return s.length >= suffix.length &&
+           memcmp(s.ptr + (s.length - suffix.length), suffix.ptr, suffix.length) == 0;
 }
 
 /* Index of the first `byte`, or s.length when there is none. */
@@ -56,7 +58,7 @@ static inline struct slice slice_sub(struct slice s, size_t from, size_t to)
     if (from > to) {
         from = to;
     }
-    return slice_of(s.ptr + from, to - from);
+    return slice_of(from > 0 ? s.ptr + from : s.ptr, to - from); /* NULL + 0 is undefined */
 }
 
 #endif

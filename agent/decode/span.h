@@ -1,6 +1,7 @@
 /*
- * A span as a decoder hands it on: known fields and attributes as borrowed slices, nothing interned, nothing decided. Valid
- * only during the call that delivers it. The receivers differ in what they fill; what is not told is empty.
+ * A span as a decoder hands it on: known fields and attributes as borrowed slices, nothing interned, nothing
+ * decided. Valid only during the call that delivers it. The receivers differ in what they fill; what is not
+ * told is empty.
  */
 #ifndef WEFT_DECODE_SPAN_H
 #define WEFT_DECODE_SPAN_H
@@ -22,8 +23,9 @@ enum span_kind {
 enum span_status { SPAN_STATUS_UNSET, SPAN_STATUS_OK, SPAN_STATUS_ERROR };
 
 /*
- * Attributes that the agent understands: X(ID, key). Old and current OpenTelemetry semantic conventions (HTTP, RPC), and
- * Envoy's own tags. Two keys may share an id when they mean the same; the first one in a span wins.
+ * Attributes that the agent understands: X(ID, key). Old and current OpenTelemetry semantic conventions
+ * (HTTP, RPC), and Envoy's own tags. Two keys may share an id when they mean the same; the first one in a
+ * span wins.
  */
 /* clang-format off */
 #define WEFT_SPAN_ATTRIBUTES(X)                                    \
@@ -117,7 +119,8 @@ enum span_attribute_id {
     SPAN_ATTRIBUTE_COUNT
 };
 
-/* An attribute's value: a string, or an integer (booleans are 0 and 1). Doubles, arrays and maps are left out. */
+/* An attribute's value: a string, or an integer (booleans are 0 and 1). Doubles, arrays and maps are left
+ * out. */
 struct span_value {
     struct slice text; /* empty when it came as an integer */
     int64_t integer;
@@ -148,7 +151,7 @@ struct span {
     enum span_status status;
     uint64_t attribute_set; /* bit i: attribute[i] is filled */
     struct span_value attribute[SPAN_ATTRIBUTE_COUNT];
-    struct slice raw; /* the encoded Span message */
+    struct slice raw;   /* the encoded Span message */
     bool needs_rewrite; /* it holds a query string or an attribute to redact */
 };
 

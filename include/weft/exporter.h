@@ -1,6 +1,6 @@
 /*
- * What an exporter is: a const struct of encoders that turn a snapshot into bytes, slice by slice, so that a large exposition
- * never holds the aggregator's thread for long. exporters/registry.c lists them.
+ * What an exporter is: a const struct of encoders that turn a snapshot into bytes, slice by slice, so that a
+ * large exposition never holds the aggregator's thread for long. exporters/registry.c lists them.
  */
 #ifndef WEFT_EXPORTER_H
 #define WEFT_EXPORTER_H
@@ -17,10 +17,10 @@ struct buffer; /* core/buffer.h: growable, capped */
 struct encoder_options {
     bool classic_histograms; /* beside or instead of native ones */
     bool native_histograms;
-    bool created;            /* _created samples or start times */
+    bool created; /* _created samples or start times */
     bool exemplars;
-    bool delta;              /* OTLP: delta instead of cumulative */
-    bool exponential;        /* OTLP: exponential instead of explicit bounds */
+    bool delta;                             /* OTLP: delta instead of cumulative */
+    bool exponential;                       /* OTLP: exponential instead of explicit bounds */
     const char *const *resource_attributes; /* OTLP: key, value, key, value, … NULL-terminated; may be NULL */
 };
 
@@ -32,7 +32,8 @@ struct encoder_type {
     /* 0 with *ret_state, or WERR_NOMEM. `options` and `out` must live until close. */
     int (*open)(const struct encoder_options *options, struct buffer *out, void **ret_state);
 
-    /* Encodes up to about series_count more series: 1 when there is more, 0 when all is in `out`, negative on error. */
+    /* Encodes up to about series_count more series: 1 when there is more, 0 when all is in `out`, negative on
+     * error. */
     int (*step)(void *state, struct snapshot *snapshot, size_t series_count);
 
     /* How many points were encoded so far. */
@@ -42,7 +43,7 @@ struct encoder_type {
 };
 
 struct exporter_type {
-    const char *name; /* "prometheus" */
+    const char *name;                           /* "prometheus" */
     const struct encoder_type *const *encoders; /* NULL-terminated, best first */
 };
 

@@ -1,6 +1,7 @@
 /*
- * What exporters see of the agent: families of series with their values, read-only, one moment's view. The aggregator
- * provides it; tests provide their own. Everything handed out is borrowed and valid until the next call on the same cursor.
+ * What exporters see of the agent: families of series with their values, read-only, one moment's view. The
+ * aggregator provides it; tests provide their own. Everything handed out is borrowed and valid until the next
+ * call on the same cursor.
  */
 #ifndef WEFT_SNAPSHOT_H
 #define WEFT_SNAPSHOT_H
@@ -31,7 +32,8 @@ struct snapshot_exemplar {
 
 /*
  * Two views of one histogram, which agree: exponential buckets (OpenTelemetry indexes: bucket i holds
- * (2^(i/2^scale), 2^((i+1)/2^scale)], dense from offset), and exact cumulative counts for the classic bounds in force.
+ * (2^(i/2^scale), 2^((i+1)/2^scale)], dense from offset), and exact cumulative counts for the classic bounds
+ * in force.
  */
 struct snapshot_histogram {
     uint64_t count;
@@ -42,15 +44,16 @@ struct snapshot_histogram {
     int32_t offset;
     size_t bucket_count; /* 0: nothing but zeros, or nothing at all */
     const uint64_t *buckets;
-    size_t bound_count; /* 0: no classic view (metrics of proxies may lack it) */
-    const double *bounds;              /* ascending, without +Inf */
-    const uint64_t *bound_counts;      /* cumulative, bound_count of them; +Inf's is count */
-    size_t exemplar_count;             /* in ascending order of value, at most one a classic bucket */
+    size_t bound_count;           /* 0: no classic view (metrics of proxies may lack it) */
+    const double *bounds;         /* ascending, without +Inf */
+    const uint64_t *bound_counts; /* cumulative, bound_count of them; +Inf's is count */
+    size_t exemplar_count;        /* in ascending order of value, at most one a classic bucket */
     const struct snapshot_exemplar *exemplars;
 };
 
 struct snapshot_series {
-    const char *labels_text; /* prerendered for the text formats: a="b",c="d" with \\ \n \" escaped; "" when none */
+    const char
+        *labels_text; /* prerendered for the text formats: a="b",c="d" with \\ \n \" escaped; "" when none */
     size_t labels_text_length;
     const struct snapshot_label *labels; /* the same, apart */
     size_t label_count;
@@ -73,12 +76,13 @@ struct snapshot_cursor {
 
 struct snapshot_ops {
     /*
-     * The next series in family order: 1 with *ret_family and *ret_series filled (a new family has begun when *ret_family
-     * is another pointer than before), 0 at the end, negative on error. Families do not interleave; families without
-     * series are skipped. `ret_series` refers to memory of the snapshot, valid until the next call.
+     * The next series in family order: 1 with *ret_family and *ret_series filled (a new family has begun when
+     * *ret_family is another pointer than before), 0 at the end, negative on error. Families do not
+     * interleave; families without series are skipped. `ret_series` refers to memory of the snapshot, valid
+     * until the next call.
      */
-    int (*next)(struct snapshot *snapshot, struct snapshot_cursor *cursor, const struct snapshot_family **ret_family,
-        struct snapshot_series *ret_series);
+    int (*next)(struct snapshot *snapshot, struct snapshot_cursor *cursor,
+        const struct snapshot_family **ret_family, struct snapshot_series *ret_series);
 };
 
 struct snapshot {

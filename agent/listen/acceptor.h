@@ -1,0 +1,64 @@
+/*
+ * Accepts on the main loop and hands each connection to one shard: the least loaded, then the one with fewest
+ * connections. (Several loops polling one listening socket put 16 of 16 connections on one of them.)
+ */
+#ifndef WEFT_LISTEN_ACCEPTOR_H
+#define WEFT_LISTEN_ACCEPTOR_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/mailbox.h"
+#include "core/metrics.h"
+#include "listen/listener.h"
+
+/* What the acceptor knows of a shard. */
+struct shard_inlet {
+    struct mailbox *mailbox;
+    _Atomic uint32_t connection_count; /* raised by the acceptor, lowered by the shard when one has ended */
+    _Atomic uint32_t
+        load_quarters; /* 0…4: how busy the shard's loop was in its last tick, set by the shard */
+};
+
+/* A connection on its way to a shard. The receiver owns fd and frees the letter. */
+struct arrival {
+    struct mail mail;
+    int fd; /* non-blocking, close-on-exec */
+    enum listener_kind kind;
+};
+
+enum { ACCEPTOR_LISTENER_COUNT_MAX = 8, ACCEPTOR_BATCH_COUNT = 64 };
+
+struct acceptor {
+    uv_loop_t *loop;
+    struct acceptor_port {
+        uv_poll_t poll;
+        struct listener *listener;
+        struct acceptor *acceptor;
+    } ports[ACCEPTOR_LISTENER_COUNT_MAX];
+    size_t port_count;
+    struct shard_inlet *inlets; /* shard_count of them, not owned */
+    size_t shard_count;
+    void (*deliver)(struct mail *mail, void *receiver); /* of each arrival, on its shard's loop */
+    uint64_t connections_count_max;
+    struct metric_cells *cells;
+    int spare_fd; /* given up for a moment when the process has no descriptor left, so that the peer can be
+                     told */
+};
+
+/* No handle is started yet. */
+void acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct shard_inlet *inlets, size_t shard_count,
+    void (*deliver)(struct mail *mail, void *receiver), uint64_t connections_count_max,
+    struct metric_cells *cells);
+
+/* Starts accepting from a listener, which stays the caller's. 0, WERR_FULL or WERR_IO. */
+int acceptor_add(struct acceptor *acceptor, struct listener *listener);
+
+/* Stops accepting; the handles are closed by the next turn of the loop. Listeners are not closed. */
+void acceptor_stop(struct acceptor *acceptor);
+
+/* The shard that the next connection should go to. */
+size_t acceptor_choose(const struct shard_inlet *inlets, size_t shard_count);
+
+#endif

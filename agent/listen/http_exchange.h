@@ -1,0 +1,31 @@
+/* What http_server.c and http_exchange.c share; for them alone. */
+#ifndef WEFT_LISTEN_HTTP_EXCHANGE_H
+#define WEFT_LISTEN_HTTP_EXCHANGE_H
+
+#include <microhttpd.h>
+
+#include "listen/http_server.h"
+
+enum { HTTP_KIND_COUNT = 3 };
+
+struct http_server {
+    struct http_server_config config;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uv_timer_cb on_timer;
+    struct http_exchange *suspended;           /* handed out and not answered yet */
+    enum listener_kind kinds[HTTP_KIND_COUNT]; /* what connections' contexts point to */
+    enum listener_kind arriving;               /* of the connection being added */
+    size_t connection_count;
+};
+
+void http_server_run_soon(struct http_server *server);
+
+/* libmicrohttpd's callbacks. */
+enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *upload, size_t *upload_bytes, void **context);
+void http_exchange_on_completed(
+    void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code);
+
+#endif

@@ -1,0 +1,151 @@
+/* The HTTP/1.1 server of a shard; runs on the shard's loop. */
+#include "listen/http_server.h"
+
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "listen/http_exchange.h"
+
+enum { HTTP_MEMORY_PER_CONNECTION_BYTES = 32768 };
+
+static void run_soon(struct http_server *server);
+
+static void run(struct http_server *server)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+
+    if (server->daemon == NULL) {
+        return;
+    }
+    (void)MHD_run(server->daemon);
+    if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES) {
+        (void)uv_timer_start(&server->timer, server->on_timer, timeout_ms, 0);
+    } else {
+        (void)uv_timer_stop(&server->timer);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    run(timer->data);
+}
+
+static void on_epoll(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    run(poll->data);
+}
+
+static void run_soon(struct http_server *server)
+{
+    (void)uv_timer_start(&server->timer, on_timer, 0, 0);
+}
+
+void http_server_run_soon(struct http_server *server)
+{
+    run_soon(server);
+}
+
+static void on_connection(
+    void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *server = cls;
+
+    (void)connection;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = &server->kinds[server->arriving];
+        server->connection_count++;
+    } else {
+        server->connection_count--;
+        server->config.handler.connection_closed(server->config.handler.user);
+    }
+}
+
+static int start_daemon(struct http_server *server)
+{
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
+    unsigned connections_max = (unsigned)server->config.limits->connections_count_max;
+
+    server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_exchange_on_request, server,
+        MHD_OPTION_CONNECTION_LIMIT, connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)server->config.limits->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)HTTP_MEMORY_PER_CONNECTION_BYTES, MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed,
+        server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_END);
+    return server->daemon != NULL ? 0 : WERR_IO;
+}
+
+struct http_server *http_server_new(const struct http_server_config *config)
+{
+    struct http_server *server = calloc(1, sizeof *server);
+
+    if (server == NULL) {
+        return NULL;
+    }
+    server->config = *config;
+    server->on_timer = on_timer;
+    for (int kind = 0; kind < HTTP_KIND_COUNT; kind++) {
+        server->kinds[kind] = (enum listener_kind)kind;
+    }
+    if (start_daemon(server) < 0) {
+        free(server);
+        return NULL;
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (info == NULL || uv_poll_init(config->loop, &server->poll, info->epoll_fd) != 0) {
+        MHD_stop_daemon(server->daemon);
+        free(server);
+        return NULL;
+    }
+    server->poll.data = server;
+    (void)uv_timer_init(config->loop, &server->timer);
+    server->timer.data = server;
+    (void)uv_poll_start(&server->poll, UV_READABLE, on_epoll);
+    return server;
+}
+
+void http_server_add(struct http_server *server, int fd, enum listener_kind kind)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t length = sizeof peer;
+    size_t before_count = server->connection_count;
+
+    (void)getpeername(fd, (struct sockaddr *)&peer, &length);
+    server->arriving = kind;
+    if (server->daemon == NULL) {
+        (void)close(fd);
+        server->config.handler.connection_closed(server->config.handler.user);
+        return;
+    }
+    /* On failure libmicrohttpd closes the descriptor itself. */
+    if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&peer, length) != MHD_YES &&
+        server->connection_count == before_count) {
+        server->config.handler.connection_closed(server->config.handler.user);
+        return;
+    }
+    run_soon(server);
+}
+
+void http_server_close(struct http_server *server)
+{
+    if (server == NULL || server->daemon == NULL) {
+        return;
+    }
+    while (server->suspended != NULL) {
+        http_reply_text(server->suspended, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is stopping\n");
+    }
+    (void)MHD_run(server->daemon);
+    (void)uv_poll_stop(&server->poll);
+    MHD_stop_daemon(server->daemon);
+    server->daemon = NULL;
+    uv_close((uv_handle_t *)&server->poll, NULL);
+    uv_close((uv_handle_t *)&server->timer, NULL);
+}
+
+void http_server_free(struct http_server *server)
+{
+    free(server);
+}

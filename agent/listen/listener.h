@@ -1,0 +1,51 @@
+/*
+ * Listening sockets: a Unix socket with its directory, lock, mode and group, or a TCP address. Opening and
+ * closing only; who accepts from them is acceptor.h.
+ */
+#ifndef WEFT_LISTEN_LISTENER_H
+#define WEFT_LISTEN_LISTENER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+enum listener_kind {
+    LISTENER_INGEST, /* weft.sock: takes records, its first bytes tell the protocol */
+    LISTENER_API,    /* api.sock: HTTP queries */
+    LISTENER_HTTP,   /* TCP: /metrics, health, queries */
+};
+
+enum { LISTENER_PATH_BYTES_MAX = 108, LISTENER_ADDRESS_BYTES_MAX = 64, LISTENER_BACKLOG_COUNT = 512 };
+
+struct listener {
+    enum listener_kind kind;
+    int fd;
+    int lock_fd;                              /* Unix: held for as long as we listen */
+    char path[LISTENER_PATH_BYTES_MAX];       /* Unix; empty for TCP */
+    char address[LISTENER_ADDRESS_BYTES_MAX]; /* TCP as bound, "127.0.0.1:9464" */
+};
+
+struct listener_unix_options {
+    const char *path;
+    mode_t mode;           /* of the socket, 0660 */
+    mode_t directory_mode; /* of its directory when it has to be made, 0750 */
+    const char *group;     /* name or number; NULL or "": the process's own */
+};
+
+/*
+ * Binds and listens. A stale socket file is replaced. Errors: WERR_EXISTS when another instance is live on
+ * the path or a file that is not a socket lies there, WERR_OVERSIZED when the path is too long,
+ * WERR_NOT_FOUND for an unknown group, WERR_PERMISSION, WERR_IO (errno is kept). A failed open leaves nothing
+ * behind.
+ */
+int listener_open_unix(
+    struct listener *listener, enum listener_kind kind, const struct listener_unix_options *options);
+
+/* address: "127.0.0.1:9464", "[::1]:0". WERR_INVALID when it does not parse, WERR_EXISTS when in use,
+ * WERR_IO. */
+int listener_open_tcp(struct listener *listener, enum listener_kind kind, const char *address);
+
+/* Stops listening; removes the socket file. A zeroed or closed listener is fine. */
+void listener_close(struct listener *listener);
+
+#endif

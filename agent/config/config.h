@@ -1,0 +1,189 @@
+/*
+ * The agent's configuration as the rest of it sees it: one struct, complete and checked, read once at start.
+ * The keys, their defaults and their ranges are the tables of schema.c; docs/weft.example.yaml shows each of
+ * them.
+ *
+ * Main makes it and hands out parts; nobody writes to it after config_load.
+ */
+#ifndef WEFT_CONFIG_CONFIG_H
+#define WEFT_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "core/arena.h"
+#include "core/limits.h"
+#include "core/log.h"
+
+enum {
+    CONFIG_FILE_BYTES_MAX = 1048576,   /* the YAML file */
+    CONFIG_SECRET_BYTES_MAX = 65536,   /* a file that a *_file key names */
+    CONFIG_MEMORY_BYTES_MAX = 8388608, /* everything that one configuration holds */
+    CONFIG_LIST_COUNT_MAX = 256,       /* entries of any list */
+    CONFIG_WARNING_COUNT_MAX = 32,
+    CONFIG_ERROR_BYTES_MAX = 1024,
+    CONFIG_SHARD_COUNT_MAX = 64
+};
+
+/* Lists belong to the configuration's arena. items may be NULL when count is 0. */
+struct config_strings {
+    const char **items;
+    size_t count;
+};
+
+struct config_numbers {
+    uint64_t *items;
+    size_t count;
+};
+
+struct config_socket {
+    const char *path;
+    uint32_t mode;           /* of the socket, as chmod takes it */
+    uint32_t directory_mode; /* of the directory, when the agent makes it */
+    const char *group;       /* NULL: the process's own */
+    gid_t gid;               /* (gid_t)-1 when group is NULL: as chown takes it */
+};
+
+struct config_api_socket {
+    bool enabled;
+    const char *path; /* NULL when not enabled */
+    const char *group;
+    gid_t gid; /* as config_socket's */
+};
+
+struct config_http {
+    const char *address; /* as written, "127.0.0.1:9464" */
+    struct sockaddr_storage sockaddr;
+    socklen_t sockaddr_bytes;
+};
+
+struct config_log {
+    enum log_level level;
+    enum log_format format;
+};
+
+struct config_metrics {
+    struct config_numbers bounds_ns; /* of classic buckets, nanoseconds, rising; +Inf is not among them */
+    int64_t native_schema;           /* of native histograms, -4..5 */
+    bool classic;                    /* classic buckets are served beside native ones */
+};
+
+struct config_redact {
+    struct config_strings attributes; /* keys whose values are never stored */
+};
+
+enum config_signal { CONFIG_SIGNAL_TRACES, CONFIG_SIGNAL_METRICS, CONFIG_SIGNAL_COUNT };
+enum config_protocol { CONFIG_PROTOCOL_GRPC, CONFIG_PROTOCOL_HTTP_PROTOBUF };
+enum config_compression { CONFIG_COMPRESSION_NONE, CONFIG_COMPRESSION_GZIP, CONFIG_COMPRESSION_ZSTD };
+enum config_temporality { CONFIG_TEMPORALITY_CUMULATIVE, CONFIG_TEMPORALITY_DELTA };
+enum config_histograms { CONFIG_HISTOGRAMS_EXPONENTIAL, CONFIG_HISTOGRAMS_EXPLICIT };
+
+struct config_header {
+    const char *name;  /* lower case, as HTTP/2 wants it */
+    const char *value; /* from value, or from the file that value_file named; never logged */
+};
+
+struct config_headers {
+    struct config_header *items;
+    size_t count;
+};
+
+struct config_tls {
+    const char *ca_file; /* NULL: the system's */
+    const char *cert_file;
+    const char *key_file; /* both or neither */
+    const char *server_name;
+    bool insecure_skip_verify;
+};
+
+struct config_queue {
+    uint64_t bytes_max;
+};
+
+struct config_batch {
+    uint64_t count_max; /* spans or data points */
+    uint64_t bytes_max; /* before compression */
+    uint64_t delay_ms;
+};
+
+struct config_otlp_metrics {
+    uint64_t interval_s;
+    enum config_temporality temporality;
+    enum config_histograms histograms;
+};
+
+/* One OTLP destination. */
+struct config_otlp {
+    const char *name; /* unique; the destination label of its self-metrics */
+    enum config_protocol protocol;
+    const char *endpoint; /* http:// or https://; may be NULL when url holds all that is needed */
+    const char
+        *url[CONFIG_SIGNAL_COUNT]; /* what a signal is sent to; for grpc the target. NULL: signal not sent */
+    uint32_t signals;              /* bit 1 << enum config_signal */
+    struct config_headers headers;
+    enum config_compression compression;
+    struct config_tls tls;
+    uint64_t timeout_ms; /* of one attempt */
+    struct config_queue queue;
+    struct config_batch batch;
+    struct config_otlp_metrics metrics;
+};
+
+struct config_otlp_list {
+    struct config_otlp *items;
+    size_t count;
+};
+
+struct config_exporters {
+    struct config_otlp_list otlp;
+};
+
+struct config {
+    struct config_socket socket;
+    struct config_api_socket api_socket;
+    struct config_http http;
+    uint64_t shards;     /* 0: as many as cpu_shard_count says */
+    const char *cluster; /* "" when there is none */
+    struct config_log log;
+    struct limits limits;
+    struct config_metrics metrics;
+    struct config_redact redact;
+    struct config_exporters exporters;
+    struct config_strings
+        warnings;       /* one line each, for main to log: environment variables that were ignored */
+    struct arena arena; /* owns every string and list above */
+};
+
+/* Where a configuration comes from. Everything but `environment` may be NULL; later ones win: file, then the
+ * options. */
+struct config_source {
+    const char *path;               /* of the YAML file */
+    const char *socket_path;        /* --socket */
+    const char *http_address;       /* --http */
+    const char *shards;             /* --shards */
+    const char *const *environment; /* NAME=value strings and a NULL, as environ */
+    bool is_root;                   /* for the default paths; main gives geteuid() == 0 */
+};
+
+/* Why a configuration was refused: one line, "FILE:LINE: key: what was expected". */
+struct config_error {
+    unsigned line; /* 0 when the fault has no place in the file */
+    char text[CONFIG_ERROR_BYTES_MAX];
+};
+
+/*
+ * Reads, checks and completes a configuration. 0 and a configuration for config_free; or WERR_CONFIG (file,
+ * value or variable), WERR_IO (a file cannot be read), WERR_NOMEM, with *error filled.
+ */
+int config_load(const struct config_source *source, struct config **ret_config, struct config_error *error);
+
+/* As config_load, the file's text given instead of read; `source->path` then only names it in errors. */
+int config_load_text(const struct config_source *source, const char *text, size_t length,
+    struct config **ret_config, struct config_error *error);
+
+void config_free(struct config *config);
+
+#endif

@@ -1,0 +1,198 @@
+/* The tables of schema.h. Read-only; any thread. */
+#include "config/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config.h"
+
+_Static_assert(sizeof(enum log_level) == sizeof(int), "a choice is stored as an int");
+
+/* The C library's limit for a Unix socket's path, without the NUL. */
+enum { SOCKET_PATH_BYTES_MAX = 107, NAME_BYTES_MAX = 63, STRING_BYTES_MAX = 4096 };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define GROUP(table, type)                                                                                   \
+    {                                                                                                        \
+        .fields = (table), .field_count = COUNT(table), .size_bytes = sizeof(type)                           \
+    }
+
+static const char *const level_choices[] = {"debug", "info", "warn", "error", NULL};
+static const char *const format_choices[] = {"logfmt", "json", NULL};
+static const char *const signal_choices[] = {"traces", "metrics", NULL};
+static const char *const protocol_choices[] = {"grpc", "http/protobuf", NULL};
+static const char *const compression_choices[] = {"none", "gzip", "zstd", NULL};
+static const char *const temporality_choices[] = {"cumulative", "delta", NULL};
+static const char *const histogram_choices[] = {"exponential", "explicit", NULL};
+
+/* clang-format off */
+#define LIVE .apply = CONFIG_APPLY_LIVE
+#define RESTART .apply = CONFIG_APPLY_RESTART
+#define TEXT(key, min, max) .name = #key, .kind = CONFIG_KIND_STRING, .smallest = (min), .largest = (max)
+#define INTEGER(key, min, max, number) .name = #key, .kind = CONFIG_KIND_INTEGER, .smallest = (min), .largest = (max), .value = (number)
+#define CHOICE(key, table, text) .name = #key, .kind = CONFIG_KIND_CHOICE, .choices = (table), .value = (text)
+#define BOOLEAN(key, text) .name = #key, .kind = CONFIG_KIND_BOOL, .value = (text)
+#define NESTED(key, table) .name = #key, .kind = CONFIG_KIND_GROUP, .group = (table)
+
+static const struct config_field socket_fields[] = {
+    {TEXT(path, 1, SOCKET_PATH_BYTES_MAX), RESTART, .offset = offsetof(struct config_socket, path)},
+    {.name = "mode", .kind = CONFIG_KIND_MODE, .value = "0660", RESTART, .offset = offsetof(struct config_socket, mode)},
+    {.name = "directory_mode", .kind = CONFIG_KIND_MODE, .value = "0750", RESTART, .offset = offsetof(struct config_socket, directory_mode)},
+    {TEXT(group, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_socket, group)},
+};
+
+static const struct config_field api_socket_fields[] = {
+    {BOOLEAN(enabled, "true"), RESTART, .offset = offsetof(struct config_api_socket, enabled)},
+    {TEXT(path, 1, SOCKET_PATH_BYTES_MAX), RESTART, .offset = offsetof(struct config_api_socket, path)},
+    {TEXT(group, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_api_socket, group)},
+};
+
+static const struct config_field http_fields[] = {
+    {TEXT(address, 1, 128), .value = "127.0.0.1:9464", RESTART, .offset = offsetof(struct config_http, address)},
+};
+
+static const struct config_field log_fields[] = {
+    {CHOICE(level, level_choices, "info"), LIVE, .offset = offsetof(struct config_log, level)},
+    {CHOICE(format, format_choices, "logfmt"), LIVE, .offset = offsetof(struct config_log, format)},
+};
+
+static const struct config_field limit_fields[] = {
+#define LIMIT_FIELD(key, number, min, max, help) {INTEGER(key, min, max, #number), RESTART, .offset = offsetof(struct limits, key)},
+    WEFT_LIMITS(LIMIT_FIELD)
+#undef LIMIT_FIELD
+};
+
+static const struct config_field metrics_fields[] = {
+    {.name = "bounds_ms", .kind = CONFIG_KIND_MS_LIST, RESTART, .offset = offsetof(struct config_metrics, bounds_ns),
+        .value = "0.5 1 2.5 5 10 25 50 100 250 500 1000 2500 5000 10000 30000 60000"},
+    {.name = "native_schema", .kind = CONFIG_KIND_SIGNED, .smallest = (uint64_t)-4, .largest = 5, .value = "3", LIVE,
+        .offset = offsetof(struct config_metrics, native_schema)},
+    {BOOLEAN(classic, "true"), LIVE, .offset = offsetof(struct config_metrics, classic)},
+};
+
+static const struct config_field redact_fields[] = {
+    {.name = "attributes", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = STRING_BYTES_MAX, RESTART,
+        .offset = offsetof(struct config_redact, attributes),
+        .value = "http.request.header.authorization http.request.header.cookie http.request.header.x-api-key "
+                 "http.request.header.x-amz-security-token http.response.header.set-cookie"},
+};
+
+static const struct config_field header_fields[] = {
+    {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_header, name)},
+    {.name = "value", .kind = CONFIG_KIND_SECRET, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value)},
+    {.name = "value_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value)},
+};
+static const struct config_group header_group = GROUP(header_fields, struct config_header);
+
+static const struct config_field tls_fields[] = {
+    {.name = "ca_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, ca_file)},
+    {.name = "cert_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, cert_file)},
+    {.name = "key_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, key_file)},
+    {TEXT(server_name, 1, 253), RESTART, .offset = offsetof(struct config_tls, server_name)},
+    {BOOLEAN(insecure_skip_verify, "false"), RESTART, .offset = offsetof(struct config_tls, insecure_skip_verify)},
+};
+static const struct config_group tls_group = GROUP(tls_fields, struct config_tls);
+
+static const struct config_field queue_fields[] = {
+    {INTEGER(bytes_max, 65536, 17179869184, "67108864"), RESTART, .offset = offsetof(struct config_queue, bytes_max)},
+};
+static const struct config_group queue_group = GROUP(queue_fields, struct config_queue);
+
+static const struct config_field batch_fields[] = {
+    {INTEGER(count_max, 1, 1048576, "8192"), RESTART, .offset = offsetof(struct config_batch, count_max)},
+    {INTEGER(bytes_max, 4096, 67108864, "4194304"), RESTART, .offset = offsetof(struct config_batch, bytes_max)},
+    {INTEGER(delay_ms, 1, 60000, "200"), RESTART, .offset = offsetof(struct config_batch, delay_ms)},
+};
+static const struct config_group batch_group = GROUP(batch_fields, struct config_batch);
+
+static const struct config_field otlp_metrics_fields[] = {
+    {INTEGER(interval_s, 1, 3600, "60"), RESTART, .offset = offsetof(struct config_otlp_metrics, interval_s)},
+    {CHOICE(temporality, temporality_choices, "cumulative"), RESTART, .offset = offsetof(struct config_otlp_metrics, temporality)},
+    {CHOICE(histograms, histogram_choices, "exponential"), RESTART, .offset = offsetof(struct config_otlp_metrics, histograms)},
+};
+static const struct config_group otlp_metrics_group = GROUP(otlp_metrics_fields, struct config_otlp_metrics);
+
+static const struct config_field otlp_fields[] = {
+    {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp, name)},
+    {CHOICE(protocol, protocol_choices, "grpc"), RESTART, .offset = offsetof(struct config_otlp, protocol)},
+    {TEXT(endpoint, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp, endpoint)},
+    {TEXT(traces_endpoint, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp, url[CONFIG_SIGNAL_TRACES])},
+    {TEXT(metrics_endpoint, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp, url[CONFIG_SIGNAL_METRICS])},
+    {.name = "signals", .kind = CONFIG_KIND_CHOICES, .choices = signal_choices, .value = "traces metrics", RESTART,
+        .offset = offsetof(struct config_otlp, signals)},
+    {.name = "headers", .kind = CONFIG_KIND_GROUPS, .group = &header_group, .offset = offsetof(struct config_otlp, headers)},
+    {CHOICE(compression, compression_choices, "gzip"), RESTART, .offset = offsetof(struct config_otlp, compression)},
+    {NESTED(tls, &tls_group), .offset = offsetof(struct config_otlp, tls)},
+    {INTEGER(timeout_ms, 1, 600000, "10000"), RESTART, .offset = offsetof(struct config_otlp, timeout_ms)},
+    {NESTED(queue, &queue_group), .offset = offsetof(struct config_otlp, queue)},
+    {NESTED(batch, &batch_group), .offset = offsetof(struct config_otlp, batch)},
+    {NESTED(metrics, &otlp_metrics_group), .offset = offsetof(struct config_otlp, metrics)},
+};
+const struct config_group config_schema_otlp = GROUP(otlp_fields, struct config_otlp);
+
+static const struct config_field exporters_fields[] = {
+    {.name = "otlp", .kind = CONFIG_KIND_GROUPS, .group = &config_schema_otlp, .offset = offsetof(struct config_exporters, otlp)},
+};
+
+static const struct config_group socket_group = GROUP(socket_fields, struct config_socket);
+static const struct config_group api_socket_group = GROUP(api_socket_fields, struct config_api_socket);
+static const struct config_group http_group = GROUP(http_fields, struct config_http);
+static const struct config_group log_group = GROUP(log_fields, struct config_log);
+static const struct config_group limits_group = GROUP(limit_fields, struct limits);
+static const struct config_group metrics_group = GROUP(metrics_fields, struct config_metrics);
+static const struct config_group redact_group = GROUP(redact_fields, struct config_redact);
+static const struct config_group exporters_group = GROUP(exporters_fields, struct config_exporters);
+
+static const struct config_field top_fields[] = {
+    {NESTED(socket, &socket_group), .offset = offsetof(struct config, socket)},
+    {NESTED(api_socket, &api_socket_group), .offset = offsetof(struct config, api_socket)},
+    {NESTED(http, &http_group), .offset = offsetof(struct config, http)},
+    {INTEGER(shards, 0, CONFIG_SHARD_COUNT_MAX, "0"), RESTART, .offset = offsetof(struct config, shards)},
+    {TEXT(cluster, 0, 255), .value = "", LIVE, .offset = offsetof(struct config, cluster)},
+    {NESTED(log, &log_group), .offset = offsetof(struct config, log)},
+    {NESTED(limits, &limits_group), .offset = offsetof(struct config, limits)},
+    {NESTED(metrics, &metrics_group), .offset = offsetof(struct config, metrics)},
+    {NESTED(redact, &redact_group), .offset = offsetof(struct config, redact)},
+    {NESTED(exporters, &exporters_group), .offset = offsetof(struct config, exporters)},
+};
+const struct config_group config_schema = GROUP(top_fields, struct config);
+/* clang-format on */
+
+const struct config_field *config_group_find(
+    const struct config_group *group, const char *name, size_t length)
+{
+    for (size_t i = 0; i < group->field_count; i++) {
+        if (strncmp(group->fields[i].name, name, length) == 0 && group->fields[i].name[length] == '\0') {
+            return &group->fields[i];
+        }
+    }
+    return NULL;
+}
+
+struct visitor {
+    void (*visit)(const char *path, const struct config_field *field, void *user);
+    void *user;
+};
+
+/* As deep as the tables nest. */
+static void visit_group(const struct visitor *visitor, const struct config_group *group, const char *prefix)
+{
+    for (size_t i = 0; i < group->field_count; i++) {
+        const struct config_field *field = &group->fields[i];
+        char path[CONFIG_PATH_BYTES_MAX];
+        const char *mark = field->kind == CONFIG_KIND_GROUPS ? "[]" : "";
+        (void)snprintf(
+            path, sizeof path, "%s%s%s%s", prefix, prefix[0] != '\0' ? "." : "", field->name, mark);
+        if (field->group != NULL) {
+            visit_group(visitor, field->group, path);
+        } else {
+            visitor->visit(path, field, visitor->user);
+        }
+    }
+}
+
+void config_schema_visit(
+    void (*visit)(const char *path, const struct config_field *field, void *user), void *user)
+{
+    visit_group(&(struct visitor){.visit = visit, .user = user}, &config_schema, "");
+}

@@ -47,7 +47,8 @@ int instances_new(uint64_t count_max, struct instances **ret_instances)
     }
     instances->slots = malloc(slot_count * sizeof *instances->slots);
     instances->entries = calloc(count_max, sizeof *instances->entries);
-    if (instances->slots == NULL || instances->entries == NULL || pthread_mutex_init(&instances->lock, NULL) != 0) {
+    if (instances->slots == NULL || instances->entries == NULL ||
+        pthread_mutex_init(&instances->lock, NULL) != 0) {
         free(instances->slots);
         free(instances->entries);
         free(instances);
@@ -123,8 +124,7 @@ static uint32_t forget_oldest(struct instances *instances)
 
 static struct entry *add(struct instances *instances, const uint8_t *id, uint64_t last_sequence)
 {
-    uint32_t at =
-        instances->count < instances->count_max ? instances->count++ : forget_oldest(instances);
+    uint32_t at = instances->count < instances->count_max ? instances->count++ : forget_oldest(instances);
     struct entry *entry = &instances->entries[at];
     uint32_t *slot = slot_of(instances, id);
 
@@ -160,8 +160,8 @@ uint64_t instances_open(
     return last;
 }
 
-enum instances_verdict instances_claim(struct instances *instances, const uint8_t id[static INSTANCE_ID_BYTES],
-    uint64_t sequence, uint64_t *ret_last)
+enum instances_verdict instances_claim(struct instances *instances,
+    const uint8_t id[static INSTANCE_ID_BYTES], uint64_t sequence, uint64_t *ret_last)
 {
     enum instances_verdict verdict = INSTANCES_NEW;
 

@@ -1,10 +1,12 @@
 /*
- * The last sequence number of each native sender (instance id), kept across connections and shards, so that a batch sent
- * again is recognised. One table for the process, behind a mutex that is taken once a batch, never once a record.
+ * The last sequence number of each native sender (instance id), kept across connections and shards, so that a
+ * batch sent again is recognised. One table for the process, behind a mutex that is taken once a batch, never
+ * once a record.
  *
  *   hash slots ─► entries (array) ◄─ least recently used … most recently used (linked by index)
  *
- * Bounded: with the table full the instance that was quiet longest is forgotten; a batch that it sends again is then new.
+ * Bounded: with the table full the instance that was quiet longest is forgotten; a batch that it sends again
+ * is then new.
  */
 #ifndef WEFT_LISTEN_INSTANCES_H
 #define WEFT_LISTEN_INSTANCES_H
@@ -21,23 +23,24 @@ enum instances_verdict {
 
 struct instances;
 
-/* Memory for count_max entries is set aside, and used as they come. 0 or WERR_NOMEM; freed by instances_free. */
+/* Memory for count_max entries is set aside, and used as they come. 0 or WERR_NOMEM; freed by instances_free.
+ */
 int instances_new(uint64_t count_max, struct instances **ret_instances);
 void instances_free(struct instances *instances); /* NULL is fine */
 
 /*
- * A connection of `id` begins and will carry next_sequence first. Returns the last sequence number known of it; when
- * nothing is known, next_sequence - 1, which is then taken as known.
+ * A connection of `id` begins and will carry next_sequence first. Returns the last sequence number known of
+ * it; when nothing is known, next_sequence - 1, which is then taken as known.
  */
 uint64_t instances_open(
     struct instances *instances, const uint8_t id[static INSTANCE_ID_BYTES], uint64_t next_sequence);
 
 /*
- * Takes sequence (> 0) for `id`, atomically. *ret_last: the last number after this call. An unknown id (forgotten since it
- * was opened) counts as new.
+ * Takes sequence (> 0) for `id`, atomically. *ret_last: the last number after this call. An unknown id
+ * (forgotten since it was opened) counts as new.
  */
-enum instances_verdict instances_claim(struct instances *instances, const uint8_t id[static INSTANCE_ID_BYTES],
-    uint64_t sequence, uint64_t *ret_last);
+enum instances_verdict instances_claim(struct instances *instances,
+    const uint8_t id[static INSTANCE_ID_BYTES], uint64_t sequence, uint64_t *ret_last);
 
 /* How many are remembered now, and how many were forgotten for want of room. */
 uint64_t instances_count(struct instances *instances);

@@ -1,13 +1,14 @@
 /*
- * The native stream's framing, as proto/README.md specifies it: the magic, the six-byte header, the frame types. Shared by
- * the agent (agent/listen) and the client library; depends on nothing.
+ * The native stream's framing, as proto/README.md specifies it: the magic, the six-byte header, the frame
+ * types. Shared by the agent (agent/listen) and the client library; depends on nothing.
  */
 #ifndef WEFT_V1_FRAME_H
 #define WEFT_V1_FRAME_H
 
 #include <stdint.h>
 
-/* A byte above 0x7f first, CR LF last: neither HTTP/1 nor the HTTP/2 preface, and damaged by any text conversion. */
+/* A byte above 0x7f first, CR LF last: neither HTTP/1 nor the HTTP/2 preface, and damaged by any text
+ * conversion. */
 #define NATIVE_MAGIC "\x89WEFT1\r\n"
 
 enum {

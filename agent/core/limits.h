@@ -13,6 +13,7 @@
     X(connections_count_max,       4096,       1, 1048576,     "connections at once; a further one is closed")                             \
     X(message_bytes_max,           67108864,   1024, 1073741824, "one message after decompression; past it RESOURCE_EXHAUSTED or 413")     \
     X(assembly_bytes_max,          134217728,  65536, 17179869184, "all messages being received; past it reading waits, then UNAVAILABLE") \
+    X(waiting_bytes_max,           268435456,  65536, 17179869184, "what had arrived of messages that wait for assembly memory; past it UNAVAILABLE at once") \
     X(admission_wait_ms,           5000,       0, 60000,       "how long a message waits for assembly memory before it is refused")        \
     X(retry_after_ms,              1000,       1, 60000,       "what a refused sender is told to wait")                                    \
     X(native_frame_bytes_max,      16777216,   4096, 67108864, "one native frame after decompression; past it the connection ends")        \

@@ -248,21 +248,25 @@ uint64_t histogram_cell_count(const struct histogram *histogram, const struct pa
 bool histogram_next(
     const struct histogram *histogram, const struct page_slab *slab, int *cell, uint64_t *ret_count)
 {
-    unsigned position = (unsigned)(*cell + 1);
+    unsigned start = (unsigned)(*cell + 1);
 
-    while (position < LATTICE_CELL_COUNT) {
-        if (histogram->pages[position / PAGE_CELL_COUNT] == PAGE_NONE) {
-            position = (position / PAGE_CELL_COUNT + 1) * PAGE_CELL_COUNT;
+    for (unsigned page = start / PAGE_CELL_COUNT; page < HISTOGRAM_OCTAVE_PAGES; page++) {
+        if (histogram->pages[page] == PAGE_NONE) {
             continue;
         }
-        uint64_t count = position_count(histogram, slab, position);
+        const struct page *low = page_slab_page(slab, histogram->pages[page]);
+        const struct page *high = carry_page(histogram, slab, page);
 
-        if (count > 0) {
-            *cell = (int)position;
-            *ret_count = count;
-            return true;
+        for (unsigned i = page == start / PAGE_CELL_COUNT ? start % PAGE_CELL_COUNT : 0; i < PAGE_CELL_COUNT;
+             i++) {
+            uint64_t count = (high != NULL ? (uint64_t)high->cells[i] << 32 : 0) | low->cells[i];
+
+            if (count > 0) {
+                *cell = (int)(page * PAGE_CELL_COUNT + i);
+                *ret_count = count;
+                return true;
+            }
         }
-        position++;
     }
     return false;
 }

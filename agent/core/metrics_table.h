@@ -81,6 +81,9 @@
     X(WEIGHT_CAPPED,         "weft_sampling_weight_capped", COUNTER, PROCESS, "", "", "stable", "Sampled spans whose weight was cut to its limit.") \
     X(IDENTITY_CONFLICTS,    "weft_identity_conflicts", COUNTER, PROCESS, "", "", "stable", "Senders that claimed another identity than their connection's.") \
     /* exporting */                                                                                                                        \
+    X(SPANS_EXPORT_OFFERED,      "weft_export_offered", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Spans that shards handed to the exporter.") \
+    X(SPANS_EXPORT_LOST,         "weft_export_lost", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Items that found no memory on their way to the exporter.") \
+    X(POINTS_EXPORT_LOST,        "weft_export_lost", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Items that found no memory on their way to the exporter.") \
     X(EXPORT_SPANS_HANDED,       "weft_export_handed_over", COUNTER, DESTINATION, "signal=\"spans\"",   "", "stable", "Items handed to this destination's queue.") \
     X(EXPORT_POINTS_HANDED,      "weft_export_handed_over", COUNTER, DESTINATION, "signal=\"metrics\"", "", "stable", "Items handed to this destination's queue.") \
     X(EXPORT_SPANS_SENT,         "weft_export_sent", COUNTER, DESTINATION, "signal=\"spans\"",   "", "stable", "Items that the destination accepted.") \

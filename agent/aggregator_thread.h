@@ -1,0 +1,100 @@
+/*
+ * The aggregator's thread: merges what shards hand over, keeps the windows, and answers scrapes and queries. It owns no
+ * socket: answers travel back to the shard that holds the connection, OTLP metrics to the exporter's thread.
+ */
+#ifndef WEFT_AGENT_AGGREGATOR_THREAD_H
+#define WEFT_AGENT_AGGREGATOR_THREAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "core/budget.h"
+#include "core/buffer.h"
+#include "core/clock.h"
+#include "core/compress.h"
+#include "core/log.h"
+#include "core/loop_thread.h"
+#include "core/metrics.h"
+#include "histogram/bounds.h"
+#include "query/query.h"
+#include "weft/exporter.h"
+
+struct aggregator_thread;
+struct exporter_thread;
+struct delta;
+
+enum {
+    FLIP_PERIOD_MS = 10000,   /* values are handed over at least this often: a slot of the shortest window */
+    FLIP_DEMAND_MS = 250,     /* and for a scrape or query at most this often */
+    ENCODE_SERIES_COUNT = 64, /* series encoded before looking at the time */
+    ENCODE_SLICE_US = 5000,   /* longest turn of an encoding on the aggregator's thread */
+    ASKS_COUNT_MAX = 256,     /* scrapes and queries waiting; a further one gets 503 */
+    ASK_TEXT_BYTES_MAX = 4096,
+};
+
+struct aggregator_thread_config {
+    const struct config *config;
+    const struct clock *clock;
+    struct log *log;
+    const struct split_bounds *bounds;
+    struct budget *series;
+    struct metric_registry *registry; /* complete before the thread starts */
+    struct metric_cells *cells;       /* the thread's own */
+    struct exporter_thread *exporter; /* NULL: none */
+    size_t shard_count;
+};
+
+int aggregator_thread_new(const struct aggregator_thread_config *config, struct aggregator_thread **ret_self);
+
+/*
+ * Before start: how to reach a shard, in order of index. `flip` posts to it that its values are wanted; it answers with
+ * aggregator_thread_post_delta. `give_back` posts a merged delta and the verdicts on its series to it.
+ */
+struct aggregator_shard_ops {
+    void (*flip)(void *shard);
+    void (*give_back)(void *shard, struct delta *delta, struct verdict *verdict);
+};
+struct verdict;
+void aggregator_thread_add_shard(
+    struct aggregator_thread *self, void *shard, const struct aggregator_shard_ops *ops);
+
+int aggregator_thread_start(struct aggregator_thread *self);
+struct loop_thread *aggregator_thread_loop(struct aggregator_thread *self);
+
+/* From a shard: its values, or NULL when it has none to give now. */
+void aggregator_thread_post_delta(struct aggregator_thread *self, size_t shard_index, struct delta *delta);
+
+/* A scrape or a query on its way. Made by the shard that holds the connection, and freed by it. */
+struct ask {
+    struct mail mail;
+    struct mailbox *reply_to; /* of the shard */
+    void (*answered)(struct mail *mail, void *receiver);
+    void *exchange; /* the asker's */
+    /* what is asked: a scrape when encoder is set */
+    const struct encoder_type *encoder;
+    struct encoder_options options;
+    enum compression compression;
+    const char *path; /* query: path and arguments, in `text` */
+    struct query_argument arguments[QUERY_ARGUMENT_COUNT_MAX];
+    size_t argument_count;
+    char text[ASK_TEXT_BYTES_MAX];
+    /* the answer */
+    unsigned status;
+    struct shared_bytes *body; /* may be NULL; one reference, the asker's */
+    /* the aggregator's own, while it works on it */
+    struct ask *next;
+    uint64_t deadline_ns; /* when it stops waiting for shards */
+};
+
+/* From a shard. False when the thread is stopping: nothing was taken. */
+bool aggregator_thread_ask(struct aggregator_thread *self, struct ask *ask);
+
+/* From main: exports the metrics once more to every OTLP destination, then posts `done` to `reply_to`. */
+void aggregator_thread_finish(struct aggregator_thread *self, struct mailbox *reply_to, struct mail *done);
+
+/* Ends the thread. Deltas that it still holds are freed with their shards. NULL is fine. */
+void aggregator_thread_free(struct aggregator_thread *self);
+
+#endif

@@ -1,0 +1,408 @@
+/* Start, drain and stop of the agent; runs on main's loop. */
+#include "daemon.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "aggregator_thread.h"
+#include "config/cpu.h"
+#include "core/error.h"
+#include "core/mailbox.h"
+#include "exporter_thread.h"
+#include "health.h"
+#include "listen/acceptor.h"
+#include "shard.h"
+
+enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 3 };
+
+enum drain_step { DRAIN_NONE, DRAIN_SHARDS, DRAIN_METRICS, DRAIN_QUEUES, DRAIN_DONE };
+
+struct daemon {
+    const struct config *config;
+    struct log *log;
+    uv_loop_t *loop;
+    struct mailbox mailbox;
+    uv_signal_t signals[2];
+    uv_timer_t health_timer;
+    uv_timer_t drain_timer;
+    struct metric_registry registry;
+    struct metric_cells *cells; /* main's own */
+    struct health health;
+    struct budget assembly;
+    struct budget waiting;
+    struct budget series;
+    struct instances *instances;
+    struct split_bounds bounds;
+    struct redaction redaction;
+    struct exporter_thread exporter;
+    bool exporting;
+    struct aggregator_thread *aggregator;
+    struct shard_common common;
+    struct shard *shards[CONFIG_SHARD_COUNT_MAX];
+    struct shard_inlet inlets[CONFIG_SHARD_COUNT_MAX];
+    struct mail shard_drained[CONFIG_SHARD_COUNT_MAX];
+    size_t shard_count;
+    size_t draining_count; /* shards that have not handed over yet */
+    struct mail step_done;
+    struct listener listeners[DAEMON_LISTENER_COUNT];
+    size_t listener_count;
+    struct acceptor records; /* weft.sock: ends with the drain */
+    struct acceptor http;    /* api.sock and TCP: goes on, so that /readyz can say 503 */
+    bool accepting;
+    enum drain_step step;
+};
+
+static int fail(char *reason, int error, const char *what)
+{
+    (void)snprintf(reason, DAEMON_REASON_BYTES, "%s: %s", what, werr_text(error));
+    return error;
+}
+
+/* The end of the drain, in time or not: main's loop has nothing left to wait for. */
+static void finish(struct daemon *daemon)
+{
+    if (daemon->step == DRAIN_DONE) {
+        return;
+    }
+    daemon->step = DRAIN_DONE;
+    acceptor_stop(&daemon->http);
+    uv_close((uv_handle_t *)&daemon->drain_timer, NULL);
+    uv_close((uv_handle_t *)&daemon->health_timer, NULL);
+    uv_close((uv_handle_t *)&daemon->signals[0], NULL);
+    uv_close((uv_handle_t *)&daemon->signals[1], NULL);
+    uv_stop(daemon->loop);
+}
+
+static void on_drain_timeout(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+
+    log_event(daemon->log, LOG_LEVEL_WARN, "drain_timeout", LOG_I("limit_ms", daemon->config->limits.drain_ms));
+    finish(daemon);
+}
+
+static void on_step_done(struct mail *mail, void *receiver)
+{
+    struct daemon *daemon = receiver;
+
+    (void)mail;
+    if (daemon->step == DRAIN_METRICS && daemon->exporting) {
+        daemon->step = DRAIN_QUEUES;
+        daemon->step_done = (struct mail){.deliver = on_step_done};
+        if (exporter_thread_drain(
+                &daemon->exporter, daemon->config->limits.drain_ms, &daemon->mailbox, &daemon->step_done)) {
+            return;
+        }
+    }
+    finish(daemon);
+}
+
+static void on_shard_drained(struct mail *mail, void *receiver)
+{
+    struct daemon *daemon = receiver;
+
+    (void)mail;
+    if (--daemon->draining_count > 0 || daemon->step != DRAIN_SHARDS) {
+        return;
+    }
+    daemon->step = DRAIN_METRICS;
+    daemon->step_done = (struct mail){.deliver = on_step_done};
+    aggregator_thread_finish(daemon->aggregator, &daemon->mailbox, &daemon->step_done);
+}
+
+static void begin_drain(struct daemon *daemon)
+{
+    daemon->step = DRAIN_SHARDS;
+    atomic_store(&daemon->health.draining, true);
+    acceptor_stop(&daemon->records);
+    daemon->draining_count = daemon->shard_count;
+    (void)uv_timer_start(&daemon->drain_timer, on_drain_timeout, daemon->config->limits.drain_ms, 0);
+    for (size_t i = 0; i < daemon->shard_count; i++) {
+        daemon->shard_drained[i] = (struct mail){.deliver = on_shard_drained};
+        shard_drain(daemon->shards[i], &daemon->mailbox, &daemon->shard_drained[i]);
+    }
+}
+
+/* The first signal drains, a second one does not wait. */
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct daemon *daemon = handle->data;
+
+    log_event(daemon->log, LOG_LEVEL_INFO, "stopping", LOG_I("signal", number));
+    if (daemon->step == DRAIN_NONE) {
+        begin_drain(daemon);
+    } else {
+        finish(daemon);
+    }
+}
+
+static void on_health_timer(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+
+    health_check(&daemon->health, uv_hrtime());
+    metric_set(daemon->cells, METRIC_ASSEMBLY_BYTES,
+        atomic_load_explicit(&daemon->assembly.used_bytes, memory_order_relaxed));
+}
+
+static void start_handles(struct daemon *daemon)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        (void)uv_signal_init(daemon->loop, &daemon->signals[i]);
+        daemon->signals[i].data = daemon;
+        (void)uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
+    }
+    (void)uv_timer_init(daemon->loop, &daemon->drain_timer);
+    daemon->drain_timer.data = daemon;
+    (void)uv_timer_init(daemon->loop, &daemon->health_timer);
+    daemon->health_timer.data = daemon;
+    (void)uv_timer_start(&daemon->health_timer, on_health_timer, HEALTH_CHECK_MS, HEALTH_CHECK_MS);
+}
+
+/* What every thread refers to. */
+static int init_shared(struct daemon *daemon, char *reason)
+{
+    const struct config *config = daemon->config;
+    const struct limits *limits = &config->limits;
+
+    daemon->assembly.cap_bytes = limits->assembly_bytes_max;
+    daemon->waiting.cap_bytes = limits->waiting_bytes_max;
+    daemon->series.cap_bytes = limits->series_bytes_max;
+    daemon->cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_PROCESS, "");
+    if (daemon->cells == NULL) {
+        return fail(reason, WERR_NOMEM, "start");
+    }
+    int error = instances_new(limits->native_instances_count_max, &daemon->instances);
+    if (error < 0) {
+        return fail(reason, error, "limits.native_instances_count_max");
+    }
+    error = split_bounds_init(&daemon->bounds, config->metrics.bounds_ns.items, config->metrics.bounds_ns.count);
+    if (error < 0) {
+        return fail(reason, error, "metrics.bounds_ms");
+    }
+    redaction_init(&daemon->redaction);
+    for (size_t i = 0; i < config->redact.attributes.count; i++) {
+        error = redaction_add(&daemon->redaction, config->redact.attributes.items[i]);
+        if (error < 0) {
+            return fail(reason, error, "redact.attributes");
+        }
+    }
+    return 0;
+}
+
+static int start_exporter(struct daemon *daemon, char *reason)
+{
+    const char *what = "exporters.otlp";
+
+    if (daemon->config->exporters.otlp.count == 0) {
+        return 0;
+    }
+    int error = exporter_thread_init(
+        &daemon->exporter, daemon->config, &daemon->registry, clock_system(), daemon->log, &what);
+    if (error < 0) {
+        return fail(reason, error, what);
+    }
+    daemon->exporting = true;
+    health_watch(&daemon->health, "exporter", &daemon->exporter.thread.tick_count);
+    return 0;
+}
+
+static int start_aggregator(struct daemon *daemon, char *reason)
+{
+    struct aggregator_thread_config config = {
+        .config = daemon->config,
+        .clock = clock_system(),
+        .log = daemon->log,
+        .bounds = &daemon->bounds,
+        .series = &daemon->series,
+        .registry = &daemon->registry,
+        .cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_PROCESS, ""),
+        .exporter = daemon->exporting ? &daemon->exporter : NULL,
+        .shard_count = daemon->shard_count,
+    };
+    int error = config.cells != NULL ? aggregator_thread_new(&config, &daemon->aggregator) : WERR_NOMEM;
+
+    if (error < 0) {
+        return fail(reason, error, "start of the aggregator");
+    }
+    health_watch(&daemon->health, "aggregator", &aggregator_thread_loop(daemon->aggregator)->tick_count);
+    return 0;
+}
+
+static int make_shards(struct daemon *daemon, char *reason)
+{
+    daemon->common = (struct shard_common){
+        .config = daemon->config,
+        .clock = clock_system(),
+        .log = daemon->log,
+        .bounds = &daemon->bounds,
+        .redaction = &daemon->redaction,
+        .assembly = &daemon->assembly,
+        .waiting = &daemon->waiting,
+        .series = &daemon->series,
+        .instances = daemon->instances,
+        .aggregator = daemon->aggregator,
+        .exporter = daemon->exporting ? &daemon->exporter : NULL,
+        .health = &daemon->health,
+    };
+    for (size_t i = 0; i < daemon->shard_count; i++) {
+        char label[16];
+        (void)snprintf(label, sizeof label, "%zu", i);
+        struct metric_cells *cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_SHARD, label);
+        int error = cells != NULL
+                        ? shard_new(&daemon->common, i, cells, &daemon->inlets[i], &daemon->shards[i])
+                        : WERR_NOMEM;
+        if (error < 0) {
+            return fail(reason, error, "start of a shard");
+        }
+        health_watch(&daemon->health, "shard", &shard_thread(daemon->shards[i])->tick_count);
+    }
+    return 0;
+}
+
+static int start_threads(struct daemon *daemon, char *reason)
+{
+    int error = daemon->exporting ? exporter_thread_start(&daemon->exporter) : 0;
+
+    if (error == 0) {
+        error = aggregator_thread_start(daemon->aggregator);
+    }
+    for (size_t i = 0; error == 0 && i < daemon->shard_count; i++) {
+        error = shard_start(daemon->shards[i]);
+    }
+    return error < 0 ? fail(reason, error, "start of a thread") : 0;
+}
+
+static int open_unix(struct daemon *daemon, enum listener_kind kind, const char *path, uint32_t mode,
+    const char *group, const char *key, char *reason)
+{
+    struct listener_unix_options options = {
+        .path = path,
+        .mode = mode,
+        .directory_mode = daemon->config->socket.directory_mode,
+        .group = group,
+    };
+    int error = listener_open_unix(&daemon->listeners[daemon->listener_count], kind, &options);
+
+    if (error == WERR_EXISTS) {
+        (void)snprintf(reason, DAEMON_REASON_BYTES,
+            "%s: %s: another instance is live there, or a file that is not a socket lies there", key, path);
+    } else if (error < 0) {
+        (void)snprintf(reason, DAEMON_REASON_BYTES, "%s: %s: %s", key, path, werr_text(error));
+    } else {
+        daemon->listener_count++;
+    }
+    return error;
+}
+
+static int open_listeners(struct daemon *daemon, char *reason)
+{
+    const struct config *config = daemon->config;
+    int error = open_unix(daemon, LISTENER_INGEST, config->socket.path, config->socket.mode, config->socket.group,
+        "socket.path", reason);
+
+    if (error == 0 && config->api_socket.enabled) {
+        error = open_unix(daemon, LISTENER_API, config->api_socket.path, config->socket.mode,
+            config->api_socket.group, "api_socket.path", reason);
+    }
+    if (error < 0) {
+        return error;
+    }
+    error =
+        listener_open_tcp(&daemon->listeners[daemon->listener_count], LISTENER_HTTP, config->http.address);
+    if (error < 0) {
+        (void)snprintf(reason, DAEMON_REASON_BYTES, "http.address: %s: %s", config->http.address,
+            error == WERR_EXISTS ? "the address is in use" : werr_text(error));
+        return error;
+    }
+    daemon->listener_count++;
+    return 0;
+}
+
+static int start_accepting(struct daemon *daemon, char *reason)
+{
+    uint64_t connections_max = daemon->config->limits.connections_count_max;
+    struct acceptor *acceptors[] = {&daemon->records, &daemon->http};
+
+    for (size_t i = 0; i < 2; i++) {
+        acceptor_init(acceptors[i], daemon->loop, daemon->inlets, daemon->shard_count, shard_on_arrival,
+            connections_max, daemon->cells);
+    }
+    daemon->accepting = true;
+    for (size_t i = 0; i < daemon->listener_count; i++) {
+        struct listener *listener = &daemon->listeners[i];
+        int error = acceptor_add(
+            listener->kind == LISTENER_INGEST ? &daemon->records : &daemon->http, listener);
+        if (error < 0) {
+            return fail(reason, error, "accepting");
+        }
+        log_event(daemon->log, LOG_LEVEL_INFO, "listening",
+            LOG_S("at", listener->path[0] != '\0' ? listener->path : listener->address));
+    }
+    atomic_store(&daemon->health.bound, true);
+    return 0;
+}
+
+int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, struct daemon **ret_daemon,
+    char reason[static DAEMON_REASON_BYTES])
+{
+    static int (*const steps[])(struct daemon *, char *) = {init_shared, start_exporter, start_aggregator,
+        make_shards, open_listeners, start_threads, start_accepting};
+    struct daemon *daemon = calloc(1, sizeof *daemon);
+
+    if (daemon == NULL) {
+        return fail(reason, WERR_NOMEM, "start");
+    }
+    struct cpu_paths paths = cpu_paths_system();
+    daemon->config = config;
+    daemon->log = log;
+    daemon->loop = loop;
+    daemon->shard_count =
+        config->shards > 0 ? (size_t)config->shards : cpu_shard_count(&paths, cpu_affinity_count());
+    int error = mailbox_init(&daemon->mailbox, loop, daemon);
+    if (error < 0) {
+        free(daemon);
+        return fail(reason, error, "start");
+    }
+    for (size_t i = 0; error == 0 && i < sizeof steps / sizeof steps[0]; i++) {
+        error = steps[i](daemon, reason);
+    }
+    if (error < 0) {
+        daemon_free(daemon);
+        return error;
+    }
+    start_handles(daemon);
+    log_event(log, LOG_LEVEL_INFO, "started", LOG_S("version", WEFT_VERSION), LOG_I("shards", daemon->shard_count));
+    *ret_daemon = daemon;
+    return 0;
+}
+
+void daemon_free(struct daemon *daemon)
+{
+    if (daemon == NULL) {
+        return;
+    }
+    if (daemon->accepting) {
+        acceptor_stop(&daemon->records);
+        acceptor_stop(&daemon->http);
+    }
+    for (size_t i = 0; i < daemon->listener_count; i++) {
+        listener_close(&daemon->listeners[i]);
+    }
+    for (size_t i = 0; i < daemon->shard_count; i++) {
+        shard_free(daemon->shards[i]);
+    }
+    aggregator_thread_free(daemon->aggregator);
+    if (daemon->exporting) {
+        exporter_thread_stop(&daemon->exporter);
+    }
+    instances_free(daemon->instances);
+    metric_registry_deinit(&daemon->registry);
+    mailbox_close(&daemon->mailbox);
+    (void)uv_run(daemon->loop, UV_RUN_DEFAULT);
+    mailbox_deinit(&daemon->mailbox);
+    free(daemon);
+}

@@ -1,0 +1,84 @@
+/* weftd: options, configuration, and the main loop. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "config/command_line.h"
+#include "config/config.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "daemon.h"
+
+enum { EXIT_USAGE = 2, LINE_BYTES = 512 };
+
+extern char **environ;
+
+static int run(const struct config *config)
+{
+    struct log log;
+    uv_loop_t loop;
+    struct daemon *daemon = NULL;
+    char reason[DAEMON_REASON_BYTES];
+
+    log_init(&log, STDERR_FILENO, config->log.level, config->log.format, clock_system());
+    for (size_t i = 0; i < config->warnings.count; i++) {
+        log_event(&log, LOG_LEVEL_WARN, "configuration", LOG_S("reason", config->warnings.items[i]));
+    }
+    if (uv_loop_init(&loop) != 0) {
+        log_event(&log, LOG_LEVEL_ERROR, "start_failed", LOG_S("reason", "no event loop"));
+        return EXIT_FAILURE;
+    }
+    int error = daemon_start(config, &log, &loop, &daemon, reason);
+    if (error < 0) {
+        log_event(&log, LOG_LEVEL_ERROR, "start_failed", LOG_S("reason", reason));
+    } else {
+        (void)uv_run(&loop, UV_RUN_DEFAULT);
+    }
+    daemon_free(daemon);
+    (void)uv_run(&loop, UV_RUN_DEFAULT); /* what is closing ends */
+    (void)uv_loop_close(&loop);
+    log_event(&log, LOG_LEVEL_INFO, "stopped", LOG_I("code", error));
+    log_deinit(&log);
+    return error < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line line;
+    struct config *config;
+    struct config_error error;
+    char text[LINE_BYTES];
+
+    if (command_line_parse(argc, argv, &line, text, sizeof text) < 0) {
+        (void)fprintf(stderr, "weftd: %s\n%s", text, command_line_usage());
+        return EXIT_USAGE;
+    }
+    if (line.help) {
+        (void)fputs(command_line_usage(), stdout);
+        return EXIT_SUCCESS;
+    }
+    if (line.version) {
+        (void)puts("weftd " WEFT_VERSION);
+        return EXIT_SUCCESS;
+    }
+    struct config_source source = {
+        .path = line.config_path,
+        .socket_path = line.socket_path,
+        .http_address = line.http_address,
+        .shards = line.shards,
+        .environment = (const char *const *)environ,
+    };
+    if (config_load(&source, &config, &error) < 0) {
+        (void)fprintf(stderr, "weftd: %s\n", error.text);
+        return EXIT_USAGE;
+    }
+    int code = EXIT_SUCCESS;
+    if (line.check_config) {
+        (void)puts("configuration is valid");
+    } else {
+        code = run(config);
+    }
+    config_free(config);
+    return code;
+}

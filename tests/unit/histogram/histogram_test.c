@@ -233,6 +233,16 @@ static void counts_past_32_bits(void **state)
     assert_int_equal(twice.sum_ns_low, (uint64_t)sum_ns);
     assert_int_equal(twice.sum_ns_high, (uint64_t)(sum_ns >> 64));
     assert_true(fabs(histogram_sum_seconds(&twice) / ((double)expected * 0.005) - 1) < 1e-15);
+
+    struct histogram_flat flat = {.count = 0};
+    struct histogram_flat both = {.count = 0};
+    histogram_flat_merge(&flat, &twice, slab);
+    histogram_flat_merge_flat(&both, &flat);
+    histogram_flat_merge_flat(&both, &flat);
+    sum_ns *= 2;
+    assert_int_equal(both.cells[cell], 2 * expected);
+    assert_int_equal(both.sum_ns_low, (uint64_t)sum_ns);
+    assert_int_equal(both.sum_ns_high, (uint64_t)(sum_ns >> 64));
     histogram_release(&twice, slab);
     histogram_release(&histogram, slab);
     assert_int_equal(slab->used_count, 0);

@@ -1,0 +1,257 @@
+/* The copier of otlp_rewrite.h. Runs on the shard that received the message. */
+#include "decode/otlp_rewrite.h"
+
+#include "decode/otlp_schema.h"
+#include "decode/wire_write.h"
+
+struct rewrite {
+    const struct otlp_trace_scanner *scanner;
+    const struct attribute_table *table;
+    uint64_t now_unix_ns;
+    struct buffer *out;
+    uint32_t spans_count;
+    struct span span; /* room for reading one */
+};
+
+enum {
+    FIELD_KEY = 1,
+    FIELD_VALUE = 2,
+    FIELD_STRING = 1,
+    FIELD_ARRAY = 5,
+    FIELD_MAP = 6,
+    FIELD_LIST_ENTRY = 1
+};
+
+static void write_list(struct rewrite *rewrite, const struct attribute_value *list, uint32_t depth_left);
+
+static void write_text_value(struct rewrite *rewrite, uint32_t number, struct slice text)
+{
+    struct wire_envelope value = wire_envelope_begin(rewrite->out, number, text.length + 2);
+
+    wire_write_bytes(rewrite->out, FIELD_STRING, text);
+    wire_envelope_end(rewrite->out, value);
+}
+
+/* A value that flags do not replace: a single field again, lists without what is dirty in them. */
+static void write_value(
+    struct rewrite *rewrite, uint32_t number, const struct attribute_value *value, uint32_t depth_left)
+{
+    struct buffer *out = rewrite->out;
+    struct wire_envelope envelope = wire_envelope_begin(out, number, value->text.length + 2);
+
+    switch (value->type) {
+    case ATTRIBUTE_TEXT:
+    case ATTRIBUTE_BYTES:
+        wire_write_bytes(out, value->number, value->text);
+        break;
+    case ATTRIBUTE_INTEGER:
+        wire_write_varint(out, value->number, (uint64_t)value->integer);
+        break;
+    case ATTRIBUTE_DOUBLE:
+        wire_write_fixed64(out, value->number, (uint64_t)value->integer);
+        break;
+    case ATTRIBUTE_ARRAY:
+    case ATTRIBUTE_MAP:
+        write_list(rewrite, value, depth_left);
+        break;
+    case ATTRIBUTE_NONE:
+        break;
+    }
+    wire_envelope_end(out, envelope);
+}
+
+/* The KeyValue of a dirty attribute. */
+static void write_attribute(struct rewrite *rewrite, uint32_t number, const struct attribute *attribute,
+    uint8_t flags, uint32_t depth_left)
+{
+    const struct attribute_value *value = &attribute->value;
+    struct wire_envelope envelope =
+        wire_envelope_begin(rewrite->out, number, attribute->key.length + value->text.length + 6);
+
+    wire_write_bytes(rewrite->out, FIELD_KEY, attribute->key);
+    if ((flags & ATTRIBUTE_REDACT) != 0) {
+        write_text_value(rewrite, FIELD_VALUE, SLICE_LITERAL(REDACTED_TEXT));
+    } else if ((flags & ATTRIBUTE_QUERY) != 0) {
+        write_text_value(rewrite, FIELD_VALUE, slice_of(NULL, 0));
+    } else if ((flags & ATTRIBUTE_URL) != 0 && value->type == ATTRIBUTE_TEXT) {
+        write_text_value(rewrite, FIELD_VALUE, slice_sub(value->text, 0, slice_find(value->text, '?')));
+    } else if ((flags & ATTRIBUTE_URL) != 0 && slice_find(value->text, '?') < value->text.length) {
+        write_text_value(rewrite, FIELD_VALUE, SLICE_LITERAL(REDACTED_TEXT));
+    } else {
+        write_value(rewrite, FIELD_VALUE, value, depth_left);
+    }
+    wire_envelope_end(rewrite->out, envelope);
+}
+
+static void write_map_entry(struct rewrite *rewrite, const struct wire_field *field, uint32_t depth_left)
+{
+    struct attribute entry;
+
+    if (attribute_parse(field->bytes, &entry) < 0) {
+        return;
+    }
+    uint8_t flags = attribute_lookup(rewrite->table, entry.key).flags;
+    if (attribute_is_dirty(rewrite->table, &entry, flags) != 0) {
+        write_attribute(rewrite, FIELD_LIST_ENTRY, &entry, flags, depth_left);
+    } else {
+        (void)buffer_append_slice(rewrite->out, field->raw);
+    }
+}
+
+/* The entries of a list, each looked at as if it stood alone. The list was read before: it is sound and not
+ * too deep. */
+static void write_list(struct rewrite *rewrite, const struct attribute_value *list, uint32_t depth_left)
+{
+    bool is_map = list->type == ATTRIBUTE_MAP;
+    struct attribute_value entry;
+    struct wire_reader reader;
+    struct wire_field field;
+
+    if (wire_open(list->text, depth_left, &reader) < 0) {
+        return;
+    }
+    struct wire_envelope envelope =
+        wire_envelope_begin(rewrite->out, is_map ? FIELD_MAP : FIELD_ARRAY, list->text.length);
+    while (wire_next(&reader, &field) > 0) {
+        if (field.tag != WIRE_TAG(FIELD_LIST_ENTRY, WIRE_BYTES)) {
+            continue;
+        }
+        if (is_map) {
+            write_map_entry(rewrite, &field, depth_left - 1);
+        } else if (attribute_value_parse(field.bytes, &entry) == 0) {
+            write_value(rewrite, FIELD_LIST_ENTRY, &entry, depth_left - 1);
+        }
+    }
+    wire_envelope_end(rewrite->out, envelope);
+}
+
+static int copy_attribute(struct rewrite *rewrite, const struct wire_field *field)
+{
+    struct attribute attribute;
+    int status = attribute_parse(field->bytes, &attribute);
+
+    if (status < 0) {
+        return status;
+    }
+    uint8_t flags = attribute_lookup(rewrite->table, attribute.key).flags;
+    status = attribute_is_dirty(rewrite->table, &attribute, flags);
+    if (status > 0) {
+        write_attribute(rewrite, wire_tag_number(field->tag), &attribute, flags, rewrite->table->depth_max);
+    } else if (status == 0) {
+        (void)buffer_append_slice(rewrite->out, field->raw);
+    }
+    return status < 0 ? status : 0;
+}
+
+static int copy_fields(struct rewrite *rewrite, struct slice message, enum otlp_kind kind);
+
+/* A nested message, written around what is kept of it. Returns as copy_fields. */
+static int copy_message(struct rewrite *rewrite, const struct wire_field *field, enum otlp_kind kind)
+{
+    struct wire_envelope envelope =
+        wire_envelope_begin(rewrite->out, wire_tag_number(field->tag), field->bytes.length);
+    int status = copy_fields(rewrite, field->bytes, kind);
+
+    wire_envelope_end(rewrite->out, envelope);
+    return status;
+}
+
+static void copy_span(struct rewrite *rewrite, const struct wire_field *field)
+{
+    struct decode_error where;
+    uint64_t skipped_count = 0;
+
+    if (otlp_trace_read_span(rewrite->scanner, field->bytes, rewrite->now_unix_ns, &rewrite->span,
+            &skipped_count, &where) != RECORD_ERROR_NONE) {
+        return;
+    }
+    rewrite->spans_count++;
+    if (rewrite->span.needs_rewrite) {
+        (void)copy_message(rewrite, field, OTLP_SPAN);
+    } else {
+        (void)buffer_append_slice(rewrite->out, field->raw);
+    }
+}
+
+/* A ResourceSpans or ScopeSpans; nothing of it stays when no span of it does. */
+static int copy_group(struct rewrite *rewrite, const struct wire_field *field, enum otlp_kind kind)
+{
+    size_t length = rewrite->out->length;
+    uint32_t spans_count = rewrite->spans_count;
+    struct otlp_resource resource;
+
+    if (kind == OTLP_RESOURCE_SPANS) {
+        int error = otlp_trace_read_resource(rewrite->scanner, field->bytes, &resource);
+        if (error < 0 || !resource.texts_are_valid) {
+            return error;
+        }
+    }
+    int status = copy_message(rewrite, field, kind);
+    if (rewrite->spans_count == spans_count) {
+        rewrite->out->length = length;
+    }
+    return status;
+}
+
+static int copy_field(struct rewrite *rewrite, const struct wire_field *field, enum otlp_kind parent)
+{
+    enum otlp_kind kind = otlp_child_kind(parent, field->tag);
+
+    switch (kind) {
+    case OTLP_OPAQUE:
+        if (!otlp_field_is_sound(parent, field->tag)) {
+            return WERR_WIRE_TYPE;
+        }
+        (void)buffer_append_slice(rewrite->out, field->raw);
+        return 0;
+    case OTLP_ATTRIBUTE:
+        return copy_attribute(rewrite, field);
+    case OTLP_SPAN:
+        copy_span(rewrite, field);
+        return 0;
+    case OTLP_RESOURCE_SPANS:
+    case OTLP_SCOPE_SPANS:
+        return copy_group(rewrite, field, kind);
+    default:
+        return copy_message(rewrite, field, kind);
+    }
+}
+
+/* Copies a message field by field. Negative where its structure is broken; what came before that is copied.
+ */
+static int copy_fields(struct rewrite *rewrite, struct slice message, enum otlp_kind kind)
+{
+    struct wire_reader reader = wire_reader_of(message);
+    struct wire_field field;
+    int status;
+
+    while ((status = wire_next(&reader, &field)) > 0) {
+        status = copy_field(rewrite, &field, kind);
+        if (status < 0) {
+            break;
+        }
+    }
+    return status;
+}
+
+int otlp_rewrite(const struct otlp_trace_scanner *scanner, struct slice message, uint64_t now_unix_ns,
+    struct buffer *out, uint32_t *ret_spans_count)
+{
+    struct rewrite rewrite;
+    size_t length = out->length;
+
+    rewrite.scanner = scanner;
+    rewrite.table = &scanner->attributes;
+    rewrite.now_unix_ns = now_unix_ns;
+    rewrite.out = out;
+    rewrite.spans_count = 0;
+    (void)copy_fields(&rewrite, message, OTLP_REQUEST);
+    if (out->error < 0 || rewrite.spans_count == 0) {
+        out->length = length;
+    }
+    if (out->error < 0) {
+        return out->error;
+    }
+    *ret_spans_count = rewrite.spans_count;
+    return 0;
+}

@@ -1,0 +1,26 @@
+/*
+ * Copies an ExportTraceServiceRequest without what may not be stored: refused spans, query strings, redacted
+ * values. For messages of which the scanner said needs_rewrite; all others leave as the bytes that came.
+ *
+ * A secret's value becomes "[redacted]"; a URL is cut before its '?'; a query string becomes empty; a list
+ * that holds any of these is written anew around them. Everything else, unknown fields included, is copied as
+ * it is.
+ */
+#ifndef WEFT_DECODE_OTLP_REWRITE_H
+#define WEFT_DECODE_OTLP_REWRITE_H
+
+#include "core/buffer.h"
+#include "decode/otlp_trace.h"
+
+/*
+ * Appends to `out`, whose cap bounds the output. now_unix_ns must be what the scan was given, so that the
+ * same spans are refused. *ret_spans_count: spans in the copy; with 0 there is nothing to send, and `out`
+ * holds what it held.
+ *
+ * Where the scan ended at a broken structure the copy ends too, closed properly: 0 is returned. Negative,
+ * with `out` as it was: WERR_NOMEM or WERR_OVERSIZED.
+ */
+int otlp_rewrite(const struct otlp_trace_scanner *scanner, struct slice message, uint64_t now_unix_ns,
+    struct buffer *out, uint32_t *ret_spans_count);
+
+#endif

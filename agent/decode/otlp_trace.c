@@ -1,0 +1,346 @@
+/*
+ * The structure around OTLP spans, see otlp_trace.h: request, resources, scopes. Runs on the shard that
+ * received the message.
+ *
+ * Fields may come in any order, so a resource may stand after its spans: each ResourceSpans is walked twice,
+ * first for the resource, then for the scopes. That is one step a scope. A ScopeSpans is walked ahead only
+ * when its scope does not come first, as it does with every encoder that writes fields in order.
+ */
+#include "decode/otlp_trace.h"
+
+#include "decode/otlp_schema.h"
+#include "decode/utf8.h"
+
+enum { NS_PER_S = 1000000000 };
+
+/* State while one message is scanned. */
+struct walk {
+    const struct otlp_trace_scanner *scanner;
+    const struct otlp_trace_sink *sink;
+    struct otlp_trace_result *result;
+    uint64_t now_unix_ns;
+    struct decode_error where; /* code 0: nothing wrong yet */
+    struct otlp_resource resource;
+    bool scope_is_dirty;
+    struct span span;
+};
+
+void otlp_trace_scanner_init(
+    struct otlp_trace_scanner *scanner, const struct limits *limits, const struct redaction *redaction)
+{
+    scanner->time_skew_ns = limits->time_skew_s * NS_PER_S;
+    scanner->attribute_bytes_max = limits->attribute_bytes_max;
+    scanner->attributes_count_max = (uint32_t)limits->span_attributes_count_max;
+    attribute_table_init(&scanner->attributes, redaction, (uint32_t)limits->nesting_depth_max);
+}
+
+static int fail(struct walk *walk, int error, const char *field)
+{
+    walk->where.code = error;
+    walk->where.reason = RECORD_ERROR_NONE;
+    walk->where.field = field;
+    return error;
+}
+
+static struct slice *resource_text(struct span_resource *resource, uint8_t id)
+{
+    switch (id) {
+    case RESOURCE_ATTRIBUTE_SERVICE_NAME:
+        return &resource->service_name;
+    case RESOURCE_ATTRIBUTE_SERVICE_NAMESPACE:
+        return &resource->service_namespace;
+    case RESOURCE_ATTRIBUTE_K8S_NAMESPACE:
+        return &resource->k8s_namespace;
+    case RESOURCE_ATTRIBUTE_WORKLOAD:
+        return &resource->workload;
+    case RESOURCE_ATTRIBUTE_SDK_NAME:
+        return &resource->sdk_name;
+    default:
+        return &resource->node;
+    }
+}
+
+/* Keeps a resource attribute that the agent reads; the first of an id wins. */
+static void keep_resource_text(const struct otlp_trace_scanner *scanner, struct otlp_resource *resource,
+    struct attribute_meaning meaning, const struct attribute_value *value)
+{
+    if (meaning.resource_id == ATTRIBUTE_UNKNOWN || (meaning.flags & ATTRIBUTE_REDACT) != 0 ||
+        value->type != ATTRIBUTE_TEXT || value->text.length > scanner->attribute_bytes_max ||
+        (resource->seen & 1u << meaning.resource_id) != 0) {
+        return;
+    }
+    resource->seen |= 1u << meaning.resource_id;
+    resource->texts_are_valid &= utf8_is_valid(value->text);
+    *resource_text(&resource->names, meaning.resource_id) = value->text;
+}
+
+static int read_resource(
+    const struct otlp_trace_scanner *scanner, struct slice encoded, struct otlp_resource *resource)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct wire_field field;
+    struct attribute attribute;
+    int status;
+
+    while ((status = wire_next(&reader, &field)) > 0) {
+        if (!otlp_field_is_sound(OTLP_RESOURCE, field.tag)) {
+            return WERR_WIRE_TYPE;
+        }
+        if (otlp_child_kind(OTLP_RESOURCE, field.tag) != OTLP_ATTRIBUTE) {
+            continue;
+        }
+        status = attribute_parse(field.bytes, &attribute);
+        if (status < 0) {
+            return status;
+        }
+        struct attribute_meaning meaning = attribute_lookup(&scanner->attributes, attribute.key);
+        status = attribute_is_dirty(&scanner->attributes, &attribute, meaning.flags);
+        if (status < 0) {
+            return status;
+        }
+        resource->is_dirty |= status > 0;
+        keep_resource_text(scanner, resource, meaning, &attribute.value);
+    }
+    return status;
+}
+
+int otlp_trace_read_resource(
+    const struct otlp_trace_scanner *scanner, struct slice resource_spans, struct otlp_resource *ret_resource)
+{
+    struct wire_reader reader = wire_reader_of(resource_spans);
+    struct wire_field field;
+    struct otlp_resource resource = {.texts_are_valid = true};
+
+    /* damage around the resource is left for those who walk the spans: they meet it in its turn */
+    while (wire_next(&reader, &field) > 0) {
+        if (otlp_child_kind(OTLP_RESOURCE_SPANS, field.tag) == OTLP_RESOURCE) {
+            int error = read_resource(scanner, field.bytes, &resource);
+            if (error < 0) {
+                return error;
+            }
+        }
+    }
+    *ret_resource = resource;
+    return 0;
+}
+
+static int read_scope_attribute(struct walk *walk, struct slice encoded)
+{
+    const struct attribute_table *table = &walk->scanner->attributes;
+    struct attribute attribute;
+    int status = attribute_parse(encoded, &attribute);
+
+    if (status == 0) {
+        status = attribute_is_dirty(table, &attribute, attribute_lookup(table, attribute.key).flags);
+    }
+    walk->scope_is_dirty |= status > 0;
+    return status < 0 ? status : 0;
+}
+
+static int read_scope(struct walk *walk, struct slice encoded)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct wire_field field;
+    int status;
+
+    while ((status = wire_next(&reader, &field)) > 0) {
+        if (field.tag == WIRE_TAG(1, WIRE_BYTES)) {
+            walk->span.scope_name = utf8_is_valid(field.bytes) ? field.bytes : slice_of(NULL, 0);
+        } else if (otlp_child_kind(OTLP_SCOPE, field.tag) == OTLP_ATTRIBUTE) {
+            status = read_scope_attribute(walk, field.bytes);
+        } else if (!otlp_field_is_sound(OTLP_SCOPE, field.tag)) {
+            status = WERR_WIRE_TYPE;
+        }
+        if (status < 0) {
+            break;
+        }
+    }
+    walk->result->needs_rewrite |= walk->scope_is_dirty;
+    return status;
+}
+
+static void refuse(struct walk *walk)
+{
+    walk->result->refused_count++;
+    walk->result->needs_rewrite = true;
+    walk->sink->on_refused(walk->sink->user, &walk->where);
+    walk->where.code = 0;
+    walk->where.reason = RECORD_ERROR_NONE;
+}
+
+static void deliver(struct walk *walk, struct slice encoded)
+{
+    enum record_error reason = otlp_trace_read_span(walk->scanner, encoded, walk->now_unix_ns, &walk->span,
+        &walk->result->attributes_skipped_count, &walk->where);
+
+    if (__builtin_expect(reason == RECORD_ERROR_NONE && !walk->resource.texts_are_valid, 0)) {
+        reason = RECORD_ERROR_UTF8;
+        walk->where.code = WERR_UTF8;
+        walk->where.reason = reason;
+        walk->where.field = "resource";
+    }
+    if (__builtin_expect(reason != RECORD_ERROR_NONE, 0)) {
+        refuse(walk);
+    } else {
+        walk->span.needs_rewrite |= walk->resource.is_dirty || walk->scope_is_dirty;
+        walk->result->needs_rewrite |= walk->span.needs_rewrite;
+        walk->result->spans_count++;
+        walk->sink->on_span(walk->sink->user, &walk->span, walk->where.record);
+    }
+    walk->where.record++;
+}
+
+/* Reads scopes that stand after spans. Damage is left for the walk proper, which meets it in its turn. */
+static void read_scope_ahead(struct walk *walk, struct slice scope_spans)
+{
+    struct wire_reader reader = wire_reader_of(scope_spans);
+    struct wire_field field;
+
+    while (wire_next(&reader, &field) > 0) {
+        if (otlp_child_kind(OTLP_SCOPE_SPANS, field.tag) == OTLP_SCOPE) {
+            (void)read_scope(walk, field.bytes);
+        }
+    }
+}
+
+static int walk_scope_spans(struct walk *walk, struct slice encoded)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct wire_field field;
+    int status;
+
+    walk->span.scope_name = slice_of(NULL, 0);
+    walk->scope_is_dirty = false;
+    if (encoded.length > 0 && encoded.ptr[0] != WIRE_TAG(1, WIRE_BYTES)) {
+        read_scope_ahead(walk, encoded);
+    }
+    while ((status = wire_next(&reader, &field)) > 0) {
+        enum otlp_kind kind = otlp_child_kind(OTLP_SCOPE_SPANS, field.tag);
+        if (kind == OTLP_SPAN) {
+            deliver(walk, field.bytes);
+        } else if (kind == OTLP_SCOPE) {
+            status = read_scope(walk, field.bytes);
+        } else if (!otlp_field_is_sound(OTLP_SCOPE_SPANS, field.tag)) {
+            status = WERR_WIRE_TYPE;
+        }
+        if (status < 0) {
+            return fail(walk, status, kind == OTLP_SCOPE ? "scope" : "scope_spans");
+        }
+    }
+    return status < 0 ? fail(walk, status, "scope_spans") : 0;
+}
+
+static int walk_resource_spans(struct walk *walk, struct slice encoded)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct wire_field field;
+
+    walk->where.scope = DECODE_NO_INDEX;
+    int status = otlp_trace_read_resource(walk->scanner, encoded, &walk->resource);
+    if (status < 0) {
+        return fail(walk, status, "resource");
+    }
+    walk->result->needs_rewrite |= walk->resource.is_dirty;
+    while ((status = wire_next(&reader, &field)) > 0) {
+        if (otlp_child_kind(OTLP_RESOURCE_SPANS, field.tag) == OTLP_SCOPE_SPANS) {
+            walk->where.scope++; /* from DECODE_NO_INDEX to 0 */
+            status = walk_scope_spans(walk, field.bytes);
+            if (status < 0) {
+                return status;
+            }
+        } else if (!otlp_field_is_sound(OTLP_RESOURCE_SPANS, field.tag)) {
+            return fail(walk, WERR_WIRE_TYPE, "resource_spans");
+        }
+    }
+    return status < 0 ? fail(walk, status, "resource_spans") : 0;
+}
+
+_Static_assert((uint32_t)(DECODE_NO_INDEX + 1) == 0, "the first index follows from none");
+
+int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct slice message, uint64_t now_unix_ns,
+    const struct otlp_trace_sink *sink, struct otlp_trace_result *ret_result, struct decode_error *ret_error)
+{
+    struct walk walk;
+    struct wire_reader reader = wire_reader_of(message);
+    struct wire_field field;
+    int status;
+
+    *ret_result = (struct otlp_trace_result){.spans_count = 0};
+    walk.scanner = scanner;
+    walk.sink = sink;
+    walk.result = ret_result;
+    walk.now_unix_ns = now_unix_ns;
+    walk.where = decode_error_of(0, "");
+    walk.where.record = 0;
+    walk.span.resource = &walk.resource.names; /* attributes are only defined where attribute_set says so */
+    while ((status = wire_next(&reader, &field)) > 0) {
+        if (otlp_child_kind(OTLP_REQUEST, field.tag) == OTLP_RESOURCE_SPANS) {
+            walk.where.resource++;
+            status = walk_resource_spans(&walk, field.bytes);
+        } else if (!otlp_field_is_sound(OTLP_REQUEST, field.tag)) {
+            status = WERR_WIRE_TYPE;
+        }
+        if (status < 0) {
+            break;
+        }
+    }
+    if (status < 0) {
+        if (walk.where.code == 0) {
+            (void)fail(&walk, status, "request");
+        }
+        *ret_error = walk.where;
+    }
+    return status;
+}
+
+/* Adds the spans of a ResourceSpans or a ScopeSpans. */
+static int count_in(struct slice encoded, enum otlp_kind kind, uint32_t *count)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct wire_field field;
+    int status;
+
+    while ((status = wire_next(&reader, &field)) > 0) {
+        enum otlp_kind child = otlp_child_kind(kind, field.tag);
+        if (child == OTLP_SPAN) {
+            (*count)++;
+        } else if (child == OTLP_SCOPE_SPANS) {
+            status = count_in(field.bytes, child, count); /* one level deep: ends there */
+        } else if (!otlp_field_is_sound(kind, field.tag)) {
+            status = WERR_WIRE_TYPE;
+        }
+        if (status < 0) {
+            break;
+        }
+    }
+    return status;
+}
+
+int otlp_trace_count_spans(struct slice message, uint32_t *ret_count, struct decode_error *ret_error)
+{
+    struct wire_reader reader = wire_reader_of(message);
+    struct wire_field field;
+    struct decode_error where = decode_error_of(0, "resource_spans");
+    uint32_t count = 0;
+    int status;
+
+    while ((status = wire_next(&reader, &field)) > 0) {
+        if (otlp_child_kind(OTLP_REQUEST, field.tag) == OTLP_RESOURCE_SPANS) {
+            where.resource++;
+            status = count_in(field.bytes, OTLP_RESOURCE_SPANS, &count);
+        } else if (!otlp_field_is_sound(OTLP_REQUEST, field.tag)) {
+            status = WERR_WIRE_TYPE;
+        }
+        if (status < 0) {
+            break;
+        }
+    }
+    if (status < 0) {
+        where.code = status;
+        where.record = count;
+        *ret_error = where;
+        return status;
+    }
+    *ret_count = count;
+    return 0;
+}

@@ -1,0 +1,85 @@
+/*
+ * Scans an OTLP ExportTraceServiceRequest (or TracesData, the same on the wire) in one pass and without
+ * allocation, and hands over each span with what the agent needs of it.
+ *
+ *   request ─► resource_spans ─► resource, read once ─► scope_spans ─► scope, read once ─► span ─► on_span |
+ * on_refused
+ *
+ * Only attributes of the table are read. A span that is damaged within its own length, or whose ids, times or
+ * texts are not valid, is refused alone. When the structure around spans is damaged the scan ends with an
+ * error; the spans handed over before stay good. A scanner is built once and only read: every shard may use
+ * the same one.
+ */
+#ifndef WEFT_DECODE_OTLP_TRACE_H
+#define WEFT_DECODE_OTLP_TRACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/limits.h"
+#include "core/slice.h"
+#include "decode/attribute.h"
+#include "decode/decode_error.h"
+#include "decode/redaction.h"
+#include "decode/span.h"
+
+struct otlp_trace_scanner {
+    uint64_t time_skew_ns;
+    uint64_t attribute_bytes_max;
+    uint32_t attributes_count_max; /* of one span */
+    struct attribute_table attributes;
+};
+
+/* Borrows nothing. About 20 KiB: put it where it lives as long as the configuration does. */
+void otlp_trace_scanner_init(
+    struct otlp_trace_scanner *scanner, const struct limits *limits, const struct redaction *redaction);
+
+struct otlp_trace_sink {
+    void *user;
+    /* record: index of the span in the message. The span and what it borrows are valid during the call. */
+    void (*on_span)(void *user, const struct span *span, uint32_t record);
+    /* where->reason says why, where->record which. */
+    void (*on_refused)(void *user, const struct decode_error *where);
+};
+
+struct otlp_trace_result {
+    uint32_t spans_count;              /* handed over */
+    uint32_t refused_count;            /* refused one by one */
+    uint64_t attributes_skipped_count; /* not looked at because of a limit */
+    bool needs_rewrite; /* the message may not be stored as it is: something to redact, or a refused span, is
+                           in it */
+};
+
+/*
+ * Returns 0, or the WERR_ code of the broken structure with *ret_error filled. The result is written in both
+ * cases: what was handed over before the damage counts.
+ */
+int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct slice message, uint64_t now_unix_ns,
+    const struct otlp_trace_sink *sink, struct otlp_trace_result *ret_result, struct decode_error *ret_error);
+
+/*
+ * Reads one encoded Span; span->resource and span->scope_name are left alone, all else is filled.
+ * RECORD_ERROR_NONE, or the reason with where->code, where->reason and where->field.
+ */
+enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
+    uint64_t now_unix_ns, struct span *span, uint64_t *attributes_skipped_count, struct decode_error *where);
+
+/* What the Resource of a ResourceSpans says. */
+struct otlp_resource {
+    struct span_resource names;
+    uint32_t seen;        /* bit i: enum resource_attribute_id i is filled */
+    bool is_dirty;        /* something of it must be redacted */
+    bool texts_are_valid; /* false: a name is not UTF-8, and all its spans are refused for it */
+};
+
+/* Reads it wherever it stands in the encoded ResourceSpans. Negative when the Resource itself is damaged. */
+int otlp_trace_read_resource(const struct otlp_trace_scanner *scanner, struct slice resource_spans,
+    struct otlp_resource *ret_resource);
+
+/*
+ * How many spans a request holds, from its structure alone. *ret_error and a negative code when that is
+ * broken: so the caller may refuse a message before anything of it is applied.
+ */
+int otlp_trace_count_spans(struct slice message, uint32_t *ret_count, struct decode_error *ret_error);
+
+#endif

@@ -1,0 +1,51 @@
+/* The directory's inside, for directory*.c only. */
+#ifndef WEFT_AGGREGATE_DIRECTORY_INTERNAL_H
+#define WEFT_AGGREGATE_DIRECTORY_INTERNAL_H
+
+#include "aggregate/directory.h"
+#include "aggregate/hash_index.h"
+#include "aggregate/senders.h"
+
+struct directory {
+    struct directory_settings settings;
+    uint32_t series_count; /* live and refused */
+    uint32_t series_count_max;
+    uint32_t sender_series_max;
+    uint32_t free_head; /* first free id + 1, linked through `slot`; 0: none */
+    uint64_t weight_max;
+    uint32_t now_s; /* monotonic, of the last flip */
+    struct chunk_pool pool;
+    struct slot_array series; /* struct shard_series by id; only ever grows */
+    struct hash_index index;
+    struct senders senders;
+    struct page_slab *slab;
+    struct page_slab *overflow_slab;
+    struct budget overflow_budget;
+    uint32_t overflow_fractions[OVERFLOW_SET_COUNT];
+    struct id_list retire_asked;
+    struct id_list refused; /* ids of refused series, for their expiry */
+    uint32_t refused_at;    /* where the next look goes on */
+    struct delta deltas[2];
+    struct delta *active;
+    struct delta *spare; /* NULL while the aggregator has it */
+};
+
+static inline struct shard_series *series_at(const struct directory *directory, uint32_t id)
+{
+    return (struct shard_series *)slot_array_at(&directory->series, id);
+}
+
+/* Whether a series of this sender may be added. */
+bool directory_has_room(const struct directory *directory, uint32_t sender);
+
+/*
+ * A new entry, in the index, announced in the active delta, counted for its sender; strings not yet
+ * referenced. The caller fills the key first. SLOT_NONE when there is no memory; nothing changed then.
+ */
+uint32_t directory_add_series(struct directory *directory, const struct shard_series *made);
+
+/* Takes a series out of the index, its strings and its count given back, its id free for the next interval.
+ */
+void directory_remove_series(struct directory *directory, uint32_t id);
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * Points of metrics that proxies sent: found by sender, name, type and labels, folded into one slot an
+ * interval. The shard's loop. Whether a counter was reset between two intervals is for the aggregator, which
+ * sees all shards; within one it is seen here.
+ */
+#include "aggregate/directory.h"
+
+#include <math.h>
+
+#include "aggregate/directory_internal.h"
+
+static uint32_t point_hash(const struct metric_point *point)
+{
+    uint64_t seed = ((uint64_t)point->name << 32 | point->sender) * 0x9e3779b97f4a7c15ull + point->type;
+
+    return (uint32_t)XXH3_64bits_withSeed(point->label_count > 0 ? (const void *)point->labels : "",
+        point->label_count * sizeof(*point->labels), seed);
+}
+
+static bool same_point(const struct shard_series *series, const struct metric_point *point)
+{
+    return series->point.family == FAMILY_POINTS && series->sender == point->sender &&
+           series->point.name == point->name && series->point.type == point->type &&
+           series->point.label_count == point->label_count &&
+           (point->label_count == 0 ||
+               memcmp(series->point.labels, point->labels, point->label_count * sizeof(*point->labels)) == 0);
+}
+
+static bool is_nameless(const struct metric_point *point)
+{
+    if (point->name == INTERNED_FULL || point->name == INTERNED_NONE || point->sender == INTERNED_FULL) {
+        return true;
+    }
+    for (size_t i = 0; i < point->label_count; i++) {
+        if (point->labels[i].key == INTERNED_FULL || point->labels[i].value == INTERNED_FULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t known_or_none(uint32_t id)
+{
+    return id == INTERNED_FULL ? (uint32_t)INTERNED_NONE : id;
+}
+
+static void ref_strings(struct directory *directory, const struct shard_series *series)
+{
+    struct interner *interner = directory->settings.interner;
+
+    interner_ref(interner, series->point.name);
+    interner_ref(interner, series->point.unit);
+    interner_ref(interner, series->point.help);
+    for (uint32_t i = 0; i < series->point.label_count; i++) {
+        interner_ref(interner, series->point.labels[i].key);
+        interner_ref(interner, series->point.labels[i].value);
+    }
+}
+
+static uint32_t add_point_series(struct directory *directory, const struct metric_point *point, uint32_t hash)
+{
+    struct budget *budget = directory->settings.budget;
+    size_t bytes = point->label_count * sizeof(*point->labels);
+    struct shard_series made = {
+        .point = {.name = point->name,
+            .unit = known_or_none(point->unit),
+            .help = known_or_none(point->help),
+            .label_count = (uint32_t)point->label_count,
+            .family = FAMILY_POINTS,
+            .type = (uint8_t)point->type},
+        .hash = hash,
+        .sender = point->sender,
+    };
+
+    if (bytes > 0) {
+        made.point.labels = memory_calloc(budget, bytes);
+        if (made.point.labels == NULL) {
+            return SLOT_NONE;
+        }
+        memcpy(made.point.labels, point->labels, bytes);
+    }
+    uint32_t id = directory_add_series(directory, &made);
+
+    if (id == SLOT_NONE) {
+        memory_free(budget, made.point.labels, bytes);
+        return SLOT_NONE;
+    }
+    ref_strings(directory, &made);
+    return id;
+}
+
+static uint32_t obtain_point_series(struct directory *directory, const struct metric_point *point)
+{
+    uint32_t hash = point_hash(point);
+    uint32_t at = hash_index_first(&directory->index, hash);
+
+    for (uint32_t id; hash_index_next(&directory->index, hash, &at, &id);) {
+        if (same_point(series_at(directory, id), point)) {
+            return id;
+        }
+    }
+    if (is_nameless(point) || !directory_has_room(directory, point->sender)) {
+        return SLOT_NONE;
+    }
+    return add_point_series(directory, point, hash);
+}
+
+static void *touch_point(struct directory *directory, uint32_t id, struct slot_array *slots)
+{
+    struct shard_series *series = series_at(directory, id);
+
+    if (series->state == SHARD_SERIES_REFUSED) {
+        series->fraction = directory->now_s;
+        return NULL;
+    }
+    if (series->epoch != directory->active->epoch) {
+        uint32_t slot = slot_array_push(slots, &directory->pool);
+
+        if (slot == SLOT_NONE) {
+            return NULL;
+        }
+        series->epoch = directory->active->epoch;
+        series->slot = slot;
+        *(uint32_t *)slot_array_at(slots, slot) = id;
+    }
+    return slot_array_at(slots, series->slot);
+}
+
+static void begin_scalar(struct scalar_slot *slot, const struct metric_point *point)
+{
+    slot->first_time_unix_ns = slot->last_time_unix_ns = point->time_unix_ns;
+    slot->first_start_unix_ns = slot->last_start_unix_ns = point->start_unix_ns;
+    slot->first_value = slot->last_value = point->value;
+}
+
+/* A point older than the last one says nothing new: it is counted as recorded and changes no value. */
+static void fold_scalar(struct scalar_slot *slot, const struct metric_point *point)
+{
+    if (slot->point_count++ == 0) {
+        begin_scalar(slot, point);
+        return;
+    }
+    if (point->time_unix_ns < slot->last_time_unix_ns) {
+        return;
+    }
+    if (point->type == METRIC_POINT_COUNTER) {
+        bool reset = point->start_unix_ns > slot->last_start_unix_ns || point->value < slot->last_value;
+
+        slot->rise += reset ? point->value : point->value - slot->last_value;
+    }
+    slot->last_time_unix_ns = point->time_unix_ns;
+    slot->last_start_unix_ns = point->start_unix_ns;
+    slot->last_value = point->value;
+}
+
+static bool is_well_formed(const struct metric_point *point)
+{
+    if (point->label_count > METRIC_LABEL_COUNT_MAX) {
+        return false;
+    }
+    switch (point->type) {
+    case METRIC_POINT_COUNTER:
+        return isfinite(point->value) && point->value >= 0;
+    case METRIC_POINT_GAUGE:
+        return true;
+    case METRIC_POINT_HISTOGRAM:
+        return isfinite(point->value) && point->bucket_count <= METRIC_BUCKET_COUNT_MAX;
+    default:
+        return false;
+    }
+}
+
+static bool fold_point(struct directory *directory, uint32_t id, const struct metric_point *point)
+{
+    if (point->type != METRIC_POINT_HISTOGRAM) {
+        struct scalar_slot *slot = touch_point(directory, id, &directory->active->scalars);
+
+        if (slot != NULL) {
+            fold_scalar(slot, point);
+        }
+        return slot != NULL;
+    }
+    struct distribution_slot *slot = touch_point(directory, id, &directory->active->distributions);
+
+    if (slot != NULL) {
+        slot->point_count++;
+        exp_histogram_add(&slot->histogram, point->scale, point->offset, point->buckets, point->bucket_count,
+            point->zero_count, point->value);
+    }
+    return slot != NULL;
+}
+
+void directory_record_point(struct directory *directory, const struct metric_point *point)
+{
+    struct metric_cells *cells = directory->settings.cells;
+
+    if (!is_well_formed(point)) {
+        LEDGER_ADD(cells, METRIC_POINTS_DROPPED_MALFORMED, 1);
+        return;
+    }
+    uint32_t id = obtain_point_series(directory, point);
+
+    if (id == SLOT_NONE || !fold_point(directory, id, point)) {
+        LEDGER_ADD(cells, METRIC_POINTS_DROPPED_SERIES, 1);
+        return;
+    }
+    directory->active->point_count++;
+    LEDGER_ADD(cells, METRIC_POINTS_RECORDED, 1);
+}

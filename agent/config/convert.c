@@ -213,7 +213,7 @@ static int convert_list(struct loader *loader, const struct config_field *field,
     for (size_t i = 0; i < count; i++) {
         char item_path[CONFIG_PATH_BYTES_MAX];
         const char *text;
-        (void)snprintf(item_path, sizeof item_path, "%s[%zu]", path, i);
+        (void)snprintf(item_path, sizeof item_path, "%.200s[%zu]", path, i);
         int status = expand(loader, item_path, texts[i], &text);
         if (status < 0) {
             return status;
@@ -244,7 +244,7 @@ static int convert_groups(struct loader *loader, const struct config_field *fiel
     for (size_t i = 0; i < cell->count; i++) {
         char item_path[CONFIG_PATH_BYTES_MAX];
         void *item = (char *)list.items + i * group->size_bytes;
-        (void)snprintf(item_path, sizeof item_path, "%s[%zu]", path, i);
+        (void)snprintf(item_path, sizeof item_path, "%.200s[%zu]", path, i);
         int status = convert_defaults(loader, group, item);
         if (status == 0) {
             status = convert_group(loader, group, cells + i * group->field_count, item_path, item);
@@ -284,7 +284,7 @@ int convert_group(struct loader *loader, const struct config_group *group, const
     for (size_t i = 0; cells != NULL && i < group->field_count; i++) {
         const struct config_field *field = &group->fields[i];
         char path[CONFIG_PATH_BYTES_MAX];
-        (void)snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] != '\0' ? "." : "", field->name);
+        (void)snprintf(path, sizeof path, "%.120s%s%.80s", prefix, prefix[0] != '\0' ? "." : "", field->name);
         /* An empty list has no array: that it was given, only the marks know. */
         const struct mark *mark = cells[i].ptr == NULL ? marks_find(&loader->marks, path) : NULL;
         if (cells[i].ptr == NULL && (mark == NULL || mark->shape != MARK_SHAPE_LIST)) {

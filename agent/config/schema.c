@@ -182,7 +182,7 @@ static void visit_group(const struct visitor *visitor, const struct config_group
         char path[CONFIG_PATH_BYTES_MAX];
         const char *mark = field->kind == CONFIG_KIND_GROUPS ? "[]" : "";
         (void)snprintf(
-            path, sizeof path, "%s%s%s%s", prefix, prefix[0] != '\0' ? "." : "", field->name, mark);
+            path, sizeof path, "%.120s%s%.80s%s", prefix, prefix[0] != '\0' ? "." : "", field->name, mark);
         if (field->group != NULL) {
             visit_group(visitor, field->group, path);
         } else {

@@ -24,7 +24,7 @@ static void test_each_code(void **state)
 
 static void test_other_numbers(void **state)
 {
-    static const int numbers[] = {0, 1, INT_MAX, -999, INT_MIN};
+    static const int numbers[] = {0, 1, INT_MAX, -999, -INT_MAX};
 
     (void)state;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

@@ -172,7 +172,7 @@ static void test_rate_limit(void **state)
 static void test_more_sites_than_the_table(void **state)
 {
     struct fixture *fixture = *state;
-    static char names[LOG_SITE_COUNT_MAX + 1][16];
+    static char names[LOG_SITE_COUNT_MAX + 1][24];
 
     for (int i = 0; i <= LOG_SITE_COUNT_MAX; i++) {
         (void)snprintf(names[i], sizeof names[i], "site_%d", i);

@@ -32,9 +32,17 @@ static const struct {
     [16] = {.name = "UNAUTHENTICATED", .outcome = OUTCOME_CLIENT_ERROR},
 };
 
+int16_t grpc_status_of_number(int64_t number)
+{
+    if (number < 0) {
+        return GRPC_STATUS_NONE;
+    }
+    return number <= GRPC_STATUS_MAX ? (int16_t)number : GRPC_STATUS_UNKNOWN;
+}
+
 int16_t grpc_status_of(struct slice text)
 {
-    int16_t number = 0;
+    int64_t number = 0;
 
     if (text.length == 0) {
         return GRPC_STATUS_NONE;
@@ -46,12 +54,12 @@ int16_t grpc_status_of(struct slice text)
         }
     }
     for (size_t i = 0; i < text.length; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9' || i >= 4) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || i >= GRPC_STATUS_DIGITS_MAX) {
             return GRPC_STATUS_NONE;
         }
-        number = (int16_t)(number * 10 + (text.ptr[i] - '0'));
+        number = number * 10 + (text.ptr[i] - '0');
     }
-    return number;
+    return grpc_status_of_number(number);
 }
 
 static enum outcome outcome_of_http(uint16_t code)
@@ -82,8 +90,9 @@ enum outcome outcome_of(const struct outcome_facts *facts)
     /* A plain HTTP error before gRPC began to answer says more than the status that a client derived from it.
      */
     if (facts->grpc_status >= 0 && facts->response_code < 400) {
-        return facts->grpc_status <= GRPC_STATUS_MAX ? (enum outcome)grpc_rows[facts->grpc_status].outcome
-                                                     : OUTCOME_SERVER_ERROR;
+        return (enum outcome)
+            grpc_rows[facts->grpc_status <= GRPC_STATUS_MAX ? facts->grpc_status : GRPC_STATUS_UNKNOWN]
+                .outcome;
     }
     if (facts->response_code >= 400) {
         return outcome_of_http(facts->response_code);

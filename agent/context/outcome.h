@@ -11,7 +11,13 @@
 #include "context/request.h"
 #include "core/slice.h"
 
-enum { HTTP_STATUS_MIN = 100, HTTP_STATUS_MAX = 599, GRPC_STATUS_MAX = 16 };
+enum {
+    HTTP_STATUS_MIN = 100,
+    HTTP_STATUS_MAX = 599,
+    GRPC_STATUS_MAX = 16,
+    GRPC_STATUS_UNKNOWN = 2,
+    GRPC_STATUS_DIGITS_MAX = 4
+};
 
 struct outcome_facts {
     uint16_t response_code; /* HTTP status; 0: none */
@@ -24,8 +30,11 @@ struct outcome_facts {
 
 enum outcome outcome_of(const struct outcome_facts *facts);
 
-/* A gRPC status as a number ("5") or a name ("NOT_FOUND", any case); GRPC_STATUS_NONE when it is neither, or
- * empty. */
+/*
+ * A gRPC status as a number ("5") or a name ("NOT_FOUND", any case); GRPC_STATUS_NONE when it is neither, or
+ * empty. Numbers that gRPC does not define become UNKNOWN, as its own libraries treat them.
+ */
 int16_t grpc_status_of(struct slice text);
+int16_t grpc_status_of_number(int64_t number);
 
 #endif

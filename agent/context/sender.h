@@ -46,6 +46,7 @@ struct sender {
     char namespace[SENDER_NAME_BYTES];      /* Kubernetes namespace, where something tells it; "" otherwise */
     char container[SENDER_CONTAINER_BYTES]; /* container id, 64 hex digits, or "" */
     char id[SENDER_ID_BYTES];               /* stable text: see sender_id_format */
+    uint32_t interned; /* id's id in the interner of the connection's shard, a reference held; 0: not yet */
 };
 
 /*

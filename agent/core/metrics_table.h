@@ -79,6 +79,7 @@
     X(STRINGS_LIVE,          "weft_interned_strings", GAUGE, PROCESS, "", "", "experimental", "Strings that interners hold now.") \
     X(LATENCY_CLAMPED,       "weft_latency_clamped", COUNTER, PROCESS, "", "", "stable", "Durations above the last bucket, counted in it.") \
     X(WEIGHT_CAPPED,         "weft_sampling_weight_capped", COUNTER, PROCESS, "", "", "stable", "Sampled spans whose weight was cut to its limit.") \
+    X(ROUTES_LIMITED,        "weft_routes_limited", COUNTER, PROCESS, "", "", "stable", "Requests whose route became /* because their destination had no room for another template.") \
     X(IDENTITY_CONFLICTS,    "weft_identity_conflicts", COUNTER, PROCESS, "", "", "stable", "Senders that claimed another identity than their connection's.") \
     /* exporting */                                                                                                                        \
     X(SPANS_EXPORT_OFFERED,      "weft_export_offered", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Spans that shards handed to the exporter.") \

@@ -1,0 +1,108 @@
+/*
+ * What a shard needs to turn records into requests: its interner, its route table, and what was learnt within
+ * the batch at hand. One thread owns it. Nothing here allocates after context_init.
+ */
+#ifndef WEFT_CONTEXT_CONTEXT_H
+#define WEFT_CONTEXT_CONTEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "context/clean_text.h"
+#include "context/interner.h"
+#include "context/route.h"
+#include "context/sender.h"
+#include "context/service_name.h"
+#include "core/limits.h"
+#include "core/metrics.h"
+#include "core/slice.h"
+#include "decode/span.h"
+
+enum {
+    CONTEXT_RESOURCE_TEXTS_COUNT = 4,
+    CONTEXT_RESOURCE_BYTES_MAX =
+        512, /* of a resource's names that are compared; longer ones are read each time */
+    CONTEXT_NAMES_COUNT = 16,
+    CONTEXT_NAME_BYTES_MAX = 104,
+};
+
+/* A service as ids. */
+struct service_ids {
+    uint32_t service; /* INTERNED_UNKNOWN, INTERNED_EXTERNAL, INTERNED_OVERFLOW or a name */
+    uint32_t service_namespace;
+};
+
+/* The resource of the span before, with what it came to. */
+struct context_resource {
+    bool filled;
+    bool is_envoy;
+    struct service_ids ids;
+    const struct sender *sender;
+    uint16_t lengths[CONTEXT_RESOURCE_TEXTS_COUNT];
+    uint8_t text[CONTEXT_RESOURCE_BYTES_MAX];
+};
+
+/* A cluster or host seen in this batch. */
+struct context_name {
+    uint8_t length; /* 0: empty */
+    bool is_host;
+    uint8_t side; /* enum cluster_side */
+    struct service_ids ids;
+    uint8_t text[CONTEXT_NAME_BYTES_MAX];
+};
+
+struct context {
+    struct interner *interner;
+    const struct limits *limits;
+    struct metric_cells *cells;
+    struct route_table *routes; /* owned */
+    bool may_intern;
+    struct context_resource resource;
+    struct context_name names[CONTEXT_NAMES_COUNT];
+    struct clean_text_buffer clean; /* scratch */
+    struct route_buffer route;      /* scratch */
+};
+
+/* interner, limits and cells are borrowed and outlive the context. WERR_NOMEM. */
+int context_init(struct context *context, struct interner *interner, const struct limits *limits,
+    struct metric_cells *cells);
+void context_deinit(struct context *context);
+
+/*
+ * Before the first record of each batch. may_intern: whether its strings may be added to the interner (the
+ * aggregate stage decides); if not, names that are not there yet become INTERNED_OVERFLOW.
+ */
+void context_batch_begin(struct context *context, bool may_intern, uint64_t now_monotonic_ns);
+
+/* The id of a sender's text, cleaned: INTERNED_UNKNOWN when empty, INTERNED_OVERFLOW when it is new and
+ * cannot be added. */
+uint32_t context_intern(struct context *context, struct slice text);
+
+struct service_ids context_intern_service(struct context *context, const struct service_name *name);
+
+/* An Envoy cluster, or with is_host a host name, as ids; remembered for the batch. *ret_side: enum
+ * cluster_side. */
+struct service_ids context_name_of(
+    struct context *context, struct slice text, bool is_host, uint8_t *ret_side);
+
+/* The resource of a span as ids, and whether an Envoy speaks; remembered while it stays the same within the
+ * batch. */
+const struct context_resource *context_resource_of(
+    struct context *context, const struct span_resource *resource, const struct sender *sender);
+
+/*
+ * The route's id: `text` (already a template) when its destination still has room for it, else ROUTE_REST's.
+ * INTERNED_UNKNOWN when empty.
+ */
+uint32_t context_route(struct context *context, struct service_ids destination, struct slice text);
+
+/* The same with route_hash(text) and the text's id at hand. */
+uint32_t context_route_known(
+    struct context *context, struct service_ids destination, uint64_t hash, uint32_t id);
+
+/* Interns the sender's id and holds a reference: once for each connection, on its shard. No room:
+ * INTERNED_OVERFLOW. */
+void context_sender_bind(struct context *context, struct sender *sender);
+void context_sender_release(struct context *context, struct sender *sender);
+
+#endif

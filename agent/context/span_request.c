@@ -1,0 +1,351 @@
+/* Spans to requests; see span_request.h. One shard's thread. */
+#include "context/span_request.h"
+
+#include <string.h>
+
+#include "context/outcome.h"
+#include "context/response_flags.h"
+#include "context/sampling.h"
+
+#define HAS(id) (1ull << SPAN_ATTRIBUTE_##id)
+#define HTTP_ATTRIBUTES                                                                                      \
+    (HAS(HTTP_METHOD) | HAS(HTTP_STATUS) | HAS(HTTP_PROTOCOL) | HAS(HTTP_URL) | HAS(HTTP_TARGET) |           \
+        HAS(HTTP_ROUTE))
+
+enum { DECIMAL_DIGITS_MAX = 19 };
+
+/* A span on its way: what several steps need. */
+struct span_case {
+    struct context *context;
+    const struct span *span;
+    const struct sender *sender;
+    const struct context_resource *resource;
+    enum span_emitter emitter;
+    struct span_role role;
+    struct service_ids cluster;
+};
+
+/* An attribute that is a number, as an integer or in decimal digits. False when it is not there or neither.
+ */
+static bool number_of(const struct span *span, enum span_attribute_id id, int64_t *ret_number)
+{
+    const struct span_value *value = span_attribute(span, id);
+    int64_t number = 0;
+
+    if (value == NULL) {
+        return false;
+    }
+    if (value->is_integer) {
+        *ret_number = value->integer;
+        return true;
+    }
+    if (value->text.length == 0 || value->text.length >= DECIMAL_DIGITS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < value->text.length; i++) {
+        if (value->text.ptr[i] < '0' || value->text.ptr[i] > '9') {
+            return false;
+        }
+        number = number * 10 + (value->text.ptr[i] - '0');
+    }
+    *ret_number = number;
+    return true;
+}
+
+static uint16_t response_code_of(const struct span *span)
+{
+    int64_t code;
+
+    if (!number_of(span, SPAN_ATTRIBUTE_HTTP_STATUS, &code) || code < HTTP_STATUS_MIN ||
+        code > HTTP_STATUS_MAX) {
+        return 0;
+    }
+    return (uint16_t)code;
+}
+
+static int16_t grpc_status_of_span(const struct span *span)
+{
+    const struct span_value *value = span_attribute(span, SPAN_ATTRIBUTE_GRPC_STATUS);
+
+    if (value == NULL) {
+        return GRPC_STATUS_NONE;
+    }
+    return value->is_integer ? grpc_status_of_number(value->integer) : grpc_status_of(value->text);
+}
+
+/* "HTTP/1.1", "1.1", "2", "2.0", "3", and the flavours "SPDY" and "QUIC". */
+static enum protocol protocol_of_version(struct slice text)
+{
+    if (slice_has_prefix(text, SLICE_LITERAL("HTTP/"))) {
+        text = slice_sub(text, 5, text.length);
+    }
+    if (text.length == 0) {
+        return PROTOCOL_UNKNOWN;
+    }
+    switch (text.ptr[0]) {
+    case '1':
+        return PROTOCOL_HTTP1;
+    case '2':
+    case 'S':
+        return PROTOCOL_HTTP2;
+    case '3':
+    case 'Q':
+        return PROTOCOL_HTTP3;
+    default:
+        return PROTOCOL_UNKNOWN;
+    }
+}
+
+static bool is_grpc(const struct span *span)
+{
+    struct slice system = span_text(span, SPAN_ATTRIBUTE_RPC_SYSTEM);
+
+    if (system.length > 0) {
+        return slice_equal(system, SLICE_LITERAL("grpc"));
+    }
+    return (span->attribute_set & (HAS(GRPC_STATUS) | HAS(GRPC_PATH))) != 0;
+}
+
+static enum protocol protocol_of(const struct span *span)
+{
+    struct slice name = span_text(span, SPAN_ATTRIBUTE_PROTOCOL_NAME);
+
+    if (is_grpc(span)) {
+        return PROTOCOL_GRPC;
+    }
+    if ((span->attribute_set & HAS(HTTP_PROTOCOL)) != 0) {
+        return protocol_of_version(span_text(span, SPAN_ATTRIBUTE_HTTP_PROTOCOL));
+    }
+    if ((span->attribute_set & HAS(HTTP_FLAVOR)) != 0) {
+        return protocol_of_version(span_text(span, SPAN_ATTRIBUTE_HTTP_FLAVOR));
+    }
+    if ((span->attribute_set & HTTP_ATTRIBUTES) == 0 ||
+        (name.length > 0 && !slice_equal(name, SLICE_LITERAL("http")))) {
+        return PROTOCOL_UNKNOWN;
+    }
+    return protocol_of_version(span_text(span, SPAN_ATTRIBUTE_PROTOCOL_VERSION));
+}
+
+static bool body_of(
+    const struct span *span, enum span_attribute_id envoy, enum span_attribute_id sdk, uint64_t *bytes)
+{
+    int64_t number;
+
+    if (!number_of(span, envoy, &number) && !number_of(span, sdk, &number)) {
+        return false;
+    }
+    if (number < 0 || (uint64_t)number > REQUEST_BODY_BYTES_MAX) {
+        return false;
+    }
+    *bytes = (uint64_t)number;
+    return true;
+}
+
+static void fill_bytes(const struct span *span, struct request *request)
+{
+    bool in = body_of(
+        span, SPAN_ATTRIBUTE_ENVOY_REQUEST_SIZE, SPAN_ATTRIBUTE_HTTP_REQUEST_SIZE, &request->request_bytes);
+    bool out = body_of(span, SPAN_ATTRIBUTE_ENVOY_RESPONSE_SIZE, SPAN_ATTRIBUTE_HTTP_RESPONSE_SIZE,
+        &request->response_bytes);
+
+    request->has_bytes = in || out;
+}
+
+static void fill_ending(const struct span_case *c, struct request *request)
+{
+    const struct span *span = c->span;
+
+    request->protocol = (uint8_t)protocol_of(span);
+    request->method = (uint8_t)method_of(span_text(span, SPAN_ATTRIBUTE_HTTP_METHOD));
+    request->response_code = response_code_of(span);
+    request->grpc_status = request->protocol == PROTOCOL_GRPC ? grpc_status_of_span(span) : GRPC_STATUS_NONE;
+    request->response_flags = response_flags_parse(span_text(span, SPAN_ATTRIBUTE_ENVOY_RESPONSE_FLAGS));
+    request->outcome = (uint8_t)outcome_of(&(struct outcome_facts){
+        .response_code = request->response_code,
+        .grpc_status = request->grpc_status,
+        .protocol = request->protocol,
+        .expects_code = c->emitter == SPAN_EMITTER_ENVOY || request->protocol == PROTOCOL_GRPC ||
+                        (span->attribute_set & HTTP_ATTRIBUTES) != 0,
+        .failed = span->status == SPAN_STATUS_ERROR,
+        .response_flags = request->response_flags,
+    });
+}
+
+static uint64_t weight_of(const struct span_case *c)
+{
+    uint64_t threshold;
+    uint64_t weight;
+    bool capped;
+
+    if (c->span->tracestate.length == 0 || !sampling_threshold_of(c->span->tracestate, &threshold)) {
+        return WEIGHT_ONE;
+    }
+    weight = sampling_weight(threshold, c->context->limits->sampling_weight_max, &capped);
+    if (capped) {
+        metric_add(c->context->cells, METRIC_WEIGHT_CAPPED, 1);
+    }
+    return weight;
+}
+
+/* "/SERVICE/METHOD", from the two attributes of old or the one of now, in the route buffer; empty when not
+ * told. */
+static struct slice rpc_route(const struct span_case *c)
+{
+    struct slice service = span_text(c->span, SPAN_ATTRIBUTE_RPC_SERVICE);
+    struct slice method = span_text(c->span, SPAN_ATTRIBUTE_RPC_METHOD);
+    uint8_t *out = c->context->route.bytes;
+    size_t used = 0;
+
+    if (method.length == 0 || service.length + method.length + 2 > ROUTE_BYTES_MAX) {
+        return slice_of(NULL, 0);
+    }
+    out[used++] = '/';
+    if (service.length > 0 && slice_find(method, '/') == method.length) {
+        memcpy(out + used, service.ptr, service.length);
+        used += service.length;
+        out[used++] = '/';
+    } else if (method.ptr[0] == '/') {
+        used = 0;
+    }
+    memcpy(out + used, method.ptr, method.length);
+    return slice_of(out, used + method.length);
+}
+
+/* What the record calls its route; else the template of its path. */
+static struct slice route_of(const struct span_case *c, enum method method)
+{
+    static const enum span_attribute_id paths[] = {
+        SPAN_ATTRIBUTE_GRPC_PATH, SPAN_ATTRIBUTE_HTTP_TARGET, SPAN_ATTRIBUTE_HTTP_URL};
+    struct slice route = span_text(c->span, SPAN_ATTRIBUTE_HTTP_ROUTE);
+
+    if (route.length > 0) {
+        /* A query string can only follow a path; elsewhere "?" belongs to a pattern. */
+        return route.ptr[0] == '/' ? strip_query(route) : route;
+    }
+    route = rpc_route(c);
+    if (route.length > 0) {
+        return route;
+    }
+    if (method == METHOD_CONNECT) {
+        return SLICE_LITERAL("*");
+    }
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        route = span_text(c->span, paths[i]);
+        if (route.length > 0) {
+            return route_template(route, c->context->limits, &c->context->route);
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+/* Whom an SDK's client says that it called. */
+static struct service_ids sdk_destination(const struct span_case *c)
+{
+    struct slice peer = span_text(c->span, SPAN_ATTRIBUTE_PEER_SERVICE);
+    uint8_t side;
+
+    if (peer.length == 0) {
+        peer = span_text(c->span, SPAN_ATTRIBUTE_SERVER_ADDRESS);
+    }
+    if (peer.length == 0) {
+        peer = host_of_url(span_text(c->span, SPAN_ATTRIBUTE_HTTP_URL));
+    }
+    return context_name_of(c->context, peer, true, &side);
+}
+
+/* The service that the proxy or process itself belongs to; its node id may know the namespace when the
+ * resource does not. */
+static struct service_ids own_service(const struct span_case *c)
+{
+    struct service_ids own = c->resource->ids;
+
+    if (own.service_namespace == INTERNED_UNKNOWN && c->emitter == SPAN_EMITTER_ENVOY) {
+        own.service_namespace = context_intern(
+            c->context, namespace_of_node_id(span_text(c->span, SPAN_ATTRIBUTE_ENVOY_NODE_ID)));
+    }
+    return own;
+}
+
+static void find_sides(const struct span_case *c, struct service_ids *source, struct service_ids *destination)
+{
+    const struct service_ids unknown = {.service = INTERNED_UNKNOWN, .service_namespace = INTERNED_UNKNOWN};
+    struct service_ids own = own_service(c);
+
+    *source = unknown;
+    switch ((enum reporter)c->role.reporter) {
+    case REPORTER_SOURCE:
+        *source = own;
+        *destination = c->emitter == SPAN_EMITTER_ENVOY ? c->cluster : sdk_destination(c);
+        break;
+    case REPORTER_DESTINATION:
+        *destination = own.service != INTERNED_UNKNOWN ? own : c->cluster;
+        break;
+    case REPORTER_WAYPOINT:
+    case REPORTER_COUNT:
+        *destination = c->cluster;
+        break;
+    }
+}
+
+static void fill_request(const struct span_case *c, struct request *request)
+{
+    const struct span *span = c->span;
+    struct service_ids source;
+    struct service_ids destination;
+
+    find_sides(c, &source, &destination);
+    *request = (struct request){.reporter = c->role.reporter,
+        .source = source.service,
+        .source_namespace = source.service_namespace,
+        .destination = destination.service,
+        .destination_namespace = destination.service_namespace,
+        .start_unix_ns = span->start_unix_ns,
+        .duration_ns = span->end_unix_ns > span->start_unix_ns ? span->end_unix_ns - span->start_unix_ns : 0,
+        .weight = weight_of(c),
+        .sender = c->sender != NULL ? c->sender->interned : INTERNED_UNKNOWN};
+    fill_ending(c, request);
+    fill_bytes(span, request);
+    request->route = context_route(c->context, destination, route_of(c, (enum method)request->method));
+    memcpy(request->trace_id, span->trace_id, sizeof request->trace_id);
+    memcpy(request->span_id, span->span_id, sizeof request->span_id);
+}
+
+static void fill_attempt(const struct span_case *c, struct attempt *attempt)
+{
+    struct service_ids source;
+    struct service_ids destination;
+
+    find_sides(c, &source, &destination);
+    *attempt = (struct attempt){.reporter = c->role.reporter,
+        .source = source.service,
+        .source_namespace = source.service_namespace,
+        .destination = destination.service,
+        .destination_namespace = destination.service_namespace,
+        .route = INTERNED_UNKNOWN,
+        .weight = weight_of(c),
+        .sender = c->sender != NULL ? c->sender->interned : INTERNED_UNKNOWN};
+}
+
+enum span_meaning span_to_request(struct context *context, const struct span *span,
+    const struct sender *sender, struct request *ret_request, struct attempt *ret_attempt)
+{
+    struct span_case c = {.context = context, .span = span, .sender = sender};
+    struct slice cluster = span_text(span, SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER_NAME);
+    uint8_t side = CLUSTER_SIDE_UNTOLD;
+
+    c.resource = context_resource_of(context, span->resource, sender);
+    c.emitter = span_emitter_of(span, c.resource->is_envoy);
+    if (c.emitter == SPAN_EMITTER_ENVOY) {
+        if (cluster.length == 0) {
+            cluster = span_text(span, SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER);
+        }
+        c.cluster = context_name_of(context, cluster, false, &side);
+    }
+    c.role = span_role_of(span, c.emitter, (enum cluster_side)side);
+    if (c.role.meaning == SPAN_IS_REQUEST) {
+        fill_request(&c, ret_request);
+    } else if (c.role.meaning == SPAN_IS_ATTEMPT) {
+        fill_attempt(&c, ret_attempt);
+    }
+    return (enum span_meaning)c.role.meaning;
+}

@@ -51,6 +51,7 @@ enum {
     GRPC_POOL_BYTES_MAX = 8388608, /* assembly buffers kept for reuse */
     GRPC_POOL_CLASS_COUNT = 7,     /* 16 KiB, 32 KiB … 1 MiB */
 };
+#define GRPC_LOOK_INTERVAL_NS 10000000ull
 #define GRPC_STALL_NS                                                                                        \
     30000000000ull /* a message that holds memory and does not arrive for so long is given up */
 

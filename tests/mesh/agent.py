@@ -1,8 +1,10 @@
 """weftd as the tests run it, and what its expositions and answers say.
 
-The binary is $WEFT_BUILD/weftd (default build/release/weftd); `weft` lies beside it. Under a sanitizer build the same
-tests run unchanged: a report of the sanitizer makes weftd's exit status other than 0, which stop() asserts.
+The binary is $WEFT_BUILD/weftd (default build/release/weftd); `weft` lies beside it. Under a sanitizer build
+the same tests run unchanged: a report of the sanitizer makes weftd's exit status other than 0, which stop()
+asserts.
 """
+
 import json
 import os
 import subprocess
@@ -22,21 +24,35 @@ COUNT_SECONDS_MAX = 30
 
 
 def otlp_destination(name, port, **keys):
-    """An entry of `exporters.otlp` that sends traces to a gRPC port on loopback, soon and without compression."""
-    return {"name": name, "protocol": "grpc", "endpoint": f"http://127.0.0.1:{port}", "signals": ["traces"],
-            "compression": "none", "batch": {"delay_ms": 100}, **keys}
+    """An entry of `exporters.otlp` that sends traces to a gRPC port on loopback, soon and without
+    compression."""
+    return {
+        "name": name,
+        "protocol": "grpc",
+        "endpoint": f"http://127.0.0.1:{port}",
+        "signals": ["traces"],
+        "compression": "none",
+        "batch": {"delay_ms": 100},
+        **keys,
+    }
 
 
 class Samples:
     """One exposition: a list of (name, labels, value)."""
 
     def __init__(self, text):
-        self.rows = [(sample.name, sample.labels, sample.value)
-                     for family in text_string_to_metric_families(text) for sample in family.samples]
+        self.rows = [
+            (sample.name, sample.labels, sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        ]
 
     def matching(self, name, **labels):
-        return [(row_labels, value) for row_name, row_labels, value in self.rows
-                if row_name == name and all(row_labels.get(key) == want for key, want in labels.items())]
+        return [
+            (row_labels, value)
+            for row_name, row_labels, value in self.rows
+            if row_name == name and all(row_labels.get(key) == want for key, want in labels.items())
+        ]
 
     def total(self, name, **labels):
         return sum(value for _, value in self.matching(name, **labels))
@@ -50,7 +66,9 @@ class Samples:
 
     def label_values(self, prefix):
         """Every label value of the families whose name starts with prefix."""
-        return {value for name, labels, _ in self.rows if name.startswith(prefix) for value in labels.values()}
+        return {
+            value for name, labels, _ in self.rows if name.startswith(prefix) for value in labels.values()
+        }
 
 
 class Weftd(Process):
@@ -66,8 +84,10 @@ class Weftd(Process):
         if destinations:
             config["exporters"] = {"otlp": list(destinations)}
         path.write_text(yaml.safe_dump(config))
-        self.start([WEFTD, "--config", path, "--socket", self.socket, "--http", self.address, "--shards", shards],
-                   {"OTEL_EXPORTER_OTLP_ENDPOINT": ""})
+        self.start(
+            [WEFTD, "--config", path, "--socket", self.socket, "--http", self.address, "--shards", shards],
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": ""},
+        )
         self.wait_until(lambda: answers_ok(self.url("/readyz")), "ready")
 
     def url(self, path, **arguments):
@@ -90,7 +110,8 @@ class Weftd(Process):
         return Samples(body.decode())
 
     def wait_spans(self, count, seconds=COUNT_SECONDS_MAX):
-        """Samples of the first scrape in which `count` spans were received and all of them merged into the series."""
+        """Samples of the first scrape in which `count` spans were received and all of them merged into the
+        series."""
         state = {}
 
         def arrived():
@@ -100,6 +121,7 @@ class Weftd(Process):
             aggregated = samples.total("weft_records_aggregated_total", signal="spans")
             state.update(received=received, recorded=recorded, aggregated=aggregated)
             return samples if received >= count and recorded == aggregated else None
+
         try:
             found = wait_for(arrived, f"{count} spans", seconds, pause=0.3)
         except AssertionError as error:
@@ -111,7 +133,9 @@ class Weftd(Process):
     def emit(self, *arguments, lines=None):
         """Runs `weft emit`, with `lines` on its standard input when given."""
         command = [WEFT, "emit", "--socket", self.socket, *arguments]
-        done = subprocess.run([str(word) for word in command], input=lines, text=True, capture_output=True, timeout=60)
+        done = subprocess.run(
+            [str(word) for word in command], input=lines, text=True, capture_output=True, timeout=60
+        )
         assert done.returncode == 0, f"{command}: {done.returncode} {done.stdout}{done.stderr}"
         return done.stdout
 

@@ -1,4 +1,5 @@
 """The peers at the far end: Debian's Prometheus and Rotel, an OTLP receiver whose debug log counts spans."""
+
 import json
 import urllib.parse
 from pathlib import Path
@@ -17,11 +18,30 @@ class Rotel(Process):
     def __init__(self, directory, name="rotel"):
         super().__init__(name, directory)
         self.grpc_port, self.http_port = free_port(), free_port()
-        self.start([Path(rotel.__file__).parent / "rotel-agent", "start", "--log-format", "json", "--exporter", "blackhole",
-                    "--debug-log", "traces", "--debug-log", "metrics", "--otlp-grpc-max-recv-msg-size-mib", "64",
-                    "--pid-file", directory / f"{name}.pid", "--log-file", directory / f"{name}.out",
-                    "--otlp-grpc-endpoint", f"127.0.0.1:{self.grpc_port}",
-                    "--otlp-http-endpoint", f"127.0.0.1:{self.http_port}"])
+        self.start(
+            [
+                Path(rotel.__file__).parent / "rotel-agent",
+                "start",
+                "--log-format",
+                "json",
+                "--exporter",
+                "blackhole",
+                "--debug-log",
+                "traces",
+                "--debug-log",
+                "metrics",
+                "--otlp-grpc-max-recv-msg-size-mib",
+                "64",
+                "--pid-file",
+                directory / f"{name}.pid",
+                "--log-file",
+                directory / f"{name}.out",
+                "--otlp-grpc-endpoint",
+                f"127.0.0.1:{self.grpc_port}",
+                "--otlp-http-endpoint",
+                f"127.0.0.1:{self.http_port}",
+            ]
+        )
         self.wait_until(self._listening, "listening")
 
     def _listening(self):
@@ -49,13 +69,30 @@ class Prometheus(Process):
         super().__init__(name, directory)
         self.port = free_port()
         config = directory / f"{name}.yml"
-        config.write_text(yaml.safe_dump({
-            "global": {"scrape_interval": f"{SCRAPE_INTERVAL_SECONDS}s", "scrape_timeout": "1s"},
-            "scrape_configs": [{"job_name": "weft", "metrics_path": metrics_path,
-                                "static_configs": [{"targets": [target]}]}]}))
+        config.write_text(
+            yaml.safe_dump(
+                {
+                    "global": {"scrape_interval": f"{SCRAPE_INTERVAL_SECONDS}s", "scrape_timeout": "1s"},
+                    "scrape_configs": [
+                        {
+                            "job_name": "weft",
+                            "metrics_path": metrics_path,
+                            "static_configs": [{"targets": [target]}],
+                        }
+                    ],
+                }
+            )
+        )
         features = "exemplar-storage" + (",native-histograms" if native else "")
-        self.start(["prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory / name}",
-                    f"--web.listen-address=127.0.0.1:{self.port}", f"--enable-feature={features}"])
+        self.start(
+            [
+                "prometheus",
+                f"--config.file={config}",
+                f"--storage.tsdb.path={directory / name}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                f"--enable-feature={features}",
+            ]
+        )
         self.wait_until(lambda: answers_ok(f"http://127.0.0.1:{self.port}/-/ready"), "ready")
 
     def _api(self, path, **arguments):
@@ -68,8 +105,14 @@ class Prometheus(Process):
     def query(self, expression):
         """The instant vector: a list of (labels, value as text or None, native histogram or None)."""
         data = self._api("query", query=expression)
-        return [(each["metric"], each["value"][1] if "value" in each else None,
-                 each["histogram"][1] if "histogram" in each else None) for each in data["result"]]
+        return [
+            (
+                each["metric"],
+                each["value"][1] if "value" in each else None,
+                each["histogram"][1] if "histogram" in each else None,
+            )
+            for each in data["result"]
+        ]
 
     def value(self, expression):
         """The only sample of the instant vector as a float, or None when it is empty."""
@@ -92,6 +135,7 @@ class Prometheus(Process):
         def scraped():
             target = self.target()
             return target and target["lastScrape"] > before and target["health"] == "up"
+
         try:
             wait_for(scraped, "a good scrape", 15)
             before = self.target()["lastScrape"]  # that one may have been under way: one more

@@ -1,4 +1,5 @@
 """Fixtures of the mesh tests. A test that needs the agent fails, never skips, when the binary is missing."""
+
 import pytest
 
 from agent import WEFTD
@@ -16,8 +17,11 @@ def directory():
 def built(request):
     needs_agent = any("agent_needed" in item.keywords for item in request.session.items)
     if needs_agent and not WEFTD.exists():
-        pytest.exit(f"{WEFTD} is missing: build it (cmake --preset release && cmake --build --preset release) "
-                    "or point WEFT_BUILD at a build", returncode=1)
+        pytest.exit(
+            f"{WEFTD} is missing: build it (cmake --preset release && cmake --build --preset release) "
+            "or point WEFT_BUILD at a build",
+            returncode=1,
+        )
 
 
 def pytest_configure(config):

@@ -1,8 +1,9 @@
 """Processes, ports and temporary directories of the mesh tests.
 
-Every process is started by path, ended by its own pid and bounded in time; everything it writes goes to a log file in
-the test's temporary directory. Nothing here knows what the processes are for.
+Every process is started by path, ended by its own pid and bounded in time; everything it writes goes to a
+log file in the test's temporary directory. Nothing here knows what the processes are for.
 """
+
 import os
 import shutil
 import signal
@@ -58,7 +59,8 @@ def answers_ok(url):
 
 
 class TemporaryDirectory:
-    """A short path under /tmp (a Unix socket's path is at most 107 bytes); kept when WEFT_MESH_KEEP is set."""
+    """A short path under /tmp (a Unix socket's path is at most 107 bytes); kept when WEFT_MESH_KEEP is
+    set."""
 
     def __init__(self):
         self.path = Path(tempfile.mkdtemp(prefix="weft-mesh-", dir="/tmp"))
@@ -85,9 +87,14 @@ class Process:
     def start(self, command, environment=None):
         # The log is appended to, so that a restart keeps what the first run said.
         with open(self.log_path, "ab") as log:
-            self._child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log,
-                                           stderr=subprocess.STDOUT, start_new_session=True,
-                                           env={**os.environ, **(environment or {})})
+            self._child = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
 
     @property
     def pid(self):
@@ -101,17 +108,22 @@ class Process:
 
     def wait_until(self, condition, what, seconds=START_SECONDS_MAX):
         """As wait_for, but gives up at once, with the log's end, when the process has died."""
+
         def alive_and_met():
             if not self.running():
-                raise AssertionError(f"{self.name} ended with {self._child.returncode}:\n{self.log()[-4000:]}")
+                raise AssertionError(
+                    f"{self.name} ended with {self._child.returncode}:\n{self.log()[-4000:]}"
+                )
             return condition()
+
         return wait_for(alive_and_met, f"{self.name}: {what}", seconds)
 
     def send_signal(self, number):
         os.kill(self._child.pid, number)
 
     def stop(self, number=signal.SIGTERM):
-        """Ends the process and returns its exit status; kills it when it does not obey in time. Safe to repeat."""
+        """Ends the process and returns its exit status; kills it when it does not obey in time. Safe to
+        repeat."""
         if self._child is None:
             return None
         if self._child.poll() is None:

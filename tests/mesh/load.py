@@ -1,7 +1,9 @@
 """Sends a known mix of HTTP requests over a few keep-alive connections and returns what came back.
 
-A request is (path, plan): see upstream.py for plans. Blocking for the caller; at most `connections` requests at once.
+A request is (path, plan): see upstream.py for plans. Blocking for the caller; at most `connections` requests
+at once.
 """
+
 import asyncio
 import time
 
@@ -45,7 +47,9 @@ async def _worker(port, host, queue, answers, headers, pace_s):
         if stream is None:
             stream = await asyncio.open_connection("127.0.0.1", port)
         start = time.monotonic()
-        status, close = await asyncio.wait_for(_request(stream, host, path, plan, headers), ANSWER_SECONDS_MAX)
+        status, close = await asyncio.wait_for(
+            _request(stream, host, path, plan, headers), ANSWER_SECONDS_MAX
+        )
         answers.append(Answer(path, plan, status, time.monotonic() - start))
         if close:
             stream[1].close()

@@ -1,4 +1,6 @@
-"""Hand-made OTLP spans with exact times, sent over gRPC to a Unix socket: the sender whose every number is known."""
+"""Hand-made OTLP spans with exact times, sent over gRPC to a Unix socket: the sender whose every number is
+known."""
+
 import os
 import time
 
@@ -18,8 +20,14 @@ def _attribute(holder, key, value):
         made.value.string_value = value
 
 
-def message(durations_ns, source="productpage", destination="reviews.shop.svc.cluster.local", route="/reviews/{id}",
-            status=200, end_ns=None):
+def message(
+    durations_ns,
+    source="productpage",
+    destination="reviews.shop.svc.cluster.local",
+    route="/reviews/{id}",
+    status=200,
+    end_ns=None,
+):
     """(encoded ExportTraceServiceRequest of CLIENT spans, their trace ids in hex)."""
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
@@ -28,8 +36,14 @@ def message(durations_ns, source="productpage", destination="reviews.shop.svc.cl
     spans = resource_spans.scope_spans.add().spans
     end_ns = end_ns or time.time_ns()
     for duration_ns in durations_ns:
-        span = spans.add(trace_id=os.urandom(16), span_id=os.urandom(8), name=f"GET {route}", kind=CLIENT,
-                         start_time_unix_nano=end_ns - duration_ns, end_time_unix_nano=end_ns)
+        span = spans.add(
+            trace_id=os.urandom(16),
+            span_id=os.urandom(8),
+            name=f"GET {route}",
+            kind=CLIENT,
+            start_time_unix_nano=end_ns - duration_ns,
+            end_time_unix_nano=end_ns,
+        )
         _attribute(span, "http.request.method", "GET")
         _attribute(span, "http.response.status_code", status)
         _attribute(span, "http.route", route)
@@ -49,7 +63,7 @@ def send_durations(socket, durations_ns, **keys):
     """All durations as spans; the trace ids in hex, in the same order."""
     encoded, ids = [], []
     for at in range(0, len(durations_ns), SPANS_PER_MESSAGE):
-        data, some = message(durations_ns[at:at + SPANS_PER_MESSAGE], **keys)
+        data, some = message(durations_ns[at : at + SPANS_PER_MESSAGE], **keys)
         encoded.append(data)
         ids += some
     send(socket, encoded)

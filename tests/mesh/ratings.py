@@ -2,6 +2,7 @@
 
 The metadata `x-code` is the status number to answer with, `x-delay` the seconds to wait before it.
 """
+
 import threading
 import time
 from concurrent import futures

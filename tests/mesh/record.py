@@ -5,6 +5,7 @@
 Takes about a minute; talks to loopback and Unix sockets only; overwrites the files that it names. See
 tests/corpus/README.md for what is in each.
 """
+
 import argparse
 import random
 import subprocess
@@ -22,20 +23,38 @@ from upstream import Upstream
 
 SEED = 20240607
 STREAM_BYTES_MAX = 50_000
-SDK_RUNS = (("http", "old"), ("http", "new"), ("http", "both"), ("grpc", "old"), ("rpc", "new"), ("weighted", "new"))
+SDK_RUNS = (
+    ("http", "old"),
+    ("http", "new"),
+    ("http", "both"),
+    ("grpc", "old"),
+    ("rpc", "new"),
+    ("weighted", "new"),
+)
 SDK_COUNTS = {"weighted": 200}
 SDK_COUNT = 9
 
 
 def mix(count, spawn):
-    """A mix of requests as a mesh sees them: mostly fine, some slow, some retried, some failing in each way."""
-    rare = [("/reviews/5", "reset"), ("/slow/6", "d200:200"), ("/dead/1", "200"), ("/empty/1", "200"),
-            ("/direct", "200"), ("/nothing/3fa85f64-5717-4562-b3fc-2c963f66afa6", "200"),
-            ("/reviews/2", "503"), ("/reviews/2?page=1", "502,503,200"), ("/reviews/8/comments", "reset,200")]
+    """A mix of requests as a mesh sees them: mostly fine, some slow, some retried, some failing in each
+    way."""
+    rare = [
+        ("/reviews/5", "reset"),
+        ("/slow/6", "d200:200"),
+        ("/dead/1", "200"),
+        ("/empty/1", "200"),
+        ("/direct", "200"),
+        ("/nothing/3fa85f64-5717-4562-b3fc-2c963f66afa6", "200"),
+        ("/reviews/2", "503"),
+        ("/reviews/2?page=1", "502,503,200"),
+        ("/reviews/8/comments", "reset,200"),
+    ]
     usual = ["200"] * 12 + ["d3:200", "d20:200", "404", "500", "503,200", "503,503,200", "201", "304"]
     rng = random.Random(SEED + spawn)
-    made = [(f"/reviews/{rng.randrange(10**6)}?token=secret-{rng.randrange(10**9)}&user=7", rng.choice(usual))
-            for _ in range(count)]
+    made = [
+        (f"/reviews/{rng.randrange(10**6)}?token=secret-{rng.randrange(10**9)}&user=7", rng.choice(usual))
+        for _ in range(count)
+    ]
     made += rare
     rng.shuffle(made)
     return made
@@ -43,11 +62,11 @@ def mix(count, spawn):
 
 def record_envoy(out, spawn, decorated, count):
     """Every message of both sidecars for one run of the mix, gRPC calls and a client that leaves."""
-    with TemporaryDirectory() as directory, Upstream() as upstream, ratings.Ratings() as rpc, \
-            Sink(directory / "sink.sock") as sink, \
-            Relay(directory / "weft.sock", directory / "sink.sock") as relay, \
-            Chain(directory, directory / "weft.sock", upstream.port, spawn, decorated, rpc.port,
-                  flush_ms=5000) as chain:
+    with TemporaryDirectory() as directory, Upstream() as upstream, ratings.Ratings() as rpc, Sink(
+        directory / "sink.sock"
+    ) as sink, Relay(directory / "weft.sock", directory / "sink.sock") as relay, Chain(
+        directory, directory / "weft.sock", upstream.port, spawn, decorated, rpc.port, flush_ms=5000
+    ) as chain:
         load.send(chain.port, mix(count, spawn), connections=4)
         ratings.call(chain.port, [0, 0, 5, 0, 14, 13, 4])
         ratings.call(chain.port, [0], delay_s=0.5, timeout_s=0.1)
@@ -69,16 +88,32 @@ def record_sdk(out, scenario, convention):
     name = f"sdk_{scenario}_{convention}"
     count = SDK_COUNTS.get(scenario, SDK_COUNT)
     with TemporaryDirectory() as directory, Sink(directory / "weft.sock") as sink:
-        subprocess.run([sys.executable, REPOSITORY / "tests/mesh/sdk.py", "--target", f"unix:{directory}/weft.sock",
-                        "--scenario", scenario, "--convention", convention, "--count", str(count)],
-                       check=True, stdout=subprocess.DEVNULL, timeout=120)
+        subprocess.run(
+            [
+                sys.executable,
+                REPOSITORY / "tests/mesh/sdk.py",
+                "--target",
+                f"unix:{directory}/weft.sock",
+                "--scenario",
+                scenario,
+                "--convention",
+                convention,
+                "--count",
+                str(count),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=120,
+        )
         wait_for(sink.traces, "the SDK's first message")
         corpus.write(out / f"{name}.otlp", sink.traces())
         print(f"{name}: {len(sink.traces())} messages, {sum(1 for _ in corpus.spans(sink.traces()))} spans")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=REPOSITORY / "tests/corpus")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,17 @@
 """Sends spans as an application does that uses the OpenTelemetry Python SDK and its instrumentations.
 
-    python sdk.py --target unix:/run/weft/weft.sock --scenario http|grpc|rpc|weighted --convention old|new|both --count N
+    python sdk.py --target unix:/run/weft/weft.sock --scenario http|grpc|rpc|weighted
+                  --convention old|new|both --count N
 
     http      urllib client and WSGI server, N requests of 200, 404 and 500 in turn
     grpc      grpcio client and server, N calls of OK, NOT_FOUND and UNAVAILABLE in turn
-    rpc       N CLIENT spans by hand, with the current RPC conventions, which the instrumentation does not know yet
+    rpc       N CLIENT spans by hand, with the current RPC conventions, unknown to the instrumentation yet
     weighted  N traces through the SDK's ratio sampler at 1/4, whose tracestate says `ot=th:c`
 
-A process of its own, because the conventions are chosen by an environment variable when the instrumentation loads.
-Prints one JSON object: how many spans were ended and sampled, by kind.
+A process of its own, because the conventions are chosen by an environment variable when the instrumentation
+loads. Prints one JSON object: how many spans were ended and sampled, by kind.
 """
+
 import argparse
 import json
 import os
@@ -38,11 +40,16 @@ def provider_of(service, target, counts, sampler=None):
         def on_end(self, span):
             counts[span.kind.name] += 1
 
-    resource = Resource.create({"service.name": service, "service.namespace": "shop", "service.version": "v1"})
+    resource = Resource.create(
+        {"service.name": service, "service.namespace": "shop", "service.version": "v1"}
+    )
     provider = TracerProvider(resource=resource, sampler=sampler)
     provider.add_span_processor(Count())
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=target, insecure=True),
-                                                   max_export_batch_size=64, max_queue_size=65536))
+    provider.add_span_processor(
+        BatchSpanProcessor(
+            OTLPSpanExporter(endpoint=target, insecure=True), max_export_batch_size=64, max_queue_size=65536
+        )
+    )
     return provider
 
 
@@ -84,12 +91,18 @@ def grpc(client, server, count):
 
             def answer(_request, context):
                 if code:
-                    context.abort([each for each in library.StatusCode if each.value[0] == code][0], "as asked")
+                    context.abort(
+                        [each for each in library.StatusCode if each.value[0] == code][0], "as asked"
+                    )
                 return b"ok"
+
             return library.unary_unary_rpc_method_handler(answer)
 
-    listener = library.server(futures.ThreadPoolExecutor(2), handlers=[Ratings()],
-                              interceptors=[server_interceptor(tracer_provider=server)])
+    listener = library.server(
+        futures.ThreadPoolExecutor(2),
+        handlers=[Ratings()],
+        interceptors=[server_interceptor(tracer_provider=server)],
+    )
     port = listener.add_insecure_port("127.0.0.1:0")
     listener.start()
     channel = library.insecure_channel(f"localhost:{port}", options=[("grpc.enable_retries", 0)])
@@ -109,17 +122,25 @@ def rpc(client, count):
     tracer = client.get_tracer("by-hand")
     for i in range(count):
         name = ("OK", "NOT_FOUND", "UNAVAILABLE")[i % 3]
-        attributes = {"rpc.system.name": "grpc", "rpc.method": "shop.Ratings/Get", "rpc.response.status_code": name,
-                      "server.address": "ratings.shop.svc.cluster.local", "server.port": 9090}
+        attributes = {
+            "rpc.system.name": "grpc",
+            "rpc.method": "shop.Ratings/Get",
+            "rpc.response.status_code": name,
+            "server.address": "ratings.shop.svc.cluster.local",
+            "server.port": 9090,
+        }
         if name != "OK":
             attributes["error.type"] = name
-        with tracer.start_as_current_span("shop.Ratings/Get", kind=SpanKind.CLIENT, attributes=attributes) as span:
+        with tracer.start_as_current_span(
+            "shop.Ratings/Get", kind=SpanKind.CLIENT, attributes=attributes
+        ) as span:
             if name != "OK":
                 span.set_status(Status(StatusCode.ERROR))
 
 
 def quarter_sampler():
     from opentelemetry.sdk.trace import _sampling_experimental as sampling
+
     return sampling.composite_sampler(sampling.composable_traceid_ratio_based(0.25))
 
 
@@ -128,8 +149,13 @@ def weighted(client, count):
 
     tracer = client.get_tracer("by-hand")
     for _ in range(count):
-        attributes = {"http.request.method": "GET", "http.response.status_code": 200, "url.path": "/reviews/7",
-                      "http.route": "/reviews/{id}", "server.address": "reviews.shop.svc.cluster.local"}
+        attributes = {
+            "http.request.method": "GET",
+            "http.response.status_code": 200,
+            "url.path": "/reviews/7",
+            "http.route": "/reviews/{id}",
+            "server.address": "reviews.shop.svc.cluster.local",
+        }
         span = tracer.start_span("GET", kind=SpanKind.CLIENT)
         span.set_attributes(attributes)  # the experimental sampler loses those given to start_span
         span.end()
@@ -154,7 +180,9 @@ def run(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--target", required=True)
     parser.add_argument("--scenario", choices=("http", "grpc", "rpc", "weighted"), required=True)
     parser.add_argument("--convention", choices=OPT_IN, default="old")

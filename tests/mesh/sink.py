@@ -1,8 +1,10 @@
-"""An OTLP/gRPC receiver on a Unix socket that keeps the bytes of each message as they came, and a relay that keeps a
-connection's bytes.
+"""An OTLP/gRPC receiver on a Unix socket that keeps the bytes of each message as they came, and a relay that
+keeps a connection's bytes.
 
-The receiver uses grpcio with generic handlers: nothing is decoded, so what is stored is what the sender encoded.
+The receiver uses grpcio with generic handlers: nothing is decoded, so what is stored is what the sender
+encoded.
 """
+
 import socket
 import threading
 from concurrent import futures
@@ -24,6 +26,7 @@ class _Handlers(grpc.GenericRpcHandler):
         def export(message, _context):
             self._store(method, metadata, message)
             return b""
+
         return grpc.unary_unary_rpc_method_handler(export)
 
 
@@ -34,8 +37,11 @@ class Sink:
         """target: a Unix socket's path, or HOST:PORT."""
         self.messages = []
         self._lock = threading.Lock()
-        self._server = grpc.server(futures.ThreadPoolExecutor(4), handlers=[_Handlers(self._keep)], options=[
-            ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), ("grpc.so_reuseport", 0)])
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(4),
+            handlers=[_Handlers(self._keep)],
+            options=[("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), ("grpc.so_reuseport", 0)],
+        )
         self._server.add_insecure_port(target if ":" in str(target) else f"unix:{target}")
 
     def _keep(self, method, metadata, message):
@@ -56,7 +62,8 @@ class Sink:
 
 
 class Relay:
-    """Listens on one Unix socket and passes each connection to another; `streams` holds what each client sent."""
+    """Listens on one Unix socket and passes each connection to another; `streams` holds what each client
+    sent."""
 
     def __init__(self, listen_path, target_path):
         self.streams = []  # a bytearray per connection

@@ -1,4 +1,5 @@
 """The HTTP side: health, the query API on known traffic, and what bad arguments get."""
+
 import json
 import signal
 
@@ -27,8 +28,13 @@ def agent(tmp_path_factory):
     with TemporaryDirectory() as directory, Weftd(directory) as running:
         otlp.send_durations(running.socket, [10 * MS] * 90 + [200 * MS] * 10)
         otlp.send_durations(running.socket, [5 * MS] * 20, status=503)
-        otlp.send_durations(running.socket, [7 * MS] * 15, source="frontend", route="/other",
-                            destination="ratings.shop.svc.cluster.local")
+        otlp.send_durations(
+            running.socket,
+            [7 * MS] * 15,
+            source="frontend",
+            route="/other",
+            destination="ratings.shop.svc.cluster.local",
+        )
         running.wait_spans(135)
         yield running
 
@@ -46,7 +52,9 @@ def test_services_name_both_ends(agent):
 
 
 def edge_of(answer, source, destination):
-    found = [edge for edge in answer["edges"] if edge["source"] == source and edge["destination"] == destination]
+    found = [
+        edge for edge in answer["edges"] if edge["source"] == source and edge["destination"] == destination
+    ]
     assert len(found) == 1, answer
     return found[0]
 
@@ -86,6 +94,7 @@ def test_bad_arguments_are_refused_with_the_reason(agent, path, arguments):
 def test_bad_arguments_are_counted(agent):
     def rejected():
         return agent.samples().total("weft_queries_rejected_total")
+
     before = rejected()
     agent.get("/api/v1/latency", destination="reviews", q="2")
     assert rejected() == before + 1

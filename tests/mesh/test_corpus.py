@@ -1,4 +1,5 @@
 """The recorded fixtures are whole and hold what tests/corpus/README.md says. Needs no agent and no proxy."""
+
 from collections import Counter
 
 import pytest
@@ -42,7 +43,9 @@ def test_envoy_messages_are_small_and_told_apart(name):
 
 
 def test_spawn_on_has_requests_as_servers_and_attempts_as_clients():
-    kinds = Counter((is_request(corpus.attributes(span)), span.kind) for _, _, span in read("envoy_spawn_on.otlp"))
+    kinds = Counter(
+        (is_request(corpus.attributes(span)), span.kind) for _, _, span in read("envoy_spawn_on.otlp")
+    )
     assert set(kinds) == {(True, SERVER), (False, CLIENT)}
     retried = [span for _, _, span in read("envoy_spawn_on.otlp") if "retry.count" in corpus.attributes(span)]
     assert retried
@@ -68,12 +71,21 @@ def test_envoy_runs_hold_every_ending(name):
     assert any("token=secret" in each.get("http.url", "") for each in attributes)
 
 
-@pytest.mark.parametrize("name, key", [
-    ("sdk_http_old.otlp", "http.status_code"), ("sdk_http_new.otlp", "http.response.status_code"),
-    ("sdk_http_both.otlp", "http.response.status_code"), ("sdk_grpc_old.otlp", "rpc.grpc.status_code")])
+@pytest.mark.parametrize(
+    "name, key",
+    [
+        ("sdk_http_old.otlp", "http.status_code"),
+        ("sdk_http_new.otlp", "http.response.status_code"),
+        ("sdk_http_both.otlp", "http.response.status_code"),
+        ("sdk_grpc_old.otlp", "rpc.grpc.status_code"),
+    ],
+)
 def test_sdk_runs_hold_both_sides(name, key):
-    sides = Counter((resource["service.name"], span.kind) for resource, _, span in read(name)
-                    if key in corpus.attributes(span))
+    sides = Counter(
+        (resource["service.name"], span.kind)
+        for resource, _, span in read(name)
+        if key in corpus.attributes(span)
+    )
     assert set(sides) == {("productpage", CLIENT), ("reviews", SERVER)}
     assert sides["productpage", CLIENT] == sides["reviews", SERVER]
 

@@ -1,5 +1,6 @@
-"""Real Envoy sidecars and the OpenTelemetry SDK through the agent's Unix socket: every request counted once, every span
-passed on, and nobody held up when the agent is stopped."""
+"""Real Envoy sidecars and the OpenTelemetry SDK through the agent's Unix socket: every request counted once,
+every span passed on, and nobody held up when the agent is stopped."""
+
 import json
 import os
 import random
@@ -46,12 +47,23 @@ def by_code(codes):
 
 def known_mix():
     """REQUESTS requests, the same each time: (path, plan). Paths hold numbers, ids and a query string."""
-    plans = ["200"] * 600 + ["404"] * 100 + ["500"] * 90 + ["503,200"] * 80 + ["502,503,200"] * 40 + \
-            ["503"] * 50 + ["d15:200"] * 40
+    plans = (
+        ["200"] * 600
+        + ["404"] * 100
+        + ["500"] * 90
+        + ["503,200"] * 80
+        + ["502,503,200"] * 40
+        + ["503"] * 50
+        + ["d15:200"] * 40
+    )
     assert len(plans) == REQUESTS
     rng = random.Random(7)
     rng.shuffle(plans)
-    tails = [lambda: str(rng.randrange(10**6)), lambda: f"{UUID}/stars", lambda: f"{rng.randrange(16**12):012x}"]
+    tails = [
+        lambda: str(rng.randrange(10**6)),
+        lambda: f"{UUID}/stars",
+        lambda: f"{rng.randrange(16**12):012x}",
+    ]
     return [(f"/reviews/{rng.choice(tails)()}?token={MARK}&page={i}", plan) for i, plan in enumerate(plans)]
 
 
@@ -60,7 +72,9 @@ def assert_no_raw_paths(samples):
     routes = {labels["route"] for labels, _ in samples.matching("mesh_requests_total")}
     assert routes, "no routes"
     for route in routes:
-        assert "?" not in route and UUID not in route and not re.search(r"/\d+(/|$)|[0-9a-f]{12}", route), route
+        assert (
+            "?" not in route and UUID not in route and not re.search(r"/\d+(/|$)|[0-9a-f]{12}", route)
+        ), route
     assert len(routes) < 20
     assert not [value for value in samples.label_values("mesh_") if MARK in value or "token" in value]
 
@@ -68,19 +82,25 @@ def assert_no_raw_paths(samples):
 @pytest.mark.parametrize("spawn", [True, False], ids=["spawn_on", "spawn_off"])
 def test_thousand_requests_of_a_known_mix(directory, spawn):
     sink_port = free_port()
-    with Upstream() as upstream, Rotel(directory) as rotel, Sink(f"127.0.0.1:{sink_port}") as sink, \
-            Weftd(directory, [otlp_destination("rotel", rotel.grpc_port), otlp_destination("sink", sink_port)]) as agent, \
-            Chain(directory, agent.socket, upstream.port, spawn) as chain:
+    with Upstream() as upstream, Rotel(directory) as rotel, Sink(f"127.0.0.1:{sink_port}") as sink, Weftd(
+        directory, [otlp_destination("rotel", rotel.grpc_port), otlp_destination("sink", sink_port)]
+    ) as agent, Chain(directory, agent.socket, upstream.port, spawn) as chain:
         answers = load.send(chain.port, known_mix(), connections=8)
         assert len(answers) == REQUESTS
         sent = settle(chain.spans_sent, quiet=3.0)  # the tracer's timer is 1 s
         samples = agent.wait_spans(sent)
 
-        assert samples.by(CODE, "mesh_requests_total", **BY_SOURCE) == by_code(answer.status for answer in answers)
+        assert samples.by(CODE, "mesh_requests_total", **BY_SOURCE) == by_code(
+            answer.status for answer in answers
+        )
         seen = [status for _, _, _, status in upstream.seen]
         assert samples.by(CODE, "mesh_requests_total", **BY_DESTINATION) == by_code(seen)
-        assert samples.total("mesh_requests_total") == REQUESTS + len(seen), "a request counted under other labels"
-        assert samples.by(("method", "protocol"), "mesh_requests_total") == {("GET", "http1"): REQUESTS + len(seen)}
+        assert samples.total("mesh_requests_total") == REQUESTS + len(
+            seen
+        ), "a request counted under other labels"
+        assert samples.by(("method", "protocol"), "mesh_requests_total") == {
+            ("GET", "http1"): REQUESTS + len(seen)
+        }
         assert samples.total("mesh_request_duration_seconds_count", **BY_SOURCE) == REQUESTS
         assert_attempts(samples, spawn, len(seen))
         assert_no_raw_paths(samples)
@@ -94,7 +114,9 @@ def assert_attempts(samples, spawn, attempts):
         assert samples.total("mesh_request_attempts_total", reporter="destination", **REVIEWS) == attempts
         assert attempts > REQUESTS, "the mix has retries"
     else:
-        assert samples.matching("mesh_request_attempts_total") == [], "attempts cannot be told, so they are absent"
+        assert (
+            samples.matching("mesh_request_attempts_total") == []
+        ), "attempts cannot be told, so they are absent"
 
 
 def assert_passed_on(agent, sent, rotel, sink):
@@ -113,8 +135,10 @@ def assert_passed_on(agent, sent, rotel, sink):
 
 def assert_ledger(samples, sent, requests, attempts):
     """received = aggregated + attempts + neither + dropped; per destination handed over = sent."""
+
     def spans(name, **labels):
         return samples.total(name, signal="spans", **labels)
+
     assert spans("weft_records_received_total") == sent
     assert spans("weft_records_aggregated_total") == requests
     assert spans("weft_records_attempts_total") == attempts
@@ -141,13 +165,16 @@ ENDINGS = {  # path and plan → what the front sidecar says: (destination, outc
 @pytest.mark.parametrize("spawn", [True, False], ids=["spawn_on", "spawn_off"])
 @pytest.mark.parametrize("decorated", [False, True], ids=["plain", "decorated"])
 def test_every_ending_is_counted_once_at_the_source(directory, spawn, decorated):
-    with Upstream() as upstream, Weftd(directory) as agent, \
-            Chain(directory, agent.socket, upstream.port, spawn, decorated) as chain:
+    with Upstream() as upstream, Weftd(directory) as agent, Chain(
+        directory, agent.socket, upstream.port, spawn, decorated
+    ) as chain:
         load.send(chain.port, list(ENDINGS), connections=1)
         load.abandon(chain.port, "/reviews/9", "d300:200")
         sent = settle(chain.spans_sent, quiet=3.0)
         samples = agent.wait_spans(sent)
-        got = samples.by(("destination", *CODE), "mesh_requests_total", reporter="source", source="productpage")
+        got = samples.by(
+            ("destination", *CODE), "mesh_requests_total", reporter="source", source="productpage"
+        )
         want = Counter(ENDINGS.values())
         left = [key for key in got if key not in want]
         assert got - Counter(left) == want
@@ -161,24 +188,47 @@ def test_every_ending_is_counted_once_at_the_source(directory, spawn, decorated)
 
 def test_grpc_calls_keep_their_status(directory):
     codes = [0] * 30 + [5] * 10 + [14] * 7 + [3] * 2
-    with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory) as agent, \
-            Chain(directory, agent.socket, upstream.port, True, grpc_port=rpc.port) as chain:
+    with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory) as agent, Chain(
+        directory, agent.socket, upstream.port, True, grpc_port=rpc.port
+    ) as chain:
         assert ratings.call(chain.port, codes) == codes
         samples = agent.wait_spans(settle(chain.spans_sent, quiet=3.0))
         labels = ("outcome", "protocol", "grpc_status", "method", "route")
-        got = samples.by(labels, "mesh_requests_total", reporter="source", destination="ratings",
-                         destination_namespace="shop")
+        got = samples.by(
+            labels,
+            "mesh_requests_total",
+            reporter="source",
+            destination="ratings",
+            destination_namespace="shop",
+        )
         assert {key[:4]: count for key, count in got.items()} == {
-            ("ok", "grpc", "0", "POST"): 30, ("client_error", "grpc", "5", "POST"): 10,
-            ("server_error", "grpc", "14", "POST"): 7, ("client_error", "grpc", "3", "POST"): 2}
+            ("ok", "grpc", "0", "POST"): 30,
+            ("client_error", "grpc", "5", "POST"): 10,
+            ("server_error", "grpc", "14", "POST"): 7,
+            ("client_error", "grpc", "3", "POST"): 2,
+        }
         assert {key[4] for key in got} == {ratings.METHOD}
 
 
 def run_sdk(socket, scenario, convention, count):
     """What sdk.py says it ended, by kind."""
-    done = subprocess.run([sys.executable, REPOSITORY / "tests/mesh/sdk.py", "--target", f"unix:{socket}",
-                           "--scenario", scenario, "--convention", convention, "--count", str(count)],
-                          check=True, stdout=subprocess.PIPE, timeout=120)
+    done = subprocess.run(
+        [
+            sys.executable,
+            REPOSITORY / "tests/mesh/sdk.py",
+            "--target",
+            f"unix:{socket}",
+            "--scenario",
+            scenario,
+            "--convention",
+            convention,
+            "--count",
+            str(count),
+        ],
+        check=True,
+        stdout=subprocess.PIPE,
+        timeout=120,
+    )
     return json.loads(done.stdout)
 
 
@@ -189,8 +239,12 @@ def test_sdk_http_spans(directory, convention):
         assert counts == {"CLIENT": 60, "SERVER": 60}
         samples = agent.wait_spans(120)
         want = by_code([200, 404, 500] * 20)
-        assert samples.by(CODE, "mesh_requests_total", reporter="source", source="productpage",
-                          source_namespace="shop") == want
+        assert (
+            samples.by(
+                CODE, "mesh_requests_total", reporter="source", source="productpage", source_namespace="shop"
+            )
+            == want
+        )
         assert samples.by(CODE, "mesh_requests_total", reporter="destination", **REVIEWS) == want
         assert samples.by(("method",), "mesh_requests_total") == {("GET",): 120}
         assert_no_raw_paths(samples)
@@ -202,11 +256,17 @@ def test_sdk_grpc_spans(directory, scenario, convention):
         counts = run_sdk(agent.socket, scenario, convention, 30)
         samples = agent.wait_spans(sum(counts.values()))
         labels = ("outcome", "protocol", "grpc_status", "route")
-        want = {("ok", "grpc", "0", ratings.METHOD): 10, ("client_error", "grpc", "5", ratings.METHOD): 10,
-                ("server_error", "grpc", "14", ratings.METHOD): 10}
+        want = {
+            ("ok", "grpc", "0", ratings.METHOD): 10,
+            ("client_error", "grpc", "5", ratings.METHOD): 10,
+            ("server_error", "grpc", "14", ratings.METHOD): 10,
+        }
         assert samples.by(labels, "mesh_requests_total", reporter="source", source="productpage") == want
         if scenario == "grpc":
-            assert samples.by(labels, "mesh_requests_total", reporter="destination", destination="reviews") == want
+            assert (
+                samples.by(labels, "mesh_requests_total", reporter="destination", destination="reviews")
+                == want
+            )
 
 
 def test_sampled_spans_count_with_their_weight(directory):
@@ -220,8 +280,9 @@ def test_sampled_spans_count_with_their_weight(directory):
 
 
 def test_requests_are_not_held_up_by_a_stopped_agent(directory):
-    with Upstream() as upstream, Weftd(directory) as agent, \
-            Chain(directory, agent.socket, upstream.port, True) as chain:
+    with Upstream() as upstream, Weftd(directory) as agent, Chain(
+        directory, agent.socket, upstream.port, True
+    ) as chain:
         load.send(chain.port, [("/reviews/1", "200")] * 50)
         before = agent.wait_spans(settle(chain.spans_sent, quiet=3.0))
         assert before.total("mesh_requests_total", **BY_SOURCE) == 50
@@ -233,8 +294,10 @@ def test_requests_are_not_held_up_by_a_stopped_agent(directory):
         settle(chain.spans_sent, quiet=3.0)
         known = settle(lambda: agent.samples().total("mesh_requests_total", **BY_SOURCE), quiet=3.0)
         load.send(chain.port, [("/reviews/2", "404")] * 50)
-        wait_for(lambda: agent.samples().total("mesh_requests_total", response_code="404", **BY_SOURCE) == 50,
-                 "the requests after the stop")
+        wait_for(
+            lambda: agent.samples().total("mesh_requests_total", response_code="404", **BY_SOURCE) == 50,
+            "the requests after the stop",
+        )
         assert agent.samples().total("mesh_requests_total", **BY_SOURCE) >= known + 50
 
 
@@ -269,7 +332,9 @@ def test_agent_restart_loses_only_what_was_unsent(directory):
             assert {answer.status for answer in load.send(chain.port, [("/reviews/1", "200")] * 20)} == {200}
             settle(chain.spans_sent, quiet=3.0)
             with Weftd(directory) as second:
+
                 def counted_again():
                     load.send(chain.port, [("/reviews/1", "200")] * 10)
                     return second.samples().total("mesh_requests_total", **BY_SOURCE) > 0
+
                 wait_for(counted_again, "spans at the new agent", pause=0.5)

@@ -1,5 +1,6 @@
-"""The harness itself, without the agent: what the sidecars send is what the load and the upstream saw. When this fails,
-the fault is in the tests or in a new Envoy, not in weftd."""
+"""The harness itself, without the agent: what the sidecars send is what the load and the upstream saw. When
+this fails, the fault is in the tests or in a new Envoy, not in weftd."""
+
 import random
 import signal
 import sys
@@ -23,21 +24,30 @@ PLANS = ["200"] * 60 + ["404"] * 10 + ["500"] * 9 + ["503,200"] * 10 + ["503"] *
 def requests_of(spans, cluster_prefix):
     """Statuses of the request spans of one side."""
     found = [corpus.attributes(span) for _, _, span in spans]
-    return Counter(int(each["http.status_code"]) for each in found
-                   if "guid:x-request-id" in each and each["upstream_cluster"].startswith(cluster_prefix))
+    return Counter(
+        int(each["http.status_code"])
+        for each in found
+        if "guid:x-request-id" in each and each["upstream_cluster"].startswith(cluster_prefix)
+    )
 
 
 @pytest.mark.parametrize("spawn", [True, False], ids=["spawn_on", "spawn_off"])
 def test_sidecars_report_what_load_and_upstream_saw(directory, spawn):
     plans = random.Random(1).sample(PLANS, len(PLANS))
-    with Upstream() as upstream, Sink(directory / "s.sock") as sink, \
-            Chain(directory, directory / "s.sock", upstream.port, spawn) as chain:
+    with Upstream() as upstream, Sink(directory / "s.sock") as sink, Chain(
+        directory, directory / "s.sock", upstream.port, spawn
+    ) as chain:
         answers = load.send(chain.port, [(f"/reviews/{i}", plan) for i, plan in enumerate(plans)])
 
         def all_came():
             spans = list(corpus.spans(sink.traces()))
             sides = [sum(requests_of(spans, side).values()) for side in ("outbound", "inbound")]
-            return spans if chain.spans_sent() == len(spans) and sides == [len(plans), len(upstream.seen)] else None
+            return (
+                spans
+                if chain.spans_sent() == len(spans) and sides == [len(plans), len(upstream.seen)]
+                else None
+            )
+
         spans = wait_for(all_came, "all spans", 15)
         assert requests_of(spans, "outbound") == Counter(answer.status for answer in answers)
         assert requests_of(spans, "inbound") == Counter(status for _, _, _, status in upstream.seen)
@@ -49,14 +59,26 @@ def test_load_returns_each_answer_and_abandons():
     with Upstream() as upstream:
         answers = load.send(upstream.port, [("/a", "200"), ("/b", "404"), ("/c", "204"), ("/d", "d20:503")])
         assert {(answer.path, answer.status) for answer in answers} == {
-            ("/a", 200), ("/b", 404), ("/c", 204), ("/d", 503)}
+            ("/a", 200),
+            ("/b", 404),
+            ("/c", 204),
+            ("/d", 503),
+        }
         load.abandon(upstream.port, "/e", "d50:200", after_s=0.01)
         wait_for(lambda: len(upstream.seen) == 5, "the abandoned request")
 
 
-@pytest.mark.parametrize("plan, attempt, step", [
-    ("200", 1, (0.0, 200)), ("200", 9, (0.0, 200)), ("503,200", 1, (0.0, 503)), ("503,200", 2, (0.0, 200)),
-    ("d150:404", 1, (0.15, 404)), ("reset", 1, (0.0, None))])
+@pytest.mark.parametrize(
+    "plan, attempt, step",
+    [
+        ("200", 1, (0.0, 200)),
+        ("200", 9, (0.0, 200)),
+        ("503,200", 1, (0.0, 503)),
+        ("503,200", 2, (0.0, 200)),
+        ("d150:404", 1, (0.15, 404)),
+        ("reset", 1, (0.0, None)),
+    ],
+)
 def test_plans(plan, attempt, step):
     assert step_of(plan, attempt) == step
 
@@ -87,7 +109,9 @@ def test_prometheus_scrapes_itself(directory):
 def test_live_traffic_starts_and_stops(directory):
     live = Process("live", directory)
     with Sink(directory / "s.sock") as sink:
-        live.start([sys.executable, REPOSITORY / "tests/mesh/live.py", "--socket", directory / "s.sock", "--rps", 30])
+        live.start(
+            [sys.executable, REPOSITORY / "tests/mesh/live.py", "--socket", directory / "s.sock", "--rps", 30]
+        )
         try:
             live.wait_until(lambda: sum(1 for _ in corpus.spans(sink.traces())) > 50, "live spans")
         finally:

@@ -1,4 +1,6 @@
-"""Real Prometheus 2.42 scraping the agent, with and without native histograms, on latencies that are known exactly."""
+"""Real Prometheus 2.42 scraping the agent, with and without native histograms, on latencies that are known
+exactly."""
+
 import gzip
 import json
 import math
@@ -29,33 +31,58 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 _DELIMITED = PROTOBUF.replace(" ", "")
-# Accept headers as the servers send them: 2.42 captured by this folder's harness, 3.x by its source's rule (weights count
-# down from 0.7 in steps of 0.1), escaping on every type in 3.0.
+# Accept headers as the servers send them: 2.42 captured by this folder's harness, 3.x by its source's rule
+# (weights count down from 0.7 in steps of 0.1), escaping on every type in 3.0.
 ACCEPTS = [
-    ("2.42", "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OPENMETRICS),
-    ("2.42 native", f"{_DELIMITED},application/openmetrics-text;version=1.0.0;q=0.8,"
-     "application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", PROTOBUF),
-    ("3.16", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,"
-     "application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,"
-     "text/plain;version=0.0.4;q=0.4,*/*;q=0.3", OPENMETRICS),
-    ("3.16 native", f"{_DELIMITED};q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", PROTOBUF),
-    ("3.0", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
-     "application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.4,"
-     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.2,"
-     "*/*;escaping=allow-utf-8;q=0.1", OPENMETRICS),
-    ("curl", "*/*", TEXT), ("browser", "text/html,application/xhtml+xml,*/*;q=0.8", TEXT), ("none", None, TEXT),
-    ("unknown", "application/x-nothing", TEXT), ("text wins", "text/plain;version=0.0.4,application/openmetrics-text;q=0.1",
-                                                 TEXT),
+    (
+        "2.42",
+        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+        "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        OPENMETRICS,
+    ),
+    (
+        "2.42 native",
+        f"{_DELIMITED},application/openmetrics-text;version=1.0.0;q=0.8,"
+        "application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        PROTOBUF,
+    ),
+    (
+        "3.16",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,"
+        "application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+        "text/plain;version=0.0.4;q=0.4,*/*;q=0.3",
+        OPENMETRICS,
+    ),
+    (
+        "3.16 native",
+        f"{_DELIMITED};q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+        "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        PROTOBUF,
+    ),
+    (
+        "3.0",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+        "application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.4,"
+        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.2,"
+        "*/*;escaping=allow-utf-8;q=0.1",
+        OPENMETRICS,
+    ),
+    ("curl", "*/*", TEXT),
+    ("browser", "text/html,application/xhtml+xml,*/*;q=0.8", TEXT),
+    ("none", None, TEXT),
+    ("unknown", "application/x-nothing", TEXT),
+    ("text wins", "text/plain;version=0.0.4,application/openmetrics-text;q=0.1", TEXT),
 ]
 
 
 def latencies():
-    """Log-normal around 8 ms with far outliers, whole microseconds as libweft and SDKs often have them, plus exact bounds."""
+    """Log-normal around 8 ms with far outliers, whole microseconds as libweft and SDKs often have them, plus
+    exact bounds."""
     rng = random.Random(42)
-    made = [max(2_000, int(rng.lognormvariate(math.log(8e6), 1.5)) // 1000 * 1000) for _ in range(LATENCIES - 7)]
+    made = [
+        max(2_000, int(rng.lognormvariate(math.log(8e6), 1.5)) // 1000 * 1000) for _ in range(LATENCIES - 7)
+    ]
     made += [1_953_125, 500_000_000, 1_000_000_000, 25_000_000, 2_000_000_000, 31_000_000_000, 61_000_000_000]
     rng.shuffle(made)
     return made
@@ -81,9 +108,20 @@ def send_by_otlp(agent, durations_ns):
 
 
 def send_by_libweft(agent, durations_ns):
-    lines = "".join(json.dumps({"source": "productpage", "destination": "reviews", "route": "/reviews/{id}",
-                                "method": "GET", "status": 200, "duration_ns": duration}) + "\n"
-                    for duration in durations_ns)
+    lines = "".join(
+        json.dumps(
+            {
+                "source": "productpage",
+                "destination": "reviews",
+                "route": "/reviews/{id}",
+                "method": "GET",
+                "status": 200,
+                "duration_ns": duration,
+            }
+        )
+        + "\n"
+        for duration in durations_ns
+    )
     agent.emit("--stdin", lines=lines)
 
 
@@ -94,8 +132,9 @@ SENDERS = {"otlp": send_by_otlp, "libweft": send_by_libweft}
 def sent(request, directory):
     """(agent that has counted them, the latencies, wall-clock time before they were sent)."""
     sink_port = free_port()
-    with Sink(f"127.0.0.1:{sink_port}"), Weftd(directory, [otlp_destination("sink", sink_port)],
-                                               metrics={"native_schema": 5}) as agent:
+    with Sink(f"127.0.0.1:{sink_port}"), Weftd(
+        directory, [otlp_destination("sink", sink_port)], metrics={"native_schema": 5}
+    ) as agent:
         began = time.time()
         durations = latencies()
         SENDERS[request.param](agent, durations)
@@ -164,10 +203,11 @@ def assert_exemplars(prometheus, durations, began):
 
 @pytest.fixture(scope="module")
 def traffic():
-    """An agent with every feature on: two edges, errors, long and odd label values, exemplars, a dropped record."""
+    """An agent with every feature on: two edges, errors, long and odd label values, exemplars."""
     sink_port = free_port()
-    with TemporaryDirectory() as directory, Sink(f"127.0.0.1:{sink_port}"), \
-            Weftd(directory, [otlp_destination("sink", sink_port)], metrics={"native_schema": 5}) as agent:
+    with TemporaryDirectory() as directory, Sink(f"127.0.0.1:{sink_port}"), Weftd(
+        directory, [otlp_destination("sink", sink_port)], metrics={"native_schema": 5}
+    ) as agent:
         otlp.send_durations(agent.socket, latencies())
         otlp.send_durations(agent.socket, [1_000_000], status=503, route='/odd/"quoted\\path"\nline')
         otlp.send_durations(agent.socket, [2_000_000], source="été-☃", route="/" + "x" * 400)
@@ -175,7 +215,9 @@ def traffic():
         yield agent
 
 
-@pytest.mark.parametrize("accept, content_type", [row[1:] for row in ACCEPTS], ids=[row[0] for row in ACCEPTS])
+@pytest.mark.parametrize(
+    "accept, content_type", [row[1:] for row in ACCEPTS], ids=[row[0] for row in ACCEPTS]
+)
 def test_negotiation(traffic, accept, content_type):
     headers = {} if accept is None else {"accept": accept}
     status, answer, body = traffic.get("/metrics", {**headers, "accept-encoding": "gzip"})
@@ -185,6 +227,7 @@ def test_negotiation(traffic, accept, content_type):
 
     def words(value):
         return [part.strip() for part in value.lower().split(";")]
+
     got = words(answer["content-type"])
     assert got[0] == words(content_type)[0]
     assert set(words(content_type)) <= set(got)
@@ -201,7 +244,9 @@ def test_promtool_finds_nothing_in_our_families(traffic):
     done = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, timeout=30)
     found = done.stdout.decode() + done.stderr.decode()
     assert done.returncode in (0, 3), found  # 3: lint findings
-    ours = [line for line in found.splitlines() if line.startswith(("weft_", "mesh_")) or "error" in line.lower()]
+    ours = [
+        line for line in found.splitlines() if line.startswith(("weft_", "mesh_")) or "error" in line.lower()
+    ]
     assert ours == []
 
 
@@ -229,8 +274,11 @@ def test_text_and_openmetrics_agree(traffic):
         for sample in family.samples:
             if sample.name.startswith("mesh_") and not sample.name.endswith("_created"):
                 other[sample.name, tuple(sorted(canonical(sample.labels).items()))] = sample.value
-    rows = {(name, tuple(sorted(canonical(labels).items()))): value for name, labels, value in text.rows
-            if name.startswith("mesh_") and not name.endswith("_created")}
+    rows = {
+        (name, tuple(sorted(canonical(labels).items()))): value
+        for name, labels, value in text.rows
+        if name.startswith("mesh_") and not name.endswith("_created")
+    }
     assert rows == other
 
 
@@ -239,8 +287,12 @@ def canonical(labels):
 
 
 def test_an_edge_begins_with_a_zero_count_for_every_outcome(traffic):
-    counts = {labels["outcome"]: value for labels, value in
-              traffic.samples().matching(f"{DURATION}_count", reporter="source", route="/reviews/{id}", **EDGE)}
+    counts = {
+        labels["outcome"]: value
+        for labels, value in traffic.samples().matching(
+            f"{DURATION}_count", reporter="source", route="/reviews/{id}", **EDGE
+        )
+    }
     assert counts.pop("ok") == LATENCIES
     assert counts == {"client_error": 0, "server_error": 0, "no_response": 0, "cancelled": 0}
 

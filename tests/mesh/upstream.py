@@ -1,9 +1,10 @@
 """A tiny HTTP/1.1 server that answers as each request asks it to, and remembers what it answered.
 
-The header `x-plan` holds one word per attempt, chosen by `x-envoy-attempt-count` (the first when that is missing):
-`200`, `404`, `503` … a status; `d150:200` the same after 150 ms; `reset` closes the connection without an answer.
-Runs on a thread of its own; `seen` may be read from any thread once the load has ended.
+The header `x-plan` holds one word per attempt, chosen by `x-envoy-attempt-count` (the first when that is
+missing): `200`, `404`, `503` … a status; `d150:200` the same after 150 ms; `reset` closes the connection
+without an answer. Runs on a thread of its own; `seen` may be read from any thread once the load has ended.
 """
+
 import asyncio
 import threading
 
@@ -49,7 +50,8 @@ class Upstream:
     def _run(self):
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(
-            asyncio.start_server(self._serve, "127.0.0.1", 0, limit=HEADER_BYTES_MAX))
+            asyncio.start_server(self._serve, "127.0.0.1", 0, limit=HEADER_BYTES_MAX)
+        )
         self.port = server.sockets[0].getsockname()[1]
         self._bound.set()
         self._loop.run_forever()
@@ -71,7 +73,9 @@ class Upstream:
     async def _answer(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ", 2)
-        headers = dict((line.split(":", 1)[0].lower(), line.split(":", 1)[1].strip()) for line in head[1:] if line)
+        headers = dict(
+            (line.split(":", 1)[0].lower(), line.split(":", 1)[1].strip()) for line in head[1:] if line
+        )
         await reader.readexactly(int(headers.get("content-length", "0")))
         attempt = int(headers.get("x-envoy-attempt-count", "1"))
         delay_s, status = step_of(headers.get("x-plan", "200"), attempt)

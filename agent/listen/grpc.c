@@ -225,16 +225,24 @@ static bool run_stalled(struct grpc_server *server)
     return true;
 }
 
+static void advance(struct grpc_server *server, uint64_t clock_ns)
+{
+    uint64_t step_ns = clock_ns - server->clock_ns;
+
+    server->clock_ns = clock_ns;
+    server->now_ns += step_ns < GRPC_STEP_NS_MAX ? step_ns : GRPC_STEP_NS_MAX;
+}
+
 void grpc_server_run(struct grpc_server *server, uint64_t now_ns)
 {
-    server->now_ns = now_ns;
+    advance(server, now_ns);
     while (run_stalled(server)) {
     }
-    if (!server->released && now_ns < server->next_look_ns) {
+    if (!server->released && server->now_ns < server->next_look_ns) {
         return;
     }
     server->released = false;
-    server->next_look_ns = now_ns + GRPC_LOOK_INTERVAL_NS;
+    server->next_look_ns = server->now_ns + GRPC_LOOK_INTERVAL_NS;
     while (run_waiting(server)) {
     }
 }
@@ -265,6 +273,6 @@ void grpc_connection_deinit(struct grpc_connection *connection)
 
 int grpc_connection_receive(struct grpc_connection *connection, struct slice bytes, uint64_t now_ns)
 {
-    connection->server->now_ns = now_ns;
+    advance(connection->server, now_ns);
     return h2_session_receive(&connection->h2, bytes, now_ns);
 }

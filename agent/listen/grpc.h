@@ -52,6 +52,7 @@ enum {
     GRPC_POOL_CLASS_COUNT = 7,     /* 16 KiB, 32 KiB … 1 MiB */
 };
 #define GRPC_LOOK_INTERVAL_NS 10000000ull
+#define GRPC_STEP_NS_MAX 1000000000ull /* a longer pause between two calls was ours, not the senders' */
 #define GRPC_STALL_NS                                                                                        \
     30000000000ull /* a message that holds memory and does not arrive for so long is given up */
 
@@ -116,11 +117,12 @@ struct grpc_server {
     struct grpc_server_config config;
     struct grpc_queue waiting;    /* for memory, oldest first */
     struct grpc_queue assembling; /* hold memory, longest without a byte first */
-    uint64_t now_ns;              /* of the last receive or run */
-    uint64_t reserved_bytes;      /* of the assembly budget, by this server */
-    bool released;                /* memory came back since the last look at the queue */
-    uint64_t next_look_ns;        /* when to look even so: another shard may have released some */
-    bool draining;                /* new messages get UNAVAILABLE */
+    uint64_t clock_ns;            /* of the last receive or run */
+    uint64_t now_ns;         /* the time that streams are timed by: stands still while the process does */
+    uint64_t reserved_bytes; /* of the assembly budget, by this server */
+    bool released;           /* memory came back since the last look at the queue */
+    uint64_t next_look_ns;   /* when to look even so: another shard may have released some */
+    bool draining;           /* new messages get UNAVAILABLE */
     struct inflater inflater;
     uint8_t *scratch;
     size_t scratch_bytes; /* above GRPC_SCRATCH_BYTES only during a message, and then reserved */
@@ -146,8 +148,8 @@ void grpc_server_deinit(struct grpc_server *server);
 /*
  * Goes on with streams that waited for memory, refuses those that waited too long, gives up stalled ones. To
  * be called on the shard's thread after every grpc_connection_receive (cheap when nothing waits) and, while
- * grpc_server_busy, by a timer: memory that another shard released shows only then. Never from inside a
- * handler.
+ * grpc_server_busy, by a timer: memory that another shard released shows only then. A process that was
+ * stopped does not hold that time against its senders. Never from inside a handler.
  */
 void grpc_server_run(struct grpc_server *server, uint64_t now_ns);
 

@@ -632,6 +632,37 @@ static void an_informational_response_is_skipped(void **state)
     h2_session_deinit(&client.h2);
 }
 
+/* Padding, and DATA that comes too late for its stream, are given back too, or the connection would dry up.
+ */
+static void bytes_that_nobody_sees_are_given_back(void **state)
+{
+    (void)state;
+    static uint8_t payload[16384];
+    struct side server;
+    server_init(&server);
+    put_request(1, 0);
+    payload[0] = 255; /* of 256 bytes only the padding's length is not padding */
+    for (size_t i = 0; i < 2 * H2_CONNECTION_WINDOW_BYTES / 256; i++) {
+        put_frame(NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1, payload, 256);
+        if (i % 1000 == 0) {
+            put_request(1 + 2 * ((uint32_t)i / 1000 + 1), NGHTTP2_FLAG_END_STREAM);
+            server.h2.empty_frame_count = 0; /* another test's subject */
+            assert_int_equal(feed_wire(&server, 1), 0);
+            assert_int_equal(read_goaway(&server), UINT32_MAX);
+        }
+    }
+    wire.length = 0;
+    put_request(100001, 0);
+    put_reset(100001);
+    for (size_t i = 0; i < 2 * H2_CONNECTION_WINDOW_BYTES / sizeof payload; i++) {
+        put_frame(NGHTTP2_DATA, 0, 100001, payload, sizeof payload);
+        assert_int_equal(feed_wire(&server, 1), 0);
+        assert_int_equal(read_goaway(&server), UINT32_MAX);
+    }
+    assert_int_equal(server.h2.failure, 0);
+    h2_session_deinit(&server.h2);
+}
+
 static void garbage_ends_the_session(void **state)
 {
     (void)state;
@@ -670,6 +701,7 @@ int main(void)
         cmocka_unit_test(frames_that_go_with_requests_live),
         cmocka_unit_test(a_header_list_over_its_limit_ends_the_stream_only),
         cmocka_unit_test(an_informational_response_is_skipped),
+        cmocka_unit_test(bytes_that_nobody_sees_are_given_back),
         cmocka_unit_test(garbage_ends_the_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,15 @@ static size_t count_status(const char *grpc_status)
     return count;
 }
 
+/* Time goes by in the steps of a loop that turns. */
+static void run_until(uint64_t from_ns, uint64_t to_ns)
+{
+    for (uint64_t now_ns = from_ns; now_ns < to_ns; now_ns += 10 * MS) {
+        grpc_server_run(&host.server, now_ns);
+    }
+    grpc_server_run(&host.server, to_ns);
+}
+
 static uint8_t *zeros(size_t bytes)
 {
     uint8_t *memory = calloc(1, bytes);
@@ -134,7 +143,7 @@ static void a_full_budget_refuses_after_the_wait(void **state)
     assert_true(atomic_load(&host.waiting.used_bytes) <= MIB);
 
     uint64_t wait_ns = host.limits.admission_wait_ms * MS;
-    grpc_server_run(&host.server, wait_ns);
+    run_until(1, wait_ns);
     exchange_all(65536, wait_ns);
     assert_false(call->closed);
     assert_int_equal(host_count(&host, METRIC_MESSAGES_REFUSED_MEMORY), 0);
@@ -243,7 +252,7 @@ static void a_message_that_stops_arriving_is_given_up(void **state)
     struct peer_call *call = peer_message(&peers[0], NULL, NULL, slice_of(body, 100000));
     (void)peer_step(&peers[0], 30000, 1);
     assert_int_equal(atomic_load(&host.assembly.used_bytes), 100000);
-    grpc_server_run(&host.server, GRPC_STALL_NS);
+    run_until(1, GRPC_STALL_NS);
     assert_int_equal(host_count(&host, METRIC_MESSAGES_CUT), 0);
     grpc_server_run(&host.server, GRPC_STALL_NS + 1);
     assert_int_equal(host_count(&host, METRIC_MESSAGES_CUT), 1);
@@ -251,6 +260,36 @@ static void a_message_that_stops_arriving_is_given_up(void **state)
     exchange_all(65536, GRPC_STALL_NS + 2);
     assert_string_equal(call->grpc_status, "4");
     assert_int_equal(host.message_count, 0);
+    stop();
+    free(body);
+}
+
+/* Stopped for a minute: what was under way goes on as if nothing had been. */
+static void a_pause_of_ours_is_not_held_against_senders(void **state)
+{
+    (void)state;
+    uint64_t minute_ns = 60000 * MS;
+    uint8_t *body = zeros(2 * MIB);
+    start(4 * MIB, 64 * MIB);
+    struct peer_call *arriving = peer_message(&peers[0], NULL, NULL, slice_of(body, 3 * MIB / 2));
+    for (int i = 0; i < 5; i++) {
+        (void)peer_step(&peers[0], 65536, 1);
+    }
+    struct peer_call *waiting = peer_message(&peers[1], NULL, NULL, slice_of(body, 2 * MIB));
+    assert_true(budget_reserve(&host.assembly, 2 * MIB));
+    for (int i = 0; i < 40; i++) {
+        (void)peer_step(&peers[1], 65536, 1);
+    }
+    assert_int_equal(host.server.assembling.count, 1);
+    assert_int_equal(host.server.waiting.count, 1);
+    grpc_server_run(&host.server, minute_ns);
+    assert_int_equal(host_count(&host, METRIC_MESSAGES_CUT), 0);
+    assert_int_equal(host_count(&host, METRIC_MESSAGES_REFUSED_MEMORY), 0);
+    budget_release(&host.assembly, 2 * MIB);
+    grpc_server_run(&host.server, 2 * minute_ns);
+    exchange_all(65536, 2 * minute_ns);
+    assert_string_equal(arriving->grpc_status, "0");
+    assert_string_equal(waiting->grpc_status, "0");
     stop();
     free(body);
 }
@@ -333,6 +372,7 @@ int main(void)
         cmocka_unit_test(with_no_memory_to_wait_in_the_answer_is_at_once),
         cmocka_unit_test(a_waiting_stream_that_breaks_gives_all_back),
         cmocka_unit_test(a_message_that_stops_arriving_is_given_up),
+        cmocka_unit_test(a_pause_of_ours_is_not_held_against_senders),
         cmocka_unit_test(a_compressed_message_waits_for_room_to_inflate),
         cmocka_unit_test(a_stream_of_messages_waits_and_goes_on),
     };

@@ -45,6 +45,7 @@
     X(POINTS_DROPPED_CONFLICT,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"type_conflict\"",   "", "stable", RECORDS_DROPPED) \
     X(SPANS_RECORDED,        "weft_records_recorded", COUNTER, PROCESS, "signal=\"spans\"",   "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
     X(POINTS_RECORDED,       "weft_records_recorded", COUNTER, PROCESS, "signal=\"metrics\"", "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
+    X(POINTS_WITHDRAWN,      "weft_records_withdrawn", COUNTER, PROCESS, "signal=\"metrics\"", "", "experimental", "Recorded points that the aggregator then dropped; recorded less aggregated less these: in flight.") \
     X(CLIENT_DROPPED_SPANS,  "weft_client_dropped_records", COUNTER, PROCESS, "signal=\"spans\"",   "", "stable", "Records that libweft clients say they dropped before sending.") \
     X(CLIENT_DROPPED_POINTS, "weft_client_dropped_records", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Records that libweft clients say they dropped before sending.") \
     /* messages */                                                                                                                         \

@@ -1,0 +1,174 @@
+/* The aggregator's inside, for the files of this folder that run on its thread. */
+#ifndef WEFT_AGGREGATE_AGGREGATOR_INTERNAL_H
+#define WEFT_AGGREGATE_AGGREGATOR_INTERNAL_H
+
+#include "aggregate/aggregator.h"
+#include "aggregate/edges.h"
+#include "aggregate/senders.h"
+#include "aggregate/windows.h"
+#include "weft/snapshot.h"
+
+enum { KEYED_FAMILY_COUNT = FAMILY_POINTS, POINT_FAMILY_COUNT_MAX = 2048 };
+
+/* What every global series begins with. */
+struct series_base {
+    uint64_t created_unix_ns;
+    uint32_t hash;
+    uint32_t number; /* in its family's table */
+    uint32_t touched_s;
+    uint32_t creator;       /* id of the sender who pays */
+    uint32_t mapping_count; /* series of shards that stand for it */
+    uint8_t family;
+};
+
+struct exemplar {
+    uint32_t bucket; /* classic bucket */
+    uint64_t duration_ns;
+    uint64_t time_unix_ns;
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+};
+
+/* One outcome of a duration series that has been touched; the others read as zero. */
+struct duration_value {
+    struct histogram histogram;
+    uint32_t creator;
+    uint32_t exemplar_count;
+    uint32_t exemplar_capacity;
+    struct exemplar *exemplars; /* by bucket, ascending; NULL until there is one */
+};
+
+/* A requests, duration (all outcomes: key.outcome is 0), traffic or flags series. */
+struct series {
+    struct series_base base;
+    struct series_key key; /* global ids */
+    struct edge *edge;
+    union {
+        uint64_t count;
+        struct {
+            uint64_t attempts;
+            uint64_t request_bytes;
+            uint64_t response_bytes;
+            bool attempts_known;
+            bool bytes_known;
+        } traffic;
+        struct {
+            struct duration_value *values[OUTCOME_COUNT];
+            struct window *windows[2]; /* of the edge, of the route */
+        } duration;
+    };
+};
+
+/* One name that proxies gave to metrics: sanitised, with one type. */
+struct point_family {
+    struct snapshot_family shown;
+    uint32_t number;
+    uint32_t emptied_s; /* since when it has no series */
+    uint8_t type;       /* enum metric_point_type */
+    char *texts;        /* owns shown.name and shown.help */
+    size_t texts_bytes;
+    struct table series; /* struct point_series */
+};
+
+struct point_series {
+    struct series_base base;
+    struct point_family *family;
+    uint64_t identity; /* hash of the labels before they were sanitised */
+    uint32_t text_length;
+    uint32_t label_count;
+    size_t texts_bytes;
+    char *text; /* labels text, then each label's name and value, NUL-terminated; one allocation with `labels`
+                 */
+    struct snapshot_label *labels;
+    uint64_t last_time_unix_ns;
+    uint64_t last_start_unix_ns;
+    double last_value;
+    double total; /* counter: never falls; gauge: the last value */
+    struct exp_histogram *histogram;
+};
+
+enum mapping_state { MAPPING_NONE, MAPPING_LIVE, MAPPING_RETIRING, MAPPING_REFUSED };
+
+/* What a shard's series stands for. Of a refused one, where its values belong in overflow. */
+struct mapping {
+    struct series_base *series; /* live, retiring */
+    uint16_t code;              /* overflow_code */
+    uint8_t state;
+    uint8_t family;
+    uint8_t reporter;
+    uint8_t outcome;
+    uint8_t flag;
+};
+
+struct string_mapping {
+    uint32_t id; /* the shard's */
+    uint32_t global;
+};
+
+struct shard_state {
+    struct mapping *mappings;       /* by series id, one for each that the shard can have */
+    struct string_mapping *strings; /* by index, likewise; id 0: none */
+    uint32_t mapping_end;           /* ids below it have been used */
+    uint32_t retire_at;
+    struct id_list refused;
+    struct id_list retired;
+};
+
+struct family_table {
+    struct table series;
+    struct hash_index index;
+};
+
+struct aggregator {
+    struct aggregator_settings settings;
+    struct interner *interner;
+    struct edges edges;
+    struct windows windows;
+    struct senders senders;
+    struct page_slab *slab;
+    struct page_slab *overflow_slab;
+    struct budget overflow_budget;
+    struct overflow_values *overflow;
+    struct family_table families[KEYED_FAMILY_COUNT];
+    struct table point_families;
+    struct hash_index point_index; /* point_numbers of series */
+    struct table point_series;     /* all of them, for the index */
+    struct shard_state *shards;
+    uint32_t series_count;
+    uint32_t series_count_max;
+    uint32_t sender_series_max;
+    uint32_t mapping_count_max; /* a shard's */
+    uint32_t strings_count_max;
+    uint32_t now_s;
+    uint64_t start_unix_ns;
+    uint64_t expired_created_unix_ns; /* the latest _created of a series that is gone */
+    struct le_plan plan;              /* of all bounds in force */
+    double *bounds_seconds;           /* likewise */
+    struct buffer scratch;
+};
+
+/* Room for one more series of `creator`, counted; false, with SERIES_REFUSED counted, when a budget is full.
+ */
+bool aggregator_pay(struct aggregator *aggregator, uint32_t creator);
+void aggregator_refund(struct aggregator *aggregator, uint32_t creator);
+
+/* The _created of a series that begins with this delta: later than that of any series which is gone. */
+uint64_t aggregator_created(const struct aggregator *aggregator, const struct delta *delta);
+
+/* The global id of a shard's string; INTERNED_FULL when there was no room for it. */
+uint32_t aggregator_string(const struct aggregator *aggregator, uint32_t shard, uint32_t id);
+
+/* aggregator.c */
+void aggregator_free_series(struct aggregator *aggregator, struct series_base *base);
+
+/* points.c: the series of a shard's point series, made when it is new; NULL with *ret_conflict when there is
+ * none. */
+struct point_series *points_obtain(struct aggregator *aggregator, const struct delta *delta,
+    const struct shard_series *from, bool *ret_conflict);
+void points_merge_scalar(struct point_series *series, const struct scalar_slot *slot);
+void points_merge_distribution(struct point_series *series, const struct distribution_slot *slot);
+void points_free(struct aggregator *aggregator, struct point_series *series);
+void points_tick(struct aggregator *aggregator);
+void points_deinit(struct aggregator *aggregator);
+
+#endif

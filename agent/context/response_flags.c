@@ -20,6 +20,9 @@ static const struct flag_row rows[RESPONSE_FLAG_COUNT] = {
 
 static uint64_t flag_of(struct slice name)
 {
+    if (name.length < 2) {
+        return 0; /* "-", nearly always */
+    }
     for (unsigned i = 0; i < RESPONSE_FLAG_COUNT; i++) {
         if (rows[i].length == name.length && memcmp(rows[i].name, name.ptr, name.length) == 0) {
             return 1ull << i;

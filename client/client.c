@@ -67,11 +67,23 @@ void client_new_instance(struct weft_client *client)
     client->next_sequence = 1;
 }
 
-/* The big pieces of memory; what is made before a failure is freed by free_client. */
-static int allocate(struct weft_client *client)
+/* 0 or -1. Waits are measured by the monotonic clock. */
+static int init_condition(pthread_cond_t *condition)
 {
     pthread_condattr_t attributes;
 
+    if (pthread_condattr_init(&attributes) != 0) {
+        return -1;
+    }
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    int failed = pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return failed != 0 ? -1 : 0;
+}
+
+/* The big pieces of memory; what is made before a failure is freed by free_client. */
+static int allocate(struct weft_client *client)
+{
     client->columns = malloc(sizeof *client->columns);
     if (client->columns == NULL || backlog_init(&client->backlog, client->options.backlog_bytes_max) < 0) {
         return WEFT_ERROR_NOMEM;
@@ -80,13 +92,10 @@ static int allocate(struct weft_client *client)
     if (client->options.compression_level > 0 && (client->zstd = ZSTD_createCCtx()) == NULL) {
         return WEFT_ERROR_NOMEM;
     }
-    if (pthread_condattr_init(&attributes) != 0) {
+    if (init_condition(&client->flushed) < 0 || pthread_mutex_init(&client->lock, NULL) != 0) {
         return WEFT_ERROR_NOMEM;
     }
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    int failed = pthread_cond_init(&client->flushed, &attributes) | pthread_mutex_init(&client->lock, NULL);
-    pthread_condattr_destroy(&attributes);
-    return failed != 0 ? WEFT_ERROR_NOMEM : 0;
+    return 0;
 }
 
 static void free_client(struct weft_client *client)
@@ -192,7 +201,7 @@ void client_wake(struct weft_client *client)
 void client_after_fork(struct weft_client *client, const struct ring *own)
 {
     atomic_store(&client->thread_running, false);
-    pthread_cond_init(&client->flushed, NULL); /* its waiters stayed behind */
+    init_condition(&client->flushed); /* its waiters stayed behind */
     close(client->wake_fd);
     client->wake_fd = -1;
     if (client->link.fd >= 0) {

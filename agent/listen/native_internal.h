@@ -47,6 +47,7 @@ struct native_connection {
     bool hello_seen;
     uint8_t instance[NATIVE_INSTANCE_BYTES];
     uint64_t last_sequence; /* of the instance, as of the last batch here */
+    uint64_t ack_sequence;  /* of the last batch that is settled: what an Ack says */
     uint64_t hole_sequence; /* refused as UNAVAILABLE, must come again first; 0: none */
     bool ack_due;
     uint64_t rejected_spans; /* since the last Ack */

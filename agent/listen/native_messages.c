@@ -88,7 +88,7 @@ void native_answer_ack(struct native_connection *connection)
     if (!connection->ack_due) {
         return;
     }
-    ack.sequence = connection->last_sequence;
+    ack.sequence = connection->ack_sequence;
     ack.credit_bytes = credit_bytes(connection);
     ack.rejected_spans = connection->rejected_spans;
     ack.rejected_points = connection->rejected_points;
@@ -159,6 +159,7 @@ static void settle_batch(struct native_connection *connection, const struct nati
         if (reply->sequence > 0) {
             instances_claim(connection->shard->config.instances, connection->instance, reply->sequence,
                 &connection->last_sequence);
+            connection->ack_sequence = connection->last_sequence;
             connection->ack_due = true;
         }
         return;
@@ -170,7 +171,10 @@ static void settle_batch(struct native_connection *connection, const struct nati
         return;
     default:
         metric_add(connection->shard->config.cells, METRIC_MESSAGES_ACCEPTED_NATIVE, 1);
-        connection->ack_due = connection->ack_due || reply->sequence > 0;
+        if (reply->sequence > 0) {
+            connection->ack_sequence = connection->last_sequence;
+            connection->ack_due = true;
+        }
         return;
     }
 }
@@ -193,6 +197,7 @@ static void take_hello(struct native_connection *connection, struct slice payloa
         connection->hello_seen = true;
         connection->last_sequence =
             instances_open(connection->shard->config.instances, connection->instance, hello->next_sequence);
+        connection->ack_sequence = connection->last_sequence;
         connection->ack_due = true;
     }
     if (hello != NULL) {
@@ -219,11 +224,9 @@ static void take_payload(struct native_connection *connection, enum native_type 
         break;
     case NATIVE_TYPE_SPANS:
         handler->spans(connection->user, connection, payload, reply);
-        settle_batch(connection, reply);
         break;
     case NATIVE_TYPE_METRICS:
         handler->metrics(connection->user, connection, payload, reply);
-        settle_batch(connection, reply);
         break;
     default:
         handler->stats(connection->user, connection, payload, reply);
@@ -339,5 +342,9 @@ void native_take_frame(
     shrink_scratch(shard);
     if (reply.error_code != 0) {
         native_answer_error(connection, &reply, header.type);
+    }
+    /* after the Error: an Ack that covers this batch follows what there is to say of it */
+    if (header.type == NATIVE_TYPE_SPANS || header.type == NATIVE_TYPE_METRICS) {
+        settle_batch(connection, &reply);
     }
 }

@@ -1,6 +1,7 @@
 /*
- * The aggregator's thread: merges what shards hand over, keeps the windows, and answers scrapes and queries. It owns no
- * socket: answers travel back to the shard that holds the connection, OTLP metrics to the exporter's thread.
+ * The aggregator's thread: merges what shards hand over, keeps the windows, and answers scrapes and queries.
+ * It owns no socket: answers travel back to the shard that holds the connection, OTLP metrics to the
+ * exporter's thread.
  */
 #ifndef WEFT_AGENT_AGGREGATOR_THREAD_H
 #define WEFT_AGENT_AGGREGATOR_THREAD_H
@@ -49,22 +50,32 @@ struct aggregator_thread_config {
 int aggregator_thread_new(const struct aggregator_thread_config *config, struct aggregator_thread **ret_self);
 
 /*
- * Before start: how to reach a shard, in order of index. `flip` posts to it that its values are wanted; it answers with
- * aggregator_thread_post_delta. `give_back` posts a merged delta and the verdicts on its series to it.
+ * Before start: how to reach a shard, in order of index. `flip` posts to it that its values are wanted; it
+ * answers with aggregator_thread_post_delta. `give_back` posts a merged delta, with the verdicts on its
+ * series, back to it.
  */
 struct aggregator_shard_ops {
     void (*flip)(void *shard);
-    void (*give_back)(void *shard, struct delta *delta, struct verdict *verdict);
+    void (*give_back)(void *shard, struct delta *delta);
 };
-struct verdict;
 void aggregator_thread_add_shard(
     struct aggregator_thread *self, void *shard, const struct aggregator_shard_ops *ops);
 
 int aggregator_thread_start(struct aggregator_thread *self);
 struct loop_thread *aggregator_thread_loop(struct aggregator_thread *self);
 
-/* From a shard: its values, or NULL when it has none to give now. */
-void aggregator_thread_post_delta(struct aggregator_thread *self, size_t shard_index, struct delta *delta);
+/* A shard's values on their way; delta: NULL when it has none to give now. The letter stays the shard's. */
+struct delta_letter {
+    struct mail mail;
+    size_t shard_index;
+    struct delta *delta;
+};
+
+/*
+ * From a shard: posts a letter, which must not be used again before it was answered by give_back or, without
+ * a delta, by the next flip. When the thread has ended the letter is lost, and with it what it holds.
+ */
+void aggregator_thread_post_delta(struct aggregator_thread *self, struct delta_letter *letter);
 
 /* A scrape or a query on its way. Made by the shard that holds the connection, and freed by it. */
 struct ask {
@@ -92,9 +103,12 @@ struct ask {
 bool aggregator_thread_ask(struct aggregator_thread *self, struct ask *ask);
 
 /* From main: exports the metrics once more to every OTLP destination, then posts `done` to `reply_to`. */
-void aggregator_thread_finish(struct aggregator_thread *self, struct mailbox *reply_to, struct mail *done);
+bool aggregator_thread_finish(struct aggregator_thread *self, struct mailbox *reply_to, struct mail *done);
 
-/* Ends the thread. Deltas that it still holds are freed with their shards. NULL is fine. */
+/* Ends the thread, while the shards still run: it answers what it holds. NULL is fine. */
+void aggregator_thread_stop(struct aggregator_thread *self);
+
+/* After stop and the end of the shards. NULL is fine. */
 void aggregator_thread_free(struct aggregator_thread *self);
 
 #endif

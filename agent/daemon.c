@@ -78,7 +78,8 @@ static void on_drain_timeout(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
 
-    log_event(daemon->log, LOG_LEVEL_WARN, "drain_timeout", LOG_I("limit_ms", daemon->config->limits.drain_ms));
+    log_event(
+        daemon->log, LOG_LEVEL_WARN, "drain_timeout", LOG_I("limit_ms", daemon->config->limits.drain_ms));
     finish(daemon);
 }
 
@@ -108,7 +109,9 @@ static void on_shard_drained(struct mail *mail, void *receiver)
     }
     daemon->step = DRAIN_METRICS;
     daemon->step_done = (struct mail){.deliver = on_step_done};
-    aggregator_thread_finish(daemon->aggregator, &daemon->mailbox, &daemon->step_done);
+    if (!aggregator_thread_finish(daemon->aggregator, &daemon->mailbox, &daemon->step_done)) {
+        finish(daemon);
+    }
 }
 
 static void begin_drain(struct daemon *daemon)
@@ -179,7 +182,8 @@ static int init_shared(struct daemon *daemon, char *reason)
     if (error < 0) {
         return fail(reason, error, "limits.native_instances_count_max");
     }
-    error = split_bounds_init(&daemon->bounds, config->metrics.bounds_ns.items, config->metrics.bounds_ns.count);
+    error =
+        split_bounds_init(&daemon->bounds, config->metrics.bounds_ns.items, config->metrics.bounds_ns.count);
     if (error < 0) {
         return fail(reason, error, "metrics.bounds_ms");
     }
@@ -301,8 +305,8 @@ static int open_unix(struct daemon *daemon, enum listener_kind kind, const char 
 static int open_listeners(struct daemon *daemon, char *reason)
 {
     const struct config *config = daemon->config;
-    int error = open_unix(daemon, LISTENER_INGEST, config->socket.path, config->socket.mode, config->socket.group,
-        "socket.path", reason);
+    int error = open_unix(daemon, LISTENER_INGEST, config->socket.path, config->socket.mode,
+        config->socket.group, "socket.path", reason);
 
     if (error == 0 && config->api_socket.enabled) {
         error = open_unix(daemon, LISTENER_API, config->api_socket.path, config->socket.mode,
@@ -334,8 +338,8 @@ static int start_accepting(struct daemon *daemon, char *reason)
     daemon->accepting = true;
     for (size_t i = 0; i < daemon->listener_count; i++) {
         struct listener *listener = &daemon->listeners[i];
-        int error = acceptor_add(
-            listener->kind == LISTENER_INGEST ? &daemon->records : &daemon->http, listener);
+        int error =
+            acceptor_add(listener->kind == LISTENER_INGEST ? &daemon->records : &daemon->http, listener);
         if (error < 0) {
             return fail(reason, error, "accepting");
         }
@@ -375,7 +379,8 @@ int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, 
         return error;
     }
     start_handles(daemon);
-    log_event(log, LOG_LEVEL_INFO, "started", LOG_S("version", WEFT_VERSION), LOG_I("shards", daemon->shard_count));
+    log_event(
+        log, LOG_LEVEL_INFO, "started", LOG_S("version", WEFT_VERSION), LOG_I("shards", daemon->shard_count));
     *ret_daemon = daemon;
     return 0;
 }
@@ -392,6 +397,7 @@ void daemon_free(struct daemon *daemon)
     for (size_t i = 0; i < daemon->listener_count; i++) {
         listener_close(&daemon->listeners[i]);
     }
+    aggregator_thread_stop(daemon->aggregator);
     for (size_t i = 0; i < daemon->shard_count; i++) {
         shard_free(daemon->shards[i]);
     }

@@ -18,8 +18,9 @@ struct daemon;
 enum { DAEMON_REASON_BYTES = 512 };
 
 /*
- * Starts everything on threads of its own; signals and accepting run on `loop`. The configuration must outlive it. 0; or a
- * negative code with a line for the user in `reason` that names the configuration key at fault.
+ * Starts everything on threads of its own; signals and accepting run on `loop`. The configuration must
+ * outlive it. 0; or a negative code with a line for the user in `reason` that names the configuration key at
+ * fault.
  */
 int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, struct daemon **ret_daemon,
     char reason[static DAEMON_REASON_BYTES]);

@@ -32,9 +32,9 @@ static void on_event(void *user, const struct otlp_event *event)
         [OTLP_EVENT_RECOVERED] = "export_recovered",
     };
 
-    log_event(self->log, event->type == OTLP_EVENT_RECOVERED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, names[event->type],
-        LOG_S("destination", event->destination), LOG_I("status", event->status), LOG_I("items", event->item_count),
-        LOG_S("reason", event->text));
+    log_event(self->log, event->type == OTLP_EVENT_RECOVERED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+        names[event->type], LOG_S("destination", event->destination), LOG_I("status", event->status),
+        LOG_I("items", event->item_count), LOG_S("reason", event->text));
 }
 
 /* The configuration's words in the exporter's. */
@@ -98,8 +98,8 @@ static void free_headers(struct exporter_thread *self)
     self->destination_count = 0;
 }
 
-int exporter_thread_init(struct exporter_thread *self, const struct config *config, struct metric_registry *registry,
-    const struct clock *clock, struct log *log, const char **ret_what)
+int exporter_thread_init(struct exporter_thread *self, const struct config *config,
+    struct metric_registry *registry, const struct clock *clock, struct log *log, const char **ret_what)
 {
     *self = (struct exporter_thread){.log = log, .handover = {.cap_bytes = HANDOVER_BYTES_MAX}};
     *ret_what = "exporters.otlp";

@@ -1,5 +1,6 @@
 /*
- * The exporter thread: one loop that owns every OTLP destination. Others post bytes to it and never wait for it.
+ * The exporter thread: one loop that owns every OTLP destination. Others post bytes to it and never wait for
+ * it.
  */
 #ifndef WEFT_AGENT_EXPORTER_THREAD_H
 #define WEFT_AGENT_EXPORTER_THREAD_H
@@ -27,24 +28,26 @@ struct exporter_thread {
 };
 
 /*
- * Makes the destinations of a configuration (which must outlive the thread) and their self-metrics. 0; WERR_CONFIG with
- * *ret_what naming what is wrong, WERR_FULL, WERR_NOMEM, WERR_IO. A failed init leaves nothing to undo.
+ * Makes the destinations of a configuration (which must outlive the thread) and their self-metrics. 0;
+ * WERR_CONFIG with *ret_what naming what is wrong, WERR_FULL, WERR_NOMEM, WERR_IO. A failed init leaves
+ * nothing to undo.
  */
-int exporter_thread_init(struct exporter_thread *self, const struct config *config, struct metric_registry *registry,
-    const struct clock *clock, struct log *log, const char **ret_what);
+int exporter_thread_init(struct exporter_thread *self, const struct config *config,
+    struct metric_registry *registry, const struct clock *clock, struct log *log, const char **ret_what);
 int exporter_thread_start(struct exporter_thread *self);
 
 /* Whether some destination takes spans: then spans are worth keeping, and may become exemplars. */
 bool exporter_thread_takes_spans(const struct exporter_thread *self);
 
 /*
- * From any thread: hands bytes over; the reference goes with them. False, and nothing taken over, when too much is under
- * way already. destination_index: -1 for all that take the signal.
+ * From any thread: hands bytes over; the reference goes with them. False, and nothing taken over, when too
+ * much is under way already. destination_index: -1 for all that take the signal.
  */
 bool exporter_thread_offer(struct exporter_thread *self, enum otlp_signal signal, int destination_index,
     struct shared_bytes *bytes, uint64_t item_count);
 
-/* From any thread: sends what is queued, at most until deadline_ms from now, then posts `done` to `reply_to`. */
+/* From any thread: sends what is queued, at most until deadline_ms from now, then posts `done` to `reply_to`.
+ */
 bool exporter_thread_drain(
     struct exporter_thread *self, uint64_t deadline_ms, struct mailbox *reply_to, struct mail *done);
 

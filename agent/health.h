@@ -1,6 +1,6 @@
 /*
- * What /healthz and /readyz answer from. Liveness is that every loop ticked lately, never the state of a back-end; readiness
- * is that the sockets are bound and the agent is not draining.
+ * What /healthz and /readyz answer from. Liveness is that every loop ticked lately, never the state of a
+ * back-end; readiness is that the sockets are bound and the agent is not draining.
  */
 #ifndef WEFT_AGENT_HEALTH_H
 #define WEFT_AGENT_HEALTH_H
@@ -18,7 +18,7 @@ struct health {
     uint64_t seen_ticks[HEALTH_LOOP_COUNT_MAX]; /* of the last check, by main */
     uint64_t seen_ns[HEALTH_LOOP_COUNT_MAX];    /* when that last moved */
     size_t loop_count;
-    _Atomic int stalled;  /* index + 1 of a loop that does not tick; 0: all do */
+    _Atomic int stalled; /* index + 1 of a loop that does not tick; 0: all do */
     _Atomic bool bound;
     _Atomic bool draining;
 };

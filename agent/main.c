@@ -68,6 +68,7 @@ int main(int argc, char **argv)
         .http_address = line.http_address,
         .shards = line.shards,
         .environment = (const char *const *)environ,
+        .is_root = geteuid() == 0,
     };
     if (config_load(&source, &config, &error) < 0) {
         (void)fprintf(stderr, "weftd: %s\n", error.text);

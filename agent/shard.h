@@ -1,9 +1,9 @@
 /*
- * One shard: a thread with a loop of its own that shares nothing on the record path. It owns its connections, its HTTP
- * server, its interner, its series directory and the spans that wait to be handed to the exporter.
+ * One shard: a thread with a loop of its own that shares nothing on the record path. It owns its connections,
+ * its HTTP server, its interner, its series directory and the spans that wait to be handed to the exporter.
  *
- * This is where listen, decode, context and aggregate are wired together; the stages themselves know only what comes
- * before them.
+ * This is where listen, decode, context and aggregate are wired together; the stages themselves know only
+ * what comes before them.
  */
 #ifndef WEFT_AGENT_SHARD_H
 #define WEFT_AGENT_SHARD_H
@@ -42,17 +42,19 @@ struct shard_common {
     const struct health *health;
 };
 
-/* 0 with *ret_shard, WERR_NOMEM or WERR_IO. `cells`: the shard's own. `inlet` is filled; it outlives the shard. */
-int shard_new(const struct shard_common *common, size_t index, struct metric_cells *cells, struct shard_inlet *inlet,
-    struct shard **ret_shard);
+/* 0 with *ret_shard, WERR_NOMEM or WERR_IO. `cells`: the shard's own. `inlet` is filled; it outlives the
+ * shard. */
+int shard_new(const struct shard_common *common, size_t index, struct metric_cells *cells,
+    struct shard_inlet *inlet, struct shard **ret_shard);
 int shard_start(struct shard *shard);
 
 /* Of each arrival that the acceptor posts to the shard. */
 void shard_on_arrival(struct mail *mail, void *receiver);
 
 /*
- * From main: no more records. Connections that send them are told to come again and closed, what was received is handed to
- * exporter and aggregator; then `done` is posted to `reply_to`. HTTP goes on, so that /readyz can say 503.
+ * From main: no more records. Connections that send them are told to come again and closed, what was received
+ * is handed to exporter and aggregator; then `done` is posted to `reply_to`. HTTP goes on, so that /readyz
+ * can say 503.
  */
 void shard_drain(struct shard *shard, struct mailbox *reply_to, struct mail *done);
 

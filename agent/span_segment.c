@@ -16,8 +16,8 @@ static void on_timer(uv_timer_t *timer)
     span_segment_flush(segment);
 }
 
-void span_segment_init(
-    struct span_segment *segment, uv_loop_t *loop, struct exporter_thread *exporter, struct metric_cells *cells)
+void span_segment_init(struct span_segment *segment, uv_loop_t *loop, struct exporter_thread *exporter,
+    struct metric_cells *cells)
 {
     *segment = (struct span_segment){.exporter = exporter, .cells = cells};
     buffer_init(&segment->bytes, SEGMENT_MESSAGE_BYTES_MAX);

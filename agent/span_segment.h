@@ -1,6 +1,6 @@
 /*
- * Spans of one shard on their way to the exporter: whole OTLP messages appended to one segment, handed over when it is full
- * or a moment old. Runs on the shard's loop. One allocation a segment, none a message.
+ * Spans of one shard on their way to the exporter: whole OTLP messages appended to one segment, handed over
+ * when it is full or a moment old. Runs on the shard's loop. One allocation a segment, none a message.
  */
 #ifndef WEFT_AGENT_SPAN_SEGMENT_H
 #define WEFT_AGENT_SPAN_SEGMENT_H
@@ -25,8 +25,8 @@ struct span_segment {
     bool timer_armed;
 };
 
-void span_segment_init(
-    struct span_segment *segment, uv_loop_t *loop, struct exporter_thread *exporter, struct metric_cells *cells);
+void span_segment_init(struct span_segment *segment, uv_loop_t *loop, struct exporter_thread *exporter,
+    struct metric_cells *cells);
 
 /* Whether spans are exported at all. */
 static inline bool span_segment_wanted(const struct span_segment *segment)
@@ -38,8 +38,9 @@ static inline bool span_segment_wanted(const struct span_segment *segment)
 void span_segment_append(struct span_segment *segment, struct slice message, uint64_t span_count);
 
 /*
- * For an encoder that writes into the segment itself: room for a message of at most bytes_max is made, and what was written
- * to the returned buffer since then is taken by span_segment_added. NULL when out of memory (the spans are counted as lost).
+ * For an encoder that writes into the segment itself: room for a message of at most bytes_max is made, and
+ * what was written to the returned buffer since then is taken by span_segment_added. NULL when out of memory
+ * (the spans are counted as lost).
  */
 struct buffer *span_segment_open(struct span_segment *segment, size_t bytes_max, uint64_t span_count);
 void span_segment_added(struct span_segment *segment, uint64_t span_count);

@@ -62,14 +62,14 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t need_bytes)
     size_t size_bytes = arena->current != NULL ? arena->current->size_bytes * 2 : arena->chunk_bytes;
     size_t left_bytes = arena->cap_bytes - arena->total_bytes;
 
-    if (need_bytes > left_bytes) {
+    if (need_bytes > left_bytes || need_bytes > SIZE_MAX / 2) {
         return NULL;
     }
     if (size_bytes < need_bytes) {
         size_bytes = need_bytes;
     }
-    if (size_bytes > left_bytes) {
-        size_bytes = left_bytes;
+    if (size_bytes > left_bytes || size_bytes > SIZE_MAX / 2) {
+        size_bytes = need_bytes;
     }
     struct arena_chunk *chunk = malloc(sizeof *chunk + size_bytes);
     if (chunk == NULL) {

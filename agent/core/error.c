@@ -21,10 +21,10 @@ const char *werr_name(int error)
         WEFT_ERRORS(WEFT_ERROR_NAME)
 #undef WEFT_ERROR_NAME
     };
-    int number = -error;
+    const int name_count = (int)(sizeof names / sizeof names[0]);
 
-    if (number <= 0 || number >= (int)(sizeof names / sizeof names[0]) || names[number] == 0) {
-        return error >= 0 ? "OK" : "UNKNOWN";
+    if (error >= 0) {
+        return "OK";
     }
-    return names[number];
+    return error > -name_count && names[-error] != 0 ? names[-error] : "UNKNOWN";
 }

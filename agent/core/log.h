@@ -1,6 +1,6 @@
 /*
  * The agent's log: one line an event on a descriptor (stderr), logfmt or JSON, RFC 3339 UTC. Only the top of
- * a call chain logs; nothing is logged per record. Each place that logs has a `struct log_site` with its own
+ * a call chain logs; nothing is logged per record. Each event has a `struct log_site_state` with its own
  * rate limit: a burst, then one line per interval, which says how many it stands for (suppressed=N).
  */
 #ifndef WEFT_CORE_LOG_H

@@ -19,7 +19,7 @@ struct http_exchange {
     struct MHD_Connection *connection;
     char *path;
     char method[16];
-    enum listener_kind kind;
+    const struct http_connection *own;
     struct buffer body;
     uint64_t reserved_bytes;  /* of the assembly budget */
     uint64_t discarded_bytes; /* of a body that is refused */
@@ -73,14 +73,13 @@ static struct http_exchange *exchange_new(
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
-    if (exchange == NULL) {
+    if (exchange == NULL || info == NULL || info->socket_context == NULL) {
+        free(exchange);
         return NULL;
     }
     exchange->server = server;
     exchange->connection = connection;
-    exchange->kind = info != NULL && info->socket_context != NULL
-                         ? *(enum listener_kind *)info->socket_context
-                         : LISTENER_HTTP;
+    exchange->own = info->socket_context;
     (void)snprintf(exchange->method, sizeof exchange->method, "%s", method);
     buffer_init(&exchange->body, server->config.limits->message_bytes_max);
     exchange->path = strdup(url);
@@ -134,7 +133,7 @@ static void dispatch(struct http_exchange *exchange)
     exchange->handled = true;
     if (exchange->refusal_status != 0) {
         refuse(exchange);
-    } else if (exchange->kind == LISTENER_HTTP &&
+    } else if (exchange->own->kind == LISTENER_HTTP &&
                !http_host_is_local(http_exchange_header(exchange, "Host"))) {
         http_reply_text(
             exchange, MHD_HTTP_MISDIRECTED_REQUEST, "Host: expected an address of this machine\n");
@@ -213,9 +212,14 @@ void http_exchange_on_completed(
     free(exchange);
 }
 
+void *http_exchange_connection_user(const struct http_exchange *exchange)
+{
+    return exchange->own->user;
+}
+
 enum listener_kind http_exchange_kind(const struct http_exchange *exchange)
 {
-    return exchange->kind;
+    return exchange->own->kind;
 }
 
 const char *http_exchange_method(const struct http_exchange *exchange)

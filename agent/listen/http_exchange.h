@@ -6,7 +6,11 @@
 
 #include "listen/http_server.h"
 
-enum { HTTP_KIND_COUNT = 3 };
+/* What libmicrohttpd keeps for us with each connection. */
+struct http_connection {
+    enum listener_kind kind;
+    void *user; /* of the handler */
+};
 
 struct http_server {
     struct http_server_config config;
@@ -14,9 +18,8 @@ struct http_server {
     uv_poll_t poll;
     uv_timer_t timer;
     uv_timer_cb on_timer;
-    struct http_exchange *suspended;           /* handed out and not answered yet */
-    enum listener_kind kinds[HTTP_KIND_COUNT]; /* what connections' contexts point to */
-    enum listener_kind arriving;               /* of the connection being added */
+    struct http_exchange *suspended; /* handed out and not answered yet */
+    enum listener_kind arriving;     /* of the connection being added */
     size_t connection_count;
 };
 

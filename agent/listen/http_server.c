@@ -50,19 +50,36 @@ void http_server_run_soon(struct http_server *server)
     run_soon(server);
 }
 
+static void begin_connection(struct http_server *server, struct MHD_Connection *connection, void **context)
+{
+    const struct http_handler *handler = &server->config.handler;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct http_connection *own = calloc(1, sizeof *own);
+
+    server->connection_count++;
+    if (own != NULL) {
+        own->kind = server->arriving;
+        own->user =
+            info != NULL ? handler->connection_opened(handler->user, info->connect_fd, own->kind) : NULL;
+    }
+    *context = own; /* without memory for it, its requests are refused */
+}
+
 static void on_connection(
     void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
     struct http_server *server = cls;
+    struct http_connection *own = *context;
 
-    (void)connection;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = &server->kinds[server->arriving];
-        server->connection_count++;
-    } else {
-        server->connection_count--;
-        server->config.handler.connection_closed(server->config.handler.user);
+        begin_connection(server, connection, context);
+        return;
     }
+    server->connection_count--;
+    server->config.handler.connection_closed(server->config.handler.user, own != NULL ? own->user : NULL);
+    free(own);
+    *context = NULL;
 }
 
 static int start_daemon(struct http_server *server)
@@ -87,9 +104,6 @@ struct http_server *http_server_new(const struct http_server_config *config)
     }
     server->config = *config;
     server->on_timer = on_timer;
-    for (int kind = 0; kind < HTTP_KIND_COUNT; kind++) {
-        server->kinds[kind] = (enum listener_kind)kind;
-    }
     if (start_daemon(server) < 0) {
         free(server);
         return NULL;
@@ -117,13 +131,13 @@ void http_server_add(struct http_server *server, int fd, enum listener_kind kind
     server->arriving = kind;
     if (server->daemon == NULL) {
         (void)close(fd);
-        server->config.handler.connection_closed(server->config.handler.user);
+        server->config.handler.connection_closed(server->config.handler.user, NULL);
         return;
     }
     /* On failure libmicrohttpd closes the descriptor itself. */
     if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&peer, length) != MHD_YES &&
         server->connection_count == before_count) {
-        server->config.handler.connection_closed(server->config.handler.user);
+        server->config.handler.connection_closed(server->config.handler.user, NULL);
         return;
     }
     run_soon(server);

@@ -35,8 +35,10 @@ struct http_handler {
     /* Called when the whole request, body included, is there. Replies now, or keeps `exchange` and replies
      * later. */
     void (*request)(void *user, struct http_exchange *exchange);
-    /* A connection of this server has ended. */
-    void (*connection_closed)(void *user);
+    /* A connection begins: what its exchanges shall know of it (may be NULL). fd is the server's. */
+    void *(*connection_opened)(void *user, int fd, enum listener_kind kind);
+    /* It has ended; connection_user as connection_opened gave it, NULL when it was never called. */
+    void (*connection_closed)(void *user, void *connection_user);
     void *user;
 };
 
@@ -61,6 +63,7 @@ void http_server_add(struct http_server *server, int fd, enum listener_kind kind
 void http_server_close(struct http_server *server);
 void http_server_free(struct http_server *server);
 
+void *http_exchange_connection_user(const struct http_exchange *exchange);
 enum listener_kind http_exchange_kind(const struct http_exchange *exchange);
 const char *http_exchange_method(const struct http_exchange *exchange);
 const char *http_exchange_path(const struct http_exchange *exchange);                 /* without the query */

@@ -1,6 +1,6 @@
 /*
- * The query API: paths and arguments in, JSON out. Runs on the aggregator's thread, after the shards have handed over what
- * they counted, so that an answer holds everything acknowledged before it was asked for.
+ * The query API: paths and arguments in, JSON out. Runs on the aggregator's thread, after the shards have
+ * handed over what they counted, so that an answer holds everything acknowledged before it was asked for.
  */
 #ifndef WEFT_QUERY_QUERY_H
 #define WEFT_QUERY_QUERY_H
@@ -31,10 +31,11 @@ struct query_sources {
 bool query_knows(const char *path);
 
 /*
- * Answers into `out` (JSON, application/json) and returns the HTTP status: 200, 400 with {"error":{"message","argument"}}
- * for an unknown, missing or bad argument, 404 for an unknown path, 500 when memory ran out.
+ * Answers into `out` (JSON, application/json) and returns the HTTP status: 200, 400 with
+ * {"error":{"message","argument"}} for an unknown, missing or bad argument, 404 for an unknown path, 500 when
+ * memory ran out.
  */
-unsigned query_run(const struct query_sources *sources, const char *path, const struct query_argument *arguments,
-    size_t argument_count, struct buffer *out);
+unsigned query_run(const struct query_sources *sources, const char *path,
+    const struct query_argument *arguments, size_t argument_count, struct buffer *out);
 
 #endif

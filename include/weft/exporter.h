@@ -21,6 +21,7 @@ struct encoder_options {
     bool exemplars;
     bool delta;                             /* OTLP: delta instead of cumulative */
     bool exponential;                       /* OTLP: exponential instead of explicit bounds */
+    void *memory;                           /* of memory_new, or NULL */
     const char *const *resource_attributes; /* OTLP: key, value, key, value, … NULL-terminated; may be NULL */
 };
 
@@ -28,6 +29,13 @@ struct encoder_options {
 struct encoder_type {
     const char *name;         /* "openmetrics" */
     const char *content_type; /* of what it makes */
+
+    /*
+     * What this encoder remembers of one receiver between two encodings (delta temporality); NULL where it
+     * needs nothing. Made and freed by whoever owns the receiver, given to each encoding in its options.
+     */
+    void *(*memory_new)(void);
+    void (*memory_free)(void *memory);
 
     /* 0 with *ret_state, or WERR_NOMEM. `options` and `out` must live until close. */
     int (*open)(const struct encoder_options *options, struct buffer *out, void **ret_state);

@@ -1,0 +1,158 @@
+/*
+ * OTLP over HTTP, protobuf: content types and encodings, answers, and google.rpc.Status bodies as the
+ * specification wants them (opentelemetry-proto docs/specification.md, OTLP/HTTP).
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/error.h"
+#include "decode/wire_write.h"
+#include "http_routes.h"
+
+enum {
+    STATUS_OK = 200,
+    STATUS_BAD_REQUEST = 400,
+    STATUS_OVERSIZED = 413,
+    STATUS_MEDIA_TYPE = 415,
+    STATUS_UNAVAILABLE = 503,
+    REPLY_BYTES_MAX = 512,
+    /* google.rpc.Code */
+    RPC_INVALID_ARGUMENT = 3,
+    RPC_RESOURCE_EXHAUSTED = 8,
+    RPC_UNAVAILABLE = 14,
+};
+
+static const char protobuf_type[] = "application/x-protobuf";
+
+static void reply_protobuf(
+    struct http_routes *routes, struct http_exchange *exchange, unsigned status, struct buffer *body)
+{
+    char seconds[24];
+    uint64_t retry_ms = routes->pipeline->limits->retry_after_ms;
+    struct shared_bytes *bytes = shared_bytes_take(body);
+    struct http_header headers[] = {
+        {.name = "Content-Type", .value = protobuf_type},
+        {.name = "Retry-After", .value = seconds},
+    };
+
+    (void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)((retry_ms + 999) / 1000));
+    http_reply(exchange, status, bytes, headers, status == STATUS_UNAVAILABLE ? 2 : 1);
+    shared_bytes_unref(bytes);
+}
+
+/* google.rpc.Status { code = 1, message = 2 } */
+static void reply_error(struct http_routes *routes, struct http_exchange *exchange, unsigned status,
+    uint32_t code, const char *text)
+{
+    struct buffer body;
+
+    buffer_init(&body, REPLY_BYTES_MAX);
+    wire_write_varint(&body, 1, code);
+    wire_write_bytes(&body, 2, slice_of_string(text));
+    reply_protobuf(routes, exchange, status, &body);
+    buffer_deinit(&body);
+}
+
+static bool is_protobuf(const char *content_type)
+{
+    size_t length = sizeof protobuf_type - 1;
+
+    return content_type != NULL && strncasecmp(content_type, protobuf_type, length) == 0 &&
+           (content_type[length] == '\0' || content_type[length] == ';' || content_type[length] == ' ');
+}
+
+/* 0: *ret_format is set; 1: the body is plain; WERR_UNSUPPORTED. */
+static int body_format(const char *encoding, enum inflate_format *ret_format)
+{
+    if (encoding == NULL || strcasecmp(encoding, "identity") == 0 || *encoding == '\0') {
+        return 1;
+    }
+    if (strcasecmp(encoding, "gzip") == 0) {
+        *ret_format = INFLATE_GZIP;
+    } else if (strcasecmp(encoding, "zstd") == 0) {
+        *ret_format = INFLATE_ZSTD;
+    } else if (strcasecmp(encoding, "deflate") == 0) {
+        *ret_format = INFLATE_ZLIB;
+    } else {
+        return WERR_UNSUPPORTED;
+    }
+    return 0;
+}
+
+static void take_message(struct http_routes *routes, struct http_exchange *exchange, struct slice message)
+{
+    const struct peer *peer = http_exchange_connection_user(exchange);
+    struct pipeline *pipeline = routes->pipeline;
+    struct otlp_outcome outcome;
+    struct buffer body;
+    int code = pipeline_otlp_traces(pipeline, &peer->sender, message, &outcome);
+
+    if (code == WERR_CLOSED) {
+        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_DRAINING, 1);
+        reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "the agent is stopping");
+        return;
+    }
+    if (code < 0) {
+        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_MALFORMED, 1);
+        reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT, outcome.text);
+        return;
+    }
+    uint8_t reply[REPLY_BYTES_MAX];
+    size_t length = pipeline_otlp_reply(&outcome, reply, sizeof reply);
+    metric_add(routes->cells, METRIC_MESSAGES_ACCEPTED_OTLP_HTTP, 1);
+    buffer_init(&body, REPLY_BYTES_MAX);
+    (void)buffer_append(&body, reply, length);
+    reply_protobuf(routes, exchange, STATUS_OK, &body);
+    buffer_deinit(&body);
+}
+
+/* Inflates within what the assembly budget still has: the plain bytes are admitted like any message's. */
+static void take_compressed(
+    struct http_routes *routes, struct http_exchange *exchange, enum inflate_format format)
+{
+    struct pipeline *pipeline = routes->pipeline;
+    struct buffer plain;
+
+    buffer_init(&plain, pipeline->limits->message_bytes_max);
+    int code = inflate_all(
+        &routes->inflater, format, http_exchange_body(exchange), pipeline->limits->message_bytes_max, &plain);
+    if (code == 0) {
+        take_message(routes, exchange, slice_of(plain.data, plain.length));
+    } else if (code == WERR_OVERSIZED) {
+        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
+        reply_error(routes, exchange, STATUS_OVERSIZED, RPC_RESOURCE_EXHAUSTED, "message is too large");
+    } else if (code == WERR_NOMEM) {
+        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+        reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "out of memory");
+    } else {
+        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
+        reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT, "damaged compression");
+    }
+    buffer_deinit(&plain);
+}
+
+void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange)
+{
+    enum inflate_format format;
+
+    if (http_exchange_connection_user(exchange) == NULL) {
+        reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "out of memory");
+        return;
+    }
+    if (!is_protobuf(http_exchange_header(exchange, "Content-Type"))) {
+        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
+        http_reply_text(exchange, STATUS_MEDIA_TYPE, "Content-Type: expected application/x-protobuf\n");
+        return;
+    }
+    int plain = body_format(http_exchange_header(exchange, "Content-Encoding"), &format);
+    if (plain < 0) {
+        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
+        reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT,
+            "Content-Encoding: expected gzip, zstd, deflate or none");
+    } else if (plain > 0) {
+        take_message(routes, exchange, http_exchange_body(exchange));
+    } else {
+        take_compressed(routes, exchange, format);
+    }
+}

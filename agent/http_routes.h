@@ -1,0 +1,30 @@
+/*
+ * What HTTP paths mean: scrapes, health, queries, and OTLP over HTTP. Runs on the shard that holds the
+ * connection; whatever needs the aggregator's state is asked of its thread, and answered when the answer
+ * comes back.
+ */
+#ifndef WEFT_AGENT_HTTP_ROUTES_H
+#define WEFT_AGENT_HTTP_ROUTES_H
+
+#include "aggregator_thread.h"
+#include "core/inflate.h"
+#include "health.h"
+#include "listen/http_server.h"
+#include "pipeline.h"
+
+struct http_routes {
+    struct aggregator_thread *aggregator;
+    struct mailbox *mailbox; /* of the shard */
+    const struct health *health;
+    struct pipeline *pipeline;
+    struct metric_cells *cells;
+    struct inflater inflater;
+};
+
+/* A handler for struct http_handler.request; `user` is a struct http_routes. */
+void http_routes_handle(struct http_routes *routes, struct http_exchange *exchange);
+
+/* POST /v1/traces (OTLP/HTTP, protobuf): http_otlp.c. The connection's user is a struct peer. */
+void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange);
+
+#endif

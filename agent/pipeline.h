@@ -1,0 +1,90 @@
+/*
+ * The record path of one shard, the stages in their order: decode ─► context ─► aggregate, and the bytes to
+ * the exporter. Runs on the shard's loop; nothing here allocates, locks or logs per record.
+ */
+#ifndef WEFT_AGENT_PIPELINE_H
+#define WEFT_AGENT_PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aggregate/directory.h"
+#include "context/context.h"
+#include "context/native_request.h"
+#include "context/sender.h"
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/limits.h"
+#include "core/metrics.h"
+#include "decode/native.h"
+#include "decode/otlp_trace.h"
+#include "listen/grpc.h"
+#include "listen/native_connection.h"
+#include "span_segment.h"
+
+enum {
+    PIPELINE_ARENA_FIRST_BYTES = 1048576,
+    PIPELINE_ARENA_FACTOR = 8, /* columns of one-byte varints unpack to eight bytes each */
+};
+
+struct pipeline {
+    const struct limits *limits;
+    const struct clock *clock;
+    struct metric_cells *cells;
+    struct interner *interner;
+    struct context context;
+    struct directory *directory;
+    struct otlp_trace_scanner scanner;
+    struct span_segment segment;
+    struct arena arena; /* of one native payload */
+    bool draining;      /* new messages are refused */
+};
+
+/* Who is at the other end of a connection that sends records; one a connection. */
+struct peer {
+    struct pipeline *pipeline;
+    struct sender sender;
+    /* the native stream's */
+    struct native_dictionary dictionary;
+    uint64_t dropped_spans; /* what the client said last */
+    uint64_t dropped_points;
+};
+
+/* What is said of an OTLP message. */
+struct otlp_outcome {
+    uint32_t spans_count; /* that were taken */
+    uint32_t rejected_count;
+    char text[DECODE_ERROR_TEXT_BYTES]; /* the first thing that was wrong, or "" */
+};
+
+/*
+ * Takes an ExportTraceServiceRequest. 0: the outcome says what was rejected. WERR_CLOSED: draining. Any other
+ * negative code: the message's structure is broken; spans before the damage were taken.
+ */
+int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender, struct slice message,
+    struct otlp_outcome *ret_outcome);
+
+/* A partial success (ExportTraceServiceResponse) into out; returns its length, 0 when there is nothing to
+ * say. */
+size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, size_t out_bytes);
+
+/* The gRPC methods that the agent serves; `user` is the pipeline, connection_user a struct peer. */
+extern const struct grpc_method pipeline_grpc_methods[];
+extern const size_t pipeline_grpc_method_count;
+
+/* The native stream's handlers, but `closed`, which is the shard's; `user` is a struct peer. */
+void pipeline_native_hello(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_dictionary(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_spans(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_metrics(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_stats(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+
+/* Of a refused span, by reason. */
+enum metric_id pipeline_dropped_metric(enum record_error reason);
+
+#endif

@@ -1,0 +1,595 @@
+/* A shard's thread: its connections, its record path, and the letters it exchanges with aggregator and
+ * exporter. */
+#include "shard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "aggregator_thread.h"
+#include "core/error.h"
+#include "core/loop_thread.h"
+#include "exporter_thread.h"
+#include "http_routes.h"
+#include "listen/h2_connection.h"
+#include "listen/http_server.h"
+#include "listen/sniff.h"
+#include "pipeline.h"
+
+enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300 };
+
+struct shard {
+    struct loop_thread thread;
+    const struct shard_common *common;
+    size_t index;
+    struct metric_cells *cells;
+    struct shard_inlet *inlet;
+    struct pipeline pipeline;
+    struct http_routes routes;
+    struct sniffer sniffer;
+    struct http_server *http;
+    struct h2_endpoint h2;
+    struct native_shard *native;
+    struct native_peer *native_peers; /* open native connections, doubly linked */
+    uv_timer_t tick;
+    uv_timer_t drain_timer;
+    uint64_t idle_ns; /* of the loop, at the last tick */
+    uint64_t tick_ns; /* when that was */
+    /* Letters of the shard's own: of each only one is ever under way. */
+    struct mail flip_mail;
+    struct mail give_back_mail;
+    struct mail drain_mail;
+    struct delta_letter flip_letter;
+    struct delta_letter drain_letter;
+    struct delta *returned_delta;
+    bool records_closed;
+    bool flip_wanted; /* the drain waits for a delta to come back */
+    struct mailbox *drained_to;
+    struct mail *drained_mail;
+};
+
+/* A native connection of this shard. */
+struct native_peer {
+    struct peer peer; /* first member: the handlers' user */
+    struct shard *shard;
+    struct native_connection *connection;
+    struct native_peer *next;
+    struct native_peer *previous;
+};
+
+/* ---- connections ---- */
+
+static void connection_ended(struct shard *shard)
+{
+    atomic_fetch_sub_explicit(&shard->inlet->connection_count, 1, memory_order_relaxed);
+}
+
+static void init_peer(struct shard *shard, struct peer *peer, int fd)
+{
+    *peer = (struct peer){.pipeline = &shard->pipeline};
+    (void)sender_of_socket(fd, "/proc", &peer->sender); /* what cannot be told leaves it unknown */
+    context_sender_bind(&shard->pipeline.context, &peer->sender);
+}
+
+static void deinit_peer(struct peer *peer)
+{
+    context_sender_release(&peer->pipeline->context, &peer->sender);
+}
+
+static void *on_http_opened(void *user, int fd, enum listener_kind kind)
+{
+    struct shard *shard = user;
+
+    if (kind != LISTENER_INGEST) {
+        return NULL;
+    }
+    struct peer *peer = malloc(sizeof *peer);
+    if (peer != NULL) {
+        init_peer(shard, peer, fd);
+    }
+    return peer;
+}
+
+static void on_http_closed(void *user, void *connection_user)
+{
+    struct peer *peer = connection_user;
+
+    if (peer != NULL) {
+        deinit_peer(peer);
+        free(peer);
+    }
+    connection_ended(user);
+}
+
+static void on_http_request(void *user, struct http_exchange *exchange)
+{
+    struct shard *shard = user;
+
+    http_routes_handle(&shard->routes, exchange);
+}
+
+/* What an HTTP/2 connection hangs on. */
+struct h2_peer {
+    struct peer peer; /* first member: grpc_call.connection_user */
+    struct shard *shard;
+};
+
+static void on_h2_closed(void *user, enum h2_close_reason reason)
+{
+    struct h2_peer *peer = user;
+
+    (void)reason; /* counted where it was found */
+    deinit_peer(&peer->peer);
+    connection_ended(peer->shard);
+    free(peer);
+}
+
+static int add_h2(struct shard *shard, int fd)
+{
+    struct h2_peer *peer = malloc(sizeof *peer);
+    struct h2_connection *connection;
+
+    if (peer == NULL) {
+        return WERR_NOMEM;
+    }
+    peer->shard = shard;
+    init_peer(shard, &peer->peer, fd);
+    int error = h2_connection_new(&shard->h2, fd, slice_of(NULL, 0), peer, on_h2_closed, &connection);
+    if (error < 0) {
+        deinit_peer(&peer->peer);
+        free(peer);
+    }
+    return error;
+}
+
+static void on_native_closed(void *user, struct native_connection *connection, const char *reason)
+{
+    struct native_peer *peer = user;
+    struct shard *shard = peer->shard;
+
+    (void)connection;
+    (void)reason;
+    if (peer->previous != NULL) {
+        peer->previous->next = peer->next;
+    } else {
+        shard->native_peers = peer->next;
+    }
+    if (peer->next != NULL) {
+        peer->next->previous = peer->previous;
+    }
+    native_dictionary_deinit(&peer->peer.dictionary);
+    deinit_peer(&peer->peer);
+    free(peer);
+    connection_ended(shard);
+}
+
+static const struct native_handler native_handler = {
+    .hello = pipeline_native_hello,
+    .dictionary = pipeline_native_dictionary,
+    .spans = pipeline_native_spans,
+    .metrics = pipeline_native_metrics,
+    .stats = pipeline_native_stats,
+    .closed = on_native_closed,
+};
+
+static int add_native(struct shard *shard, int fd)
+{
+    struct native_peer *peer = calloc(1, sizeof *peer);
+
+    if (peer == NULL) {
+        return WERR_NOMEM;
+    }
+    peer->shard = shard;
+    init_peer(shard, &peer->peer, fd);
+    native_dictionary_init(&peer->peer.dictionary, &shard->pipeline.context, shard->common->series);
+    int error = native_connection_new(shard->native, fd, &native_handler, peer, &peer->connection);
+    if (error < 0) {
+        native_dictionary_deinit(&peer->peer.dictionary);
+        deinit_peer(&peer->peer);
+        free(peer);
+        return error;
+    }
+    peer->next = shard->native_peers;
+    if (peer->next != NULL) {
+        peer->next->previous = peer;
+    }
+    shard->native_peers = peer;
+    return 0;
+}
+
+static void on_sniffed(void *user, int fd, enum sniffed sniffed)
+{
+    struct shard *shard = user;
+    int error = WERR_PROTOCOL;
+
+    switch (sniffed) {
+    case SNIFFED_NATIVE:
+        error = add_native(shard, fd);
+        break;
+    case SNIFFED_HTTP2:
+        error = add_h2(shard, fd);
+        break;
+    case SNIFFED_HTTP1:
+        http_server_add(shard->http, fd, LISTENER_INGEST);
+        return;
+    case SNIFFED_INCOMPLETE:
+    case SNIFFED_UNKNOWN:
+    default:
+        break;
+    }
+    if (error < 0) {
+        (void)close(fd);
+        connection_ended(shard);
+    }
+}
+
+void shard_on_arrival(struct mail *mail, void *receiver)
+{
+    struct shard *shard = receiver;
+    struct arrival *arrival = (struct arrival *)mail;
+    int fd = arrival->fd;
+    enum listener_kind kind = arrival->kind;
+
+    free(arrival);
+    metric_add(shard->cells, METRIC_CONNECTIONS_ACCEPTED, 1);
+    if (kind != LISTENER_INGEST) {
+        http_server_add(shard->http, fd, kind);
+    } else if (shard->pipeline.draining) {
+        (void)close(fd);
+        connection_ended(shard);
+    } else {
+        sniffer_add(&shard->sniffer, fd);
+    }
+}
+
+/* ---- flips ---- */
+
+/*
+ * On the shard's loop: what was counted goes to the aggregator. False when there is nothing that can be
+ * handed over now, because the delta before is still away.
+ */
+static bool flip(struct shard *shard, struct delta_letter *letter)
+{
+    struct delta *delta = directory_flip(shard->pipeline.directory);
+
+    letter->shard_index = shard->index;
+    letter->delta = delta;
+    aggregator_thread_post_delta(shard->common->aggregator, letter);
+    return delta != NULL;
+}
+
+static void on_flip(struct mail *mail, void *receiver)
+{
+    struct shard *shard = receiver;
+
+    (void)mail; /* the shard's own */
+    (void)flip(shard, &shard->flip_letter);
+}
+
+/* From the aggregator's thread, which does not ask again before it was answered: one letter is enough. */
+static void post_flip(void *user)
+{
+    struct shard *shard = user;
+
+    shard->flip_mail = (struct mail){.deliver = on_flip};
+    (void)mailbox_post(&shard->thread.mailbox, &shard->flip_mail);
+}
+
+static void finish_drain(struct shard *shard);
+
+static void on_give_back(struct mail *mail, void *receiver)
+{
+    struct shard *shard = receiver;
+
+    (void)mail; /* the shard's own */
+    directory_give_back(shard->pipeline.directory, shard->returned_delta);
+    if (shard->flip_wanted) {
+        finish_drain(shard);
+    }
+}
+
+/* From the aggregator's thread; of a shard's two deltas only one is ever away. */
+static void post_give_back(void *user, struct delta *delta)
+{
+    struct shard *shard = user;
+
+    shard->returned_delta = delta;
+    shard->give_back_mail = (struct mail){.deliver = on_give_back};
+    (void)mailbox_post(&shard->thread.mailbox, &shard->give_back_mail);
+}
+
+static const struct aggregator_shard_ops aggregator_ops = {.flip = post_flip, .give_back = post_give_back};
+
+/* ---- the tick ---- */
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct shard *shard = timer->data;
+    uint64_t now_ns = uv_hrtime();
+    uint64_t idle_ns = uv_metrics_idle_time(&shard->thread.loop);
+    uint64_t elapsed_ns = now_ns - shard->tick_ns;
+    uint64_t slept_ns = idle_ns - shard->idle_ns;
+    uint64_t busy_ns = elapsed_ns > slept_ns ? elapsed_ns - slept_ns : 0;
+
+    atomic_store_explicit(&shard->inlet->load_quarters,
+        elapsed_ns > 0 ? (uint32_t)(busy_ns * LOAD_QUARTERS / elapsed_ns) : 0, memory_order_relaxed);
+    metric_set(shard->cells, METRIC_CONNECTIONS_OPEN,
+        atomic_load_explicit(&shard->inlet->connection_count, memory_order_relaxed));
+    metric_add(shard->cells, METRIC_LOOP_TICKS, 1);
+    shard->tick_ns = now_ns;
+    shard->idle_ns = idle_ns;
+}
+
+/* ---- drain and stop ---- */
+
+static void close_records(struct shard *shard)
+{
+    if (shard->records_closed) {
+        return;
+    }
+    shard->records_closed = true;
+    shard->pipeline.draining = true;
+    sniffer_close(&shard->sniffer);
+    h2_endpoint_close(&shard->h2);
+    for (struct native_peer *peer = shard->native_peers; peer != NULL; peer = peer->next) {
+        native_connection_close(peer->connection, "stopping");
+    }
+}
+
+/* The last values; once they are on their way to the aggregator, main may go on. */
+static void finish_drain(struct shard *shard)
+{
+    shard->flip_wanted = !flip(shard, &shard->drain_letter);
+    if (!shard->flip_wanted && shard->drained_to != NULL) {
+        (void)mailbox_post(shard->drained_to, shard->drained_mail);
+        shard->drained_to = NULL;
+    }
+}
+
+static void on_drain_over(uv_timer_t *timer)
+{
+    struct shard *shard = timer->data;
+
+    close_records(shard);
+    span_segment_flush(&shard->pipeline.segment);
+    finish_drain(shard);
+}
+
+static void on_drain(struct mail *mail, void *receiver)
+{
+    struct shard *shard = receiver;
+    uint32_t retry_after_ms = (uint32_t)shard->common->config->limits.retry_after_ms;
+
+    (void)mail; /* the shard's own */
+    h2_endpoint_drain(&shard->h2);
+    for (struct native_peer *peer = shard->native_peers; peer != NULL; peer = peer->next) {
+        native_connection_drain(peer->connection, retry_after_ms);
+    }
+    (void)uv_timer_start(&shard->drain_timer, on_drain_over, DRAIN_GRACE_MS, 0);
+}
+
+void shard_drain(struct shard *shard, struct mailbox *reply_to, struct mail *done)
+{
+    shard->drained_to = reply_to;
+    shard->drained_mail = done;
+    shard->drain_mail = (struct mail){.deliver = on_drain};
+    (void)mailbox_post(&shard->thread.mailbox, &shard->drain_mail);
+}
+
+static void close_all(struct shard *shard)
+{
+    close_records(shard);
+    span_segment_close(&shard->pipeline.segment);
+    http_server_close(shard->http);
+    uv_close((uv_handle_t *)&shard->tick, NULL);
+    uv_close((uv_handle_t *)&shard->drain_timer, NULL);
+    loop_thread_finish(&shard->thread);
+}
+
+static void on_stop(struct mail *mail, void *receiver)
+{
+    (void)mail; /* belongs to shard_free's frame */
+    close_all(receiver);
+}
+
+/* ---- start ---- */
+
+static void pipeline_deinit(struct pipeline *pipeline)
+{
+    directory_free(pipeline->directory);
+    context_deinit(&pipeline->context);
+    interner_free(pipeline->interner);
+    arena_deinit(&pipeline->arena);
+}
+
+static int pipeline_init(struct pipeline *pipeline, struct shard *shard)
+{
+    const struct shard_common *common = shard->common;
+    const struct limits *limits = &common->config->limits;
+
+    *pipeline = (struct pipeline){.limits = limits, .clock = common->clock, .cells = shard->cells};
+    arena_init(&pipeline->arena, PIPELINE_ARENA_FIRST_BYTES,
+        (size_t)limits->native_frame_bytes_max * PIPELINE_ARENA_FACTOR);
+    otlp_trace_scanner_init(&pipeline->scanner, limits, common->redaction);
+    pipeline->interner = interner_new((uint32_t)limits->strings_count_max, common->series);
+    if (pipeline->interner == NULL) {
+        return WERR_NOMEM;
+    }
+    struct directory_settings settings = {
+        .shard = (uint32_t)shard->index,
+        .interner = pipeline->interner,
+        .bounds = common->bounds,
+        .limits = limits,
+        .budget = common->series,
+        .cells = shard->cells,
+        .clock = common->clock,
+    };
+    int error = directory_new(&settings, &pipeline->directory);
+    if (error == 0) {
+        error = context_init(&pipeline->context, pipeline->interner, limits, shard->cells);
+    }
+    if (error == 0) {
+        /* The loop is there already: the segment's timer is the pipeline's only handle. */
+        span_segment_init(&pipeline->segment, &shard->thread.loop,
+            common->exporter != NULL && exporter_thread_takes_spans(common->exporter) ? common->exporter
+                                                                                      : NULL,
+            shard->cells);
+    } else {
+        pipeline_deinit(pipeline);
+    }
+    return error;
+}
+
+static int init_h2(struct shard *shard)
+{
+    const struct shard_common *common = shard->common;
+    struct h2_endpoint_config config = {
+        .loop = &shard->thread.loop,
+        .clock = common->clock,
+        .grpc =
+            {
+                .methods = pipeline_grpc_methods,
+                .method_count = pipeline_grpc_method_count,
+                .user = &shard->pipeline,
+                .limits = &common->config->limits,
+                .assembly = common->assembly,
+                .waiting = common->waiting,
+                .cells = shard->cells,
+            },
+    };
+
+    return h2_endpoint_init(&shard->h2, &config);
+}
+
+static int init_native(struct shard *shard)
+{
+    const struct shard_common *common = shard->common;
+    struct native_config config = {
+        .limits = &common->config->limits,
+        .assembly = common->assembly,
+        .instances = common->instances,
+        .cells = shard->cells,
+    };
+
+    return native_shard_new(&config, &shard->thread.loop, &shard->native);
+}
+
+static int init_http(struct shard *shard)
+{
+    const struct shard_common *common = shard->common;
+    struct http_server_config config = {
+        .loop = &shard->thread.loop,
+        .limits = &common->config->limits,
+        .assembly = common->assembly,
+        .cells = shard->cells,
+        .handler =
+            {
+                .request = on_http_request,
+                .connection_opened = on_http_opened,
+                .connection_closed = on_http_closed,
+                .user = shard,
+            },
+    };
+
+    shard->routes = (struct http_routes){
+        .aggregator = common->aggregator,
+        .mailbox = &shard->thread.mailbox,
+        .health = common->health,
+        .pipeline = &shard->pipeline,
+        .cells = shard->cells,
+    };
+    inflater_init(&shard->routes.inflater);
+    shard->http = http_server_new(&config);
+    return shard->http != NULL ? 0 : WERR_NOMEM;
+}
+
+static void init_timers(struct shard *shard)
+{
+    (void)uv_loop_configure(&shard->thread.loop, UV_METRICS_IDLE_TIME);
+    (void)uv_timer_init(&shard->thread.loop, &shard->tick);
+    (void)uv_timer_init(&shard->thread.loop, &shard->drain_timer);
+    shard->tick.data = shard;
+    shard->drain_timer.data = shard;
+    shard->tick_ns = uv_hrtime();
+    (void)uv_timer_start(&shard->tick, on_tick, SHARD_TICK_MS, SHARD_TICK_MS);
+}
+
+/* In the order of their making; each is fine with what was never made. */
+static void free_parts(struct shard *shard)
+{
+    loop_thread_deinit(&shard->thread);
+    http_server_free(shard->http);
+    inflater_deinit(&shard->routes.inflater);
+    native_shard_free(shard->native);
+    h2_endpoint_deinit(&shard->h2);
+    pipeline_deinit(&shard->pipeline);
+    free(shard);
+}
+
+int shard_new(const struct shard_common *common, size_t index, struct metric_cells *cells,
+    struct shard_inlet *inlet, struct shard **ret_shard)
+{
+    struct shard *shard = calloc(1, sizeof *shard);
+
+    if (shard == NULL) {
+        return WERR_NOMEM;
+    }
+    shard->common = common;
+    shard->index = index;
+    shard->cells = cells;
+    shard->inlet = inlet;
+    int error = loop_thread_init(&shard->thread, shard);
+    if (error < 0) {
+        free(shard);
+        return error;
+    }
+    error = pipeline_init(&shard->pipeline, shard);
+    if (error < 0) {
+        loop_thread_deinit(&shard->thread);
+        free(shard);
+        return error;
+    }
+    sniffer_init(&shard->sniffer, &shard->thread.loop, common->config->limits.sniff_timeout_ms, cells,
+        on_sniffed, shard);
+    init_timers(shard);
+    error = init_h2(shard);
+    if (error == 0) {
+        error = init_native(shard);
+    }
+    if (error == 0) {
+        error = init_http(shard);
+    }
+    if (error < 0) {
+        return error; /* a start that fails here ends the process; main says why */
+    }
+    *inlet = (struct shard_inlet){.mailbox = &shard->thread.mailbox};
+    aggregator_thread_add_shard(common->aggregator, shard, &aggregator_ops);
+    *ret_shard = shard;
+    return 0;
+}
+
+int shard_start(struct shard *shard)
+{
+    return loop_thread_start(&shard->thread, "weft-shard");
+}
+
+struct loop_thread *shard_thread(struct shard *shard)
+{
+    return &shard->thread;
+}
+
+void shard_free(struct shard *shard)
+{
+    struct mail stop = {.deliver = on_stop};
+
+    if (shard == NULL) {
+        return;
+    }
+    if (shard->thread.started) {
+        (void)mailbox_post(&shard->thread.mailbox, &stop);
+        loop_thread_join(&shard->thread);
+    } else {
+        close_all(shard);
+    }
+    free_parts(shard);
+}

@@ -189,4 +189,24 @@ static inline bool attribute_parse_plain(
     return true;
 }
 
+/*
+ * Reads an attribute of any shape and looks its key up. 1 when it must be written anew before it is stored, 0
+ * when not, negative when it is damaged.
+ */
+static inline int attribute_read(const struct attribute_table *table, struct slice encoded,
+    struct attribute *ret_attribute, struct attribute_meaning *ret_meaning)
+{
+    struct attribute attribute = {.value = {.type = ATTRIBUTE_TEXT, .number = 1}};
+
+    if (!attribute_parse_plain(encoded.ptr, encoded.length, &attribute.key, &attribute.value.text)) {
+        int status = attribute_parse(encoded, &attribute);
+        if (status != 0) {
+            return status;
+        }
+    }
+    *ret_attribute = attribute;
+    *ret_meaning = attribute_lookup(table, attribute.key);
+    return attribute_is_dirty(table, &attribute, ret_meaning->flags);
+}
+
 #endif

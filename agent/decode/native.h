@@ -17,10 +17,10 @@
 #include "core/arena.h"
 #include "core/slice.h"
 #include "decode/decode_error.h"
+#include "proto/weft/v1/frame.h"
 #include "weft/v1/stream.pb-c.h"
 
 enum {
-    NATIVE_VERSION = 1,
     NATIVE_TRACE_ID_BYTES = 16,
     NATIVE_SPAN_ID_BYTES = 8,
     NATIVE_INSTANCE_ID_BYTES = 16,

@@ -86,14 +86,12 @@ static void write_attribute(struct rewrite *rewrite, uint32_t number, const stru
 static void write_map_entry(struct rewrite *rewrite, const struct wire_field *field, uint32_t depth_left)
 {
     struct attribute entry;
+    struct attribute_meaning meaning;
+    int status = attribute_read(rewrite->table, field->bytes, &entry, &meaning);
 
-    if (attribute_parse(field->bytes, &entry) < 0) {
-        return;
-    }
-    uint8_t flags = attribute_lookup(rewrite->table, entry.key).flags;
-    if (attribute_is_dirty(rewrite->table, &entry, flags) != 0) {
-        write_attribute(rewrite, FIELD_LIST_ENTRY, &entry, flags, depth_left);
-    } else {
+    if (status > 0) {
+        write_attribute(rewrite, FIELD_LIST_ENTRY, &entry, meaning.flags, depth_left);
+    } else if (status == 0) {
         (void)buffer_append_slice(rewrite->out, field->raw);
     }
 }
@@ -125,24 +123,6 @@ static void write_list(struct rewrite *rewrite, const struct attribute_value *li
     wire_envelope_end(rewrite->out, envelope);
 }
 
-static int copy_attribute(struct rewrite *rewrite, const struct wire_field *field)
-{
-    struct attribute attribute;
-    int status = attribute_parse(field->bytes, &attribute);
-
-    if (status < 0) {
-        return status;
-    }
-    uint8_t flags = attribute_lookup(rewrite->table, attribute.key).flags;
-    status = attribute_is_dirty(rewrite->table, &attribute, flags);
-    if (status > 0) {
-        write_attribute(rewrite, wire_tag_number(field->tag), &attribute, flags, rewrite->table->depth_max);
-    } else if (status == 0) {
-        (void)buffer_append_slice(rewrite->out, field->raw);
-    }
-    return status < 0 ? status : 0;
-}
-
 static int copy_fields(struct rewrite *rewrite, struct slice message, enum otlp_kind kind);
 
 /* A nested message, written around what is kept of it. Returns as copy_fields. */
@@ -154,23 +134,6 @@ static int copy_message(struct rewrite *rewrite, const struct wire_field *field,
 
     wire_envelope_end(rewrite->out, envelope);
     return status;
-}
-
-static void copy_span(struct rewrite *rewrite, const struct wire_field *field)
-{
-    struct decode_error where;
-    uint64_t skipped_count = 0;
-
-    if (otlp_trace_read_span(rewrite->scanner, field->bytes, rewrite->now_unix_ns, &rewrite->span,
-            &skipped_count, &where) != RECORD_ERROR_NONE) {
-        return;
-    }
-    rewrite->spans_count++;
-    if (rewrite->span.needs_rewrite) {
-        (void)copy_message(rewrite, field, OTLP_SPAN);
-    } else {
-        (void)buffer_append_slice(rewrite->out, field->raw);
-    }
 }
 
 /* A ResourceSpans or ScopeSpans; nothing of it stays when no span of it does. */
@@ -193,43 +156,83 @@ static int copy_group(struct rewrite *rewrite, const struct wire_field *field, e
     return status;
 }
 
-static int copy_field(struct rewrite *rewrite, const struct wire_field *field, enum otlp_kind parent)
+/* Whether a span stays as it is; false also for a refused one, which is counted by nobody. */
+static bool span_stays(struct rewrite *rewrite, struct slice encoded, bool *ret_is_refused)
+{
+    struct decode_error where;
+    uint64_t skipped_count = 0;
+
+    *ret_is_refused = otlp_trace_read_span(rewrite->scanner, encoded, rewrite->now_unix_ns, &rewrite->span,
+                          &skipped_count, &where) != RECORD_ERROR_NONE;
+    rewrite->spans_count += *ret_is_refused ? 0 : 1;
+    return !*ret_is_refused && !rewrite->span.needs_rewrite;
+}
+
+/* Appends the fields from *run up to the one at `field`, which the caller replaces. */
+static void flush_run(struct rewrite *rewrite, const uint8_t **run, const struct wire_field *field)
+{
+    (void)buffer_append(rewrite->out, *run, (size_t)(field->raw.ptr - *run));
+    *run = field->raw.ptr + field->raw.length;
+}
+
+/* Decides on one field; what is not kept is written or left out here. Negative on damage. */
+static int copy_field(
+    struct rewrite *rewrite, const struct wire_field *field, enum otlp_kind parent, const uint8_t **run)
 {
     enum otlp_kind kind = otlp_child_kind(parent, field->tag);
+    struct attribute attribute;
+    struct attribute_meaning meaning;
+    bool is_refused = false;
+    int status;
 
     switch (kind) {
     case OTLP_OPAQUE:
-        if (!otlp_field_is_sound(parent, field->tag)) {
-            return WERR_WIRE_TYPE;
-        }
-        (void)buffer_append_slice(rewrite->out, field->raw);
-        return 0;
+        return otlp_field_is_sound(parent, field->tag) ? 0 : WERR_WIRE_TYPE;
     case OTLP_ATTRIBUTE:
-        return copy_attribute(rewrite, field);
+        status = attribute_read(rewrite->table, field->bytes, &attribute, &meaning);
+        if (status > 0) {
+            flush_run(rewrite, run, field);
+            write_attribute(
+                rewrite, wire_tag_number(field->tag), &attribute, meaning.flags, rewrite->table->depth_max);
+        }
+        return status < 0 ? status : 0;
     case OTLP_SPAN:
-        copy_span(rewrite, field);
+        if (!span_stays(rewrite, field->bytes, &is_refused)) {
+            flush_run(rewrite, run, field);
+            return is_refused ? 0 : copy_message(rewrite, field, OTLP_SPAN);
+        }
         return 0;
     case OTLP_RESOURCE_SPANS:
     case OTLP_SCOPE_SPANS:
+        flush_run(rewrite, run, field);
         return copy_group(rewrite, field, kind);
     default:
+        flush_run(rewrite, run, field);
         return copy_message(rewrite, field, kind);
     }
 }
 
-/* Copies a message field by field. Negative where its structure is broken; what came before that is copied.
+/*
+ * Copies a message, runs of fields that stay at once. Negative where its structure is broken; what came
+ * before that is copied.
  */
 static int copy_fields(struct rewrite *rewrite, struct slice message, enum otlp_kind kind)
 {
     struct wire_reader reader = wire_reader_of(message);
+    const uint8_t *run = message.ptr; /* fields from here on stay and are not copied yet */
+    const uint8_t *read = message.ptr;
     struct wire_field field;
     int status;
 
     while ((status = wire_next(&reader, &field)) > 0) {
-        status = copy_field(rewrite, &field, kind);
+        status = copy_field(rewrite, &field, kind, &run);
         if (status < 0) {
             break;
         }
+        read = reader.at;
+    }
+    if (run < read) {
+        (void)buffer_append(rewrite->out, run, (size_t)(read - run));
     }
     return status;
 }

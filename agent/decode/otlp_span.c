@@ -62,15 +62,10 @@ static inline void take(struct scan *scan, struct attribute_meaning meaning, str
 /* An attribute of any shape. */
 static int read_attribute_slow(struct scan *scan, struct slice encoded)
 {
-    const struct attribute_table *table = &scan->scanner->attributes;
     struct attribute attribute;
-    int status = attribute_parse(encoded, &attribute);
+    struct attribute_meaning meaning;
+    int status = attribute_read(&scan->scanner->attributes, encoded, &attribute, &meaning);
 
-    if (status < 0) {
-        return status;
-    }
-    struct attribute_meaning meaning = attribute_lookup(table, attribute.key);
-    status = attribute_is_dirty(table, &attribute, meaning.flags);
     if (status < 0) {
         return status;
     }
@@ -126,7 +121,7 @@ static int read_status(struct scan *scan, struct wire_reader *reader)
 
     scan->field = "status";
     int status = wire_bytes(reader, &encoded);
-    if (status < 0) {
+    if (status != 0) {
         return status;
     }
     struct wire_reader inner = wire_reader_of(encoded);
@@ -148,10 +143,11 @@ static int read_nested_attributes(struct scan *scan, struct wire_reader *reader,
     struct slice encoded;
     struct wire_field field;
     struct attribute attribute;
+    struct attribute_meaning meaning;
 
     scan->field = kind == OTLP_EVENT ? "events" : "links";
     int status = wire_bytes(reader, &encoded);
-    if (status < 0) {
+    if (status != 0) {
         return status;
     }
     struct wire_reader inner = wire_reader_of(encoded);
@@ -159,10 +155,7 @@ static int read_nested_attributes(struct scan *scan, struct wire_reader *reader,
         if (otlp_child_kind(kind, field.tag) != OTLP_ATTRIBUTE) {
             continue;
         }
-        status = attribute_parse(field.bytes, &attribute);
-        if (status == 0) {
-            status = attribute_is_dirty(table, &attribute, attribute_lookup(table, attribute.key).flags);
-        }
+        status = attribute_read(table, field.bytes, &attribute, &meaning);
         if (status < 0) {
             return status;
         }
@@ -365,6 +358,8 @@ enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner,
         error = wire_tag(&reader, &tag);
         if (__builtin_expect(error == 0, 1)) {
             error = read_field(&scan, &reader, tag);
+        } else {
+            scan.field = "span";
         }
         if (__builtin_expect(error != 0, 0)) {
             reason = reason_of(error, tag);

@@ -80,6 +80,7 @@ static int read_resource(
     struct wire_reader reader = wire_reader_of(encoded);
     struct wire_field field;
     struct attribute attribute;
+    struct attribute_meaning meaning;
     int status;
 
     while ((status = wire_next(&reader, &field)) > 0) {
@@ -89,12 +90,7 @@ static int read_resource(
         if (otlp_child_kind(OTLP_RESOURCE, field.tag) != OTLP_ATTRIBUTE) {
             continue;
         }
-        status = attribute_parse(field.bytes, &attribute);
-        if (status < 0) {
-            return status;
-        }
-        struct attribute_meaning meaning = attribute_lookup(&scanner->attributes, attribute.key);
-        status = attribute_is_dirty(&scanner->attributes, &attribute, meaning.flags);
+        status = attribute_read(&scanner->attributes, field.bytes, &attribute, &meaning);
         if (status < 0) {
             return status;
         }
@@ -124,30 +120,20 @@ int otlp_trace_read_resource(
     return 0;
 }
 
-static int read_scope_attribute(struct walk *walk, struct slice encoded)
-{
-    const struct attribute_table *table = &walk->scanner->attributes;
-    struct attribute attribute;
-    int status = attribute_parse(encoded, &attribute);
-
-    if (status == 0) {
-        status = attribute_is_dirty(table, &attribute, attribute_lookup(table, attribute.key).flags);
-    }
-    walk->scope_is_dirty |= status > 0;
-    return status < 0 ? status : 0;
-}
-
 static int read_scope(struct walk *walk, struct slice encoded)
 {
     struct wire_reader reader = wire_reader_of(encoded);
     struct wire_field field;
+    struct attribute attribute;
+    struct attribute_meaning meaning;
     int status;
 
     while ((status = wire_next(&reader, &field)) > 0) {
         if (field.tag == WIRE_TAG(1, WIRE_BYTES)) {
             walk->span.scope_name = utf8_is_valid(field.bytes) ? field.bytes : slice_of(NULL, 0);
         } else if (otlp_child_kind(OTLP_SCOPE, field.tag) == OTLP_ATTRIBUTE) {
-            status = read_scope_attribute(walk, field.bytes);
+            status = attribute_read(&walk->scanner->attributes, field.bytes, &attribute, &meaning);
+            walk->scope_is_dirty |= status > 0;
         } else if (!otlp_field_is_sound(OTLP_SCOPE, field.tag)) {
             status = WERR_WIRE_TYPE;
         }

@@ -15,17 +15,18 @@ MESSAGE_BYTES_MAX = 64 << 20
 
 
 class _Handlers(grpc.GenericRpcHandler):
-    def __init__(self, store):
-        self._store = store
+    def __init__(self, store, gate):
+        self._store, self._gate = store, gate
 
     def service(self, call):
         if not call.method.startswith("/opentelemetry.proto.collector."):
             return None
         method, metadata = call.method, dict(call.invocation_metadata)
 
-        def export(message, _context):
+        def export(message, context):
+            answer = self._gate(message, context)
             self._store(method, metadata, message)
-            return b""
+            return answer or b""
 
         return grpc.unary_unary_rpc_method_handler(export)
 
@@ -33,13 +34,14 @@ class _Handlers(grpc.GenericRpcHandler):
 class Sink:
     """`messages` is a list of (method, metadata, bytes), in order of arrival."""
 
-    def __init__(self, target):
-        """target: a Unix socket's path, or HOST:PORT."""
+    def __init__(self, target, gate=lambda message, context: None):
+        """target: a Unix socket's path, or HOST:PORT. gate is called before a message is kept: it may wait,
+        abort the call (the message is then not kept), or return the encoded answer."""
         self.messages = []
         self._lock = threading.Lock()
         self._server = grpc.server(
             futures.ThreadPoolExecutor(4),
-            handlers=[_Handlers(self._keep)],
+            handlers=[_Handlers(self._keep, gate)],
             options=[("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), ("grpc.so_reuseport", 0)],
         )
         self._server.add_insecure_port(target if ":" in str(target) else f"unix:{target}")

@@ -12,6 +12,7 @@ import pytest
 import corpus
 import load
 import ratings
+import rawh2
 from backends import Prometheus, Rotel
 from harness import REPOSITORY, Process, TemporaryDirectory, answers_ok, free_port, wait_for
 from sidecar import Chain
@@ -135,3 +136,22 @@ def test_temporary_directory_is_short_and_removed():
     with TemporaryDirectory() as path:
         assert len(str(path / "weftd.sock")) < 80
     assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["envoy_spawn_on.h2", "envoy_spawn_off.h2"])
+def test_a_captured_connection_can_be_replayed(directory, name):
+    data = (REPOSITORY / "tests/corpus" / name).read_bytes()
+    whole, begun = rawh2.messages(data)
+    assert len(whole) >= 10 and len(begun) <= 1
+    with Sink(directory / "s.sock") as sink, rawh2.Connection(directory / "s.sock") as connection:
+        connection.send(data)
+        wait_for(lambda: len(sink.traces()) == len(whole), "the messages of the capture")
+        assert sorted(sink.traces()) == sorted(whole)
+
+
+def test_a_call_made_by_hand_is_a_call(directory):
+    message = corpus.read(REPOSITORY / "tests/corpus/envoy_spawn_on.otlp")[0]
+    with Sink(directory / "s.sock") as sink, rawh2.Connection(directory / "s.sock") as connection:
+        connection.send(rawh2.opening() + rawh2.export_call(1, message))
+        connection.read_until(rawh2.ends_stream(1))
+        assert sink.traces() == [message]

@@ -1,0 +1,193 @@
+"""The agent's socket under awkward clients: many, silent, large, greedy, broken."""
+
+import gzip
+import time
+
+import grpc
+import pytest
+
+import otlp
+import rawh2
+from agent import Weftd
+from harness import wait_for
+
+pytestmark = pytest.mark.agent_needed
+
+MS = 1_000_000
+MIB = 1 << 20
+WAKEUPS_PER_SECOND_MAX = 110
+EMPTY = rawh2.grpc_prefix(0)
+
+
+def test_sixteen_connections_on_four_shards(directory):
+    with Weftd(directory, shards=4) as agent:
+        open_ones = []
+        try:
+            for _ in range(16):
+                connection = rawh2.Connection(agent.socket)
+                connection.send(rawh2.opening())
+                connection.read_until(lambda each: each[0] == rawh2.SETTINGS)
+                open_ones.append(connection)
+            counts = agent.samples().by(("shard",), "weft_connections_accepted_total")
+            # The scrapes' own connections are dealt out too: each shard holds four of ours at least.
+            held = agent.samples().by(("shard",), "weft_connections_open")
+            assert len(held) == len(counts) == 4
+            assert min(held.values()) >= 4 and sum(held.values()) <= 17
+        finally:
+            for connection in open_ones:
+                connection.close()
+        wait_for(lambda: agent.samples().total("weft_connections_open") <= 1, "the connections to be let go")
+
+
+def test_a_half_sent_prefix_wakes_the_loop_rarely_and_is_given_up(directory):
+    def wakeups(agent):
+        return time.monotonic(), agent.samples().total("weft_sniff_wakeups_total")
+
+    with Weftd(directory) as agent, rawh2.Connection(agent.socket) as connection:
+        connection.send(rawh2.PREFACE[:5])
+        began, before = wakeups(agent)
+        time.sleep(2)
+        ended, after = wakeups(agent)
+        assert 0 < after - before <= WAKEUPS_PER_SECOND_MAX * (ended - began)
+        assert connection.closed_within(10)
+        _, at_end = wakeups(agent)
+        time.sleep(1)
+        assert wakeups(agent)[1] == at_end
+        assert agent.samples().total("weft_connections_closed_total", reason="sniff_timeout") == 1
+
+
+@pytest.mark.parametrize("data", [b"\x00\x01\x02\x03\x04\x05\x06\x07\x08", b"SSH-2.0-OpenSSH_9.2\r\n"])
+def test_an_unknown_protocol_is_closed_and_counted(directory, data):
+    with Weftd(directory) as agent, rawh2.Connection(agent.socket) as connection:
+        connection.send(data)
+        assert connection.closed_within(8)
+        assert agent.samples().total("weft_connections_closed_total", reason="unknown_protocol") == 1
+
+
+def test_a_message_of_twenty_mebibytes(directory):
+    """Concatenated requests are one request; larger than any window."""
+    one = otlp.message([MS] * 500)[0]
+    count = -(-20 * MIB // len(one))
+    with Weftd(directory) as agent:
+        with grpc.insecure_channel(
+            f"unix:{agent.socket}", options=[("grpc.max_send_message_length", 64 * MIB)]
+        ) as channel:
+            channel.unary_unary(otlp.TRACES)(one * count, timeout=60)
+        samples = agent.wait_spans(500 * count)
+        assert samples.total("mesh_requests_total") == 500 * count
+
+
+def test_two_hundred_messages_at_once_within_the_budget(directory):
+    one = otlp.message([MS] * 500)[0]
+    message = one * (-(-600_000 // len(one)))
+    spans = 500 * (len(message) // len(one))
+    with Weftd(directory, limits={"assembly_bytes_max": 32 * MIB}) as agent:
+        channels = [
+            grpc.insecure_channel(f"unix:{agent.socket}", options=[("grpc.use_local_subchannel_pool", 1)])
+            for _ in range(4)
+        ]
+        calls = [channels[i % 4].unary_unary(otlp.TRACES).future(message, timeout=60) for i in range(200)]
+        assert [call.code() for call in calls] == [grpc.StatusCode.OK] * 200
+        for channel in channels:
+            channel.close()
+        assert agent.wait_spans(200 * spans).total("mesh_requests_total") == 200 * spans
+
+
+def test_with_the_budget_full_a_message_is_refused_with_retry_info(directory):
+    limits = {"assembly_bytes_max": MIB, "admission_wait_ms": 200, "message_bytes_max": 4 * MIB}
+    one = otlp.message([MS] * 500)[0]
+    message = one * (900_000 // len(one))
+    spans = 500 * (len(message) // len(one))
+    body = rawh2.grpc_prefix(len(message)) + message
+    with Weftd(directory, limits=limits) as agent, rawh2.Connection(agent.socket) as holder:
+        half = len(body) // 2
+        holder.send(rawh2.opening() + rawh2.call_headers(1) + rawh2.data_frames(1, body[:half], end=False))
+        wait_for(lambda: agent.samples().total("weft_assembly_bytes") > 0, "the reservation")
+        with grpc.insecure_channel(f"unix:{agent.socket}", options=[("grpc.enable_retries", 0)]) as channel:
+            with pytest.raises(grpc.RpcError) as refused:
+                channel.unary_unary(otlp.TRACES)(message, timeout=10)
+        assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+        details = dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
+        assert b"google.rpc.RetryInfo" in details
+        assert agent.samples().total("weft_messages_refused_total", reason="memory") == 1
+        holder.send(rawh2.data_frames(1, body[half:]))
+        holder.read_until(rawh2.ends_stream(1))
+        assert agent.wait_spans(spans).total("mesh_requests_total") == spans
+
+
+def call(agent, message, path=otlp.TRACES, **options):
+    with grpc.insecure_channel(f"unix:{agent.socket}", options=[("grpc.enable_retries", 0)]) as channel:
+        try:
+            channel.unary_unary(path)(message, timeout=10, **options)
+            return grpc.StatusCode.OK
+        except grpc.RpcError as error:
+            return error.code()
+
+
+def test_answers_to_odd_calls(directory):
+    message = otlp.message([MS] * 10)[0]
+    with Weftd(directory, limits={"message_bytes_max": MIB}) as agent:
+        assert call(agent, message, "/opentelemetry.proto.collector.trace.v1.TraceService/Nope") == (
+            grpc.StatusCode.UNIMPLEMENTED
+        )
+        assert call(agent, message, "/not.a.Service/Method") == grpc.StatusCode.UNIMPLEMENTED
+        assert call(agent, b"\x0a\x05abc") == grpc.StatusCode.INVALID_ARGUMENT
+        assert call(agent, bytes(MIB + 1)) == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert call(agent, b"") == grpc.StatusCode.OK
+        assert call(agent, message) == grpc.StatusCode.OK
+        assert call(agent, message, compression=grpc.Compression.Gzip) == grpc.StatusCode.OK
+        samples = agent.wait_spans(20)
+        refused = samples.by(("reason",), "weft_messages_refused_total")
+        assert refused == {("unknown_method",): 2, ("malformed",): 1, ("oversized",): 1}
+
+
+def test_a_gzip_bomb_is_refused(directory):
+    bomb = gzip.compress(bytes(64 * MIB))
+    with Weftd(directory, limits={"message_bytes_max": 4 * MIB}) as agent:
+        with rawh2.Connection(agent.socket) as connection:
+            connection.send(rawh2.opening() + rawh2.export_call(1, bomb, compressed=1, grpc_encoding="gzip"))
+            connection.read_until(rawh2.ends_stream(1))
+            connection.send(rawh2.export_call(3, otlp.message([MS] * 10)[0]))
+            connection.read_until(rawh2.ends_stream(3))
+        samples = agent.wait_spans(10)
+        assert samples.by(("reason",), "weft_messages_refused_total") == {("oversized",): 1}
+
+
+def test_ten_thousand_answered_streams_may_be_reset(directory):
+    with Weftd(directory) as agent, rawh2.Connection(agent.socket) as connection:
+        connection.send(rawh2.opening())
+        stream = 1
+        for _ in range(100):
+            numbers = list(range(stream, stream + 200, 2))
+            connection.send(b"".join(rawh2.export_call(number, b"") for number in numbers))
+            open_streams = set(numbers)
+
+            def ended(each):
+                if rawh2.ends_stream(each[2])(each):
+                    open_streams.discard(each[2])
+                return not open_streams
+
+            connection.read_until(ended, 20)
+            connection.send(
+                b"".join(rawh2.frame(rawh2.RST_STREAM, 0, number, b"\0\0\0\x08") for number in numbers)
+            )
+            stream += 200
+        connection.send(rawh2.export_call(stream, otlp.message([MS] * 5)[0]))
+        connection.read_until(rawh2.ends_stream(stream))
+        assert agent.wait_spans(5).total("weft_connections_closed_total", reason="flood") == 0
+
+
+def test_rapid_resets_end_the_connection(directory):
+    with Weftd(directory) as agent, rawh2.Connection(agent.socket) as connection:
+        connection.send(rawh2.opening())
+        try:
+            for number in range(1, 2 * 2500, 2):
+                reset = rawh2.frame(rawh2.RST_STREAM, 0, number, b"\0\0\0\x08")
+                connection.send(rawh2.call_headers(number) + reset)
+        except OSError:
+            pass  # closed already
+        assert connection.closed_within(5)
+        samples = agent.samples()
+        assert samples.total("weft_connections_closed_total", reason="flood") == 1
+        otlp.send_durations(agent.socket, [MS] * 10)
+        agent.wait_spans(10)

@@ -206,6 +206,18 @@ static int stream_frame_received(struct h2_session *session, const nghttp2_frame
     return end && !stream->resetting ? reset_on_error(session, stream, end_received(session, stream)) : 0;
 }
 
+/* The peer has read our first GOAWAY: what it has not asked for by now it will not ask for. */
+static void ping_answered(struct h2_session *session, const uint8_t payload[8])
+{
+    static const uint8_t drain_payload[8] = H2_DRAIN_PING;
+
+    if (session->draining && memcmp(payload, drain_payload, sizeof drain_payload) == 0) {
+        h2_session_drain_now(session);
+    } else if (session->callbacks->on_ping_ack != NULL) {
+        session->callbacks->on_ping_ack(session->user);
+    }
+}
+
 static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user)
 {
     (void)nghttp2;
@@ -216,8 +228,8 @@ static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
     case NGHTTP2_HEADERS:
         return stream_frame_received(session, frame);
     case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && session->callbacks->on_ping_ack != NULL) {
-            session->callbacks->on_ping_ack(session->user);
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+            ping_answered(session, frame->ping.opaque_data);
         }
         return count_empty_frame(session);
     case NGHTTP2_GOAWAY:
@@ -273,14 +285,26 @@ static int on_stream_close(nghttp2_session *nghttp2, int32_t stream_id, uint32_t
     return 0;
 }
 
+/* Behind a drain's first GOAWAY goes a PING (nghttp2 would send one that is submitted with it before it). */
+static void goaway_sent(struct h2_session *session, const nghttp2_goaway *goaway)
+{
+    static const uint8_t drain_payload[8] = H2_DRAIN_PING;
+
+    if (goaway->error_code != NGHTTP2_NO_ERROR && session->failure == 0) {
+        session->failure = WERR_PROTOCOL;
+    }
+    if (session->draining && goaway->last_stream_id == INT32_MAX) {
+        (void)nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, drain_payload);
+    }
+}
+
 static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user)
 {
     (void)nghttp2;
     struct h2_session *session = user;
 
-    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
-        session->failure == 0) {
-        session->failure = WERR_PROTOCOL;
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        goaway_sent(session, &frame->goaway);
     }
     if ((frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {

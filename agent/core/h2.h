@@ -146,7 +146,9 @@ struct h2_session {
     uint32_t resets_unanswered_count; /* in this window */
     uint32_t empty_frame_count;       /* in this window, less what useful frames earned */
     enum h2_flood flood;
-    bool closing; /* being torn down: resets are ours */
+    bool closing;  /* being torn down: resets are ours */
+    bool draining; /* no new streams are wanted */
+    bool drained;  /* nor taken */
     bool goaway_received;
     int failure; /* the first WERR_ that ended it, or 0 */
 };
@@ -207,8 +209,12 @@ int h2_stream_consume(struct h2_session *session, struct h2_stream *stream, size
 /* Asks the peer for a sign of life (on_ping_ack). 0 or WERR_NOMEM. */
 int h2_session_ping(struct h2_session *session);
 
-/* Takes no new streams: GOAWAY with the last one that was taken; open ones go on. h2_session_finished tells
- * the end. */
+/*
+ * Server: says that no new streams are wanted, and, when the peer has shown by a PING's answer that it knows,
+ * takes no more. Requests that were under way until then still arrive: the owner refuses them in its own
+ * words. Open streams go on; h2_session_finished tells the end. Clients without open streams hang up instead
+ * of answering. A second call does not wait for the answer any longer.
+ */
 void h2_session_drain(struct h2_session *session);
 
 /* Ends everything with GOAWAY(error_code), sent by the next h2_session_send. */

@@ -4,6 +4,12 @@
 
 #include "core/h2.h"
 
+/* Payload of the PING that goes with a drain's first GOAWAY; tells its answer from others'. */
+#define H2_DRAIN_PING                                                                                        \
+    {                                                                                                        \
+        'd', 'r', 'a', 'i', 'n', 'i', 'n', 'g'                                                               \
+    }
+
 /* A zeroed stream, entered in the live list; NULL when memory is out. */
 struct h2_stream *h2_stream_take(struct h2_session *session);
 
@@ -12,5 +18,8 @@ void h2_stream_give_back(struct h2_session *session, struct h2_stream *stream);
 
 /* Tells the owner that the stream is over, then gives it back. */
 void h2_stream_finish(struct h2_session *session, struct h2_stream *stream, uint32_t error_code);
+
+/* The last GOAWAY of a drain: what comes after it is not looked at. */
+void h2_session_drain_now(struct h2_session *session);
 
 #endif

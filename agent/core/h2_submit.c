@@ -182,11 +182,23 @@ int h2_session_ping(struct h2_session *session)
     return map_error(nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, NULL));
 }
 
+void h2_session_drain_now(struct h2_session *session)
+{
+    if (!session->drained) {
+        int32_t last_id = nghttp2_session_get_last_proc_stream_id(session->nghttp2);
+        session->drained = true;
+        (void)nghttp2_submit_goaway(session->nghttp2, NGHTTP2_FLAG_NONE, last_id, NGHTTP2_NO_ERROR, NULL, 0);
+    }
+}
+
 void h2_session_drain(struct h2_session *session)
 {
-    int32_t last_id = nghttp2_session_get_last_proc_stream_id(session->nghttp2);
-
-    (void)nghttp2_submit_goaway(session->nghttp2, NGHTTP2_FLAG_NONE, last_id, NGHTTP2_NO_ERROR, NULL, 0);
+    if (session->draining) {
+        h2_session_drain_now(session);
+        return;
+    }
+    session->draining = true;
+    (void)nghttp2_submit_shutdown_notice(session->nghttp2);
 }
 
 void h2_session_terminate(struct h2_session *session, uint32_t error_code)

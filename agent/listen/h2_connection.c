@@ -251,17 +251,33 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
+static void drain_all(struct h2_endpoint *endpoint)
+{
+    for (struct h2_connection *connection = endpoint->connections; connection != NULL;
+         connection = connection->next) { /* flush may close it, but frees only from the loop */
+        if (!connection->closing) {
+            h2_session_drain(&connection->grpc.h2);
+            flush(connection);
+        }
+    }
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct h2_endpoint *endpoint = timer->data;
+    uint64_t now_ns = clock_monotonic_ns(endpoint->clock);
 
-    grpc_server_run(&endpoint->server, clock_monotonic_ns(endpoint->clock));
+    if (endpoint->drain_ns > 0 && now_ns - endpoint->drain_ns >= H2_DRAIN_GRACE_MS * 1000000ull) {
+        endpoint->drain_ns = 0;
+        drain_all(endpoint);
+    }
+    grpc_server_run(&endpoint->server, now_ns);
     update_timer(endpoint);
 }
 
 static void update_timer(struct h2_endpoint *endpoint)
 {
-    bool busy = grpc_server_busy(&endpoint->server);
+    bool busy = grpc_server_busy(&endpoint->server) || endpoint->drain_ns > 0;
 
     if (busy == endpoint->timer_active || uv_is_closing((uv_handle_t *)&endpoint->timer)) {
         return;
@@ -294,17 +310,14 @@ int h2_endpoint_init(struct h2_endpoint *endpoint, const struct h2_endpoint_conf
 
 void h2_endpoint_drain(struct h2_endpoint *endpoint)
 {
-    struct h2_connection *next;
-
-    endpoint->draining = true;
-    grpc_server_drain(&endpoint->server);
-    for (struct h2_connection *connection = endpoint->connections; connection != NULL; connection = next) {
-        next = connection->next; /* flush closes, but frees only from the loop */
-        if (!connection->closing) {
-            h2_session_drain(&connection->grpc.h2);
-            flush(connection);
-        }
+    if (endpoint->draining) {
+        return;
     }
+    endpoint->draining = true;
+    endpoint->drain_ns = clock_monotonic_ns(endpoint->clock);
+    grpc_server_drain(&endpoint->server);
+    drain_all(endpoint);
+    update_timer(endpoint);
 }
 
 void h2_endpoint_close(struct h2_endpoint *endpoint)

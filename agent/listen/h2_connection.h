@@ -25,7 +25,8 @@ enum {
     H2_RECEIVE_BYTES = 262144,
     H2_SEND_BYTES = 65536,
     H2_RECEIVE_ROUNDS_MAX = 4, /* of one readable event; then others get their turn */
-    H2_ENDPOINT_TIMER_MS = 10, /* only while streams wait for memory or are being assembled */
+    H2_DRAIN_GRACE_MS = 250,   /* for requests that are under way when a drain begins */
+    H2_ENDPOINT_TIMER_MS = 10, /* only while streams wait for memory or are assembled, or a drain begins */
 };
 
 enum h2_close_reason {
@@ -53,6 +54,7 @@ struct h2_endpoint {
     uv_timer_t timer;
     bool timer_active;
     bool draining;
+    uint64_t drain_ns; /* since when, while not all connections have been told the last; else 0 */
     uint8_t *receive_buffer;
     uint8_t *send_buffer;
     struct h2_connection *connections; /* doubly linked */

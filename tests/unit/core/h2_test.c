@@ -250,13 +250,42 @@ static void drain_finishes_open_streams_and_refuses_new_ones(void **state)
     (void)request(&client, SLICE_LITERAL("abc"));
     (void)carry(&client, &server, 65536); /* requested, not answered yet on the wire */
     h2_session_drain(&server.h2);
+    server.consume = false;
+    static uint8_t body[2 * H2_STREAM_WINDOW_BYTES]; /* under way while the server says so, and long */
+    (void)request(&client, slice_of(body, sizeof body));
+    exchange(&client, &server, 65536);
+    assert_int_equal(client.closed_count, 1);
+    assert_int_equal(client.goaway_count, 2); /* the PING's answer brought the second */
+    assert_false(h2_session_finished(&server.h2));
+    server.consume = true;
+    assert_int_equal(h2_stream_consume(&server.h2, server.last, H2_STREAM_WINDOW_BYTES), 0);
     exchange(&server, &client, 65536);
-    assert_int_equal(client.goaway_count, 1);
+    assert_int_equal(client.closed_count, 2);
+    assert_int_equal(client.last_error_code, NGHTTP2_NO_ERROR);
     assert_string_equal(client.grpc_status, "0");
     struct h2_stream *stream;
     assert_int_equal(h2_submit_request(&client.h2, request_headers, 4, NULL, 0, &stream), WERR_CLOSED);
     assert_true(h2_session_finished(&server.h2));
     assert_int_equal(server.h2.failure, 0);
+    h2_session_deinit(&client.h2);
+    h2_session_deinit(&server.h2);
+}
+
+static void an_idle_client_is_drained_by_a_second_call(void **state)
+{
+    (void)state;
+    struct side client;
+    struct side server;
+    side_init(&client, false);
+    side_init(&server, true);
+    exchange(&client, &server, 65536);
+    h2_session_drain(&server.h2);
+    exchange(&server, &client, 65536);
+    assert_int_equal(client.goaway_count, 1);
+    assert_false(h2_session_finished(&server.h2));
+    h2_session_drain(&server.h2);
+    exchange(&server, &client, 65536);
+    assert_true(h2_session_finished(&server.h2));
     h2_session_deinit(&client.h2);
     h2_session_deinit(&server.h2);
 }
@@ -688,6 +717,7 @@ int main(void)
         cmocka_unit_test(request_and_response_pass_at_any_split),
         cmocka_unit_test(a_stream_that_is_not_consumed_stops_alone),
         cmocka_unit_test(drain_finishes_open_streams_and_refuses_new_ones),
+        cmocka_unit_test(an_idle_client_is_drained_by_a_second_call),
         cmocka_unit_test(deinit_closes_what_is_open),
         cmocka_unit_test(a_request_that_waits_inside_is_closed_by_goaway),
         cmocka_unit_test(ping_is_answered),

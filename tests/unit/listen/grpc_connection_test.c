@@ -206,6 +206,25 @@ static void drain_answers_what_is_open_then_closes(void **state)
     free(body);
 }
 
+/* It may still send while it has not heard; after that only its hanging up, or a short wait, ends the
+ * connection. */
+static void drain_refuses_what_is_under_way_and_ends_idle_connections(void **state)
+{
+    (void)state;
+    struct peer peer;
+    peer_init(&peer, NULL);
+    h2_endpoint_drain(&fixture.endpoint);
+    struct peer_call *late = peer_message(&peer, NULL, NULL, SLICE_LITERAL("hello"));
+    until_closed(&peer, late);
+    assert_string_equal(late->grpc_status, "14");
+    assert_int_equal(host_count(&fixture.host, METRIC_MESSAGES_REFUSED_DRAINING), 1);
+    while (fixture.close_count == 0) {
+        (void)uv_run(&fixture.loop, UV_RUN_ONCE); /* the timer turns it */
+    }
+    assert_int_equal(fixture.reason, H2_CLOSE_DRAINED);
+    peer_deinit(&peer);
+}
+
 static void raw(const void *bytes, size_t length)
 {
     assert_int_equal(send(fixture.client_fd, bytes, length, MSG_NOSIGNAL), (ssize_t)length);
@@ -278,6 +297,7 @@ int main(void)
         TEST(calls_are_answered_and_a_hangup_is_noticed),
         TEST(a_peer_that_does_not_read_is_not_read),
         TEST(drain_answers_what_is_open_then_closes),
+        TEST(drain_refuses_what_is_under_way_and_ends_idle_connections),
         TEST(protocol_errors_are_closed_and_counted),
         TEST(floods_are_closed_and_counted),
         TEST(memory_that_comes_back_elsewhere_is_noticed),

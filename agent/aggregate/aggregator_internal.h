@@ -67,13 +67,15 @@ struct point_family {
     uint8_t type;       /* enum metric_point_type */
     char *texts;        /* owns shown.name and shown.help */
     size_t texts_bytes;
-    struct table series; /* struct point_series */
+    struct table series; /* struct point_series, by family_number */
 };
 
 struct point_series {
     struct series_base base;
     struct point_family *family;
-    uint64_t identity; /* hash of the labels before they were sanitised */
+    uint32_t family_number; /* in family->series */
+    uint64_t identity;      /* hash of the labels before they were sanitised */
+    bool seen;              /* a value has been merged */
     uint32_t text_length;
     uint32_t label_count;
     size_t texts_bytes;
@@ -131,8 +133,8 @@ struct aggregator {
     struct overflow_values *overflow;
     struct family_table families[KEYED_FAMILY_COUNT];
     struct table point_families;
-    struct hash_index point_index; /* point_numbers of series */
-    struct table point_series;     /* all of them, for the index */
+    struct table point_series;     /* of all families */
+    struct hash_index point_index; /* numbers of point_series */
     struct shard_state *shards;
     uint32_t series_count;
     uint32_t series_count_max;
@@ -165,7 +167,8 @@ void aggregator_free_series(struct aggregator *aggregator, struct series_base *b
  * none. */
 struct point_series *points_obtain(struct aggregator *aggregator, const struct delta *delta,
     const struct shard_series *from, bool *ret_conflict);
-void points_merge_scalar(struct point_series *series, const struct scalar_slot *slot);
+void points_merge_scalar(
+    const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot);
 void points_merge_distribution(struct point_series *series, const struct distribution_slot *slot);
 void points_free(struct aggregator *aggregator, struct point_series *series);
 void points_tick(struct aggregator *aggregator);

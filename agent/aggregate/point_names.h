@@ -1,0 +1,35 @@
+/*
+ * Names that proxies chose, made fit for Prometheus: pure functions over text; any thread. The rules are
+ * those of the text format (names [a-zA-Z_:][a-zA-Z0-9_:]*, label names without the colon) and of
+ * OpenMetrics 1.0 (a counter's family has no
+ * `_total`, a unit is a suffix of the name, no two families share a sample name).
+ */
+#ifndef WEFT_AGGREGATE_POINT_NAMES_H
+#define WEFT_AGGREGATE_POINT_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "context/metric_point.h"
+#include "core/slice.h"
+
+enum { POINT_NAME_BYTES_MAX = 512 };
+
+/*
+ * The family's name for a metric: sanitised, its unit appended unless it ends with it. *ret_unit is "" for
+ * units that are not known. Over-long ones are cut.
+ */
+void point_family_name(struct slice name, struct slice unit, enum metric_point_type type,
+    char out[POINT_NAME_BYTES_MAX], const char **ret_unit);
+
+/* A label's name. `le`, `quantile` and names that begin with __ get the prefix "exported_". */
+void point_label_name(struct slice name, char out[POINT_NAME_BYTES_MAX]);
+
+/* Whether the samples of two families of different names or types would share a name. */
+bool point_names_clash(
+    const char *a, enum metric_point_type a_type, const char *b, enum metric_point_type b_type);
+
+/* Whether the name is kept for the agent's own families (mesh_, weft_, target_info). */
+bool point_name_is_reserved(const char *name);
+
+#endif

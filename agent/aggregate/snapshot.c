@@ -1,0 +1,536 @@
+/* Stepping through all families, and the families of requests: snapshot.h. The aggregator's thread. */
+#include "aggregate/snapshot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "aggregate/label_text.h"
+#include "aggregate/snapshot_internal.h"
+#include "context/response_flags.h"
+#include "core/error.h"
+
+enum { LABELS_BYTES_MAX = 65536 };
+
+/* Where a family's series come from: places 0 … end - 1, each a series or nothing. */
+struct source {
+    struct snapshot_family family;
+    size_t (*end)(const struct view *view);
+    bool (*fill)(struct view *view, size_t place, struct snapshot_series *series);
+};
+
+void view_begin_labels(struct view *view)
+{
+    view->text.length = 0;
+    view->text.error = 0;
+    view->label_count = 0;
+}
+
+void view_add_label(struct view *view, const char *name, const char *value)
+{
+    if (*value == '\0' || view->label_count == VIEW_LABEL_COUNT_MAX) {
+        return;
+    }
+    label_text_append(&view->text, name, slice_of_string(value));
+    view->labels[view->label_count++] = (struct snapshot_label){.name = name, .value = value};
+}
+
+void view_end_labels(struct view *view, struct snapshot_series *series)
+{
+    buffer_append_byte(&view->text, 0);
+    series->labels_text = view->text.error == 0 ? (const char *)view->text.data : "";
+    series->labels_text_length = view->text.error == 0 ? view->text.length - 1 : 0;
+    series->labels = view->labels;
+    series->label_count = view->text.error == 0 ? view->label_count : 0;
+}
+
+static const char *text_of(const struct view *view, uint32_t id)
+{
+    struct slice text = interner_text(view->aggregator->interner, id);
+
+    return text.length > 0 ? (const char *)text.ptr : "";
+}
+
+static void add_edge_label(struct view *view, const char *name, const char *value)
+{
+    if (*value != '\0' && view->label_count < VIEW_LABEL_COUNT_MAX) {
+        view->labels[view->label_count++] = (struct snapshot_label){.name = name, .value = value};
+    }
+}
+
+/* The edge's labels, their text as it was made once. */
+static void begin_edge_labels(struct view *view, const struct edge *edge)
+{
+    view_begin_labels(view);
+    buffer_append(&view->text, edge->text, edge->text_length);
+    add_edge_label(view, "reporter", reporter_name((enum reporter)edge->key.reporter));
+    add_edge_label(view, "source", text_of(view, edge->key.source));
+    add_edge_label(view, "source_namespace", text_of(view, edge->key.source_namespace));
+    add_edge_label(view, "destination", text_of(view, edge->key.destination));
+    add_edge_label(view, "destination_namespace", text_of(view, edge->key.destination_namespace));
+    add_edge_label(view, "route", text_of(view, edge->key.route));
+}
+
+static void begin_overflow_labels(struct view *view, uint32_t reporter)
+{
+    view_begin_labels(view);
+    view_add_label(view, "reporter", reporter_name((enum reporter)reporter));
+    view_add_label(view, "destination", "_overflow");
+}
+
+static void end_overflow_labels(struct view *view, struct snapshot_series *series)
+{
+    view_add_label(view, "otel_metric_overflow", "true");
+    view_end_labels(view, series);
+}
+
+void view_set_counter(struct snapshot_series *series, uint64_t value, uint64_t created_unix_ns)
+{
+    series->integer = value;
+    series->value = (double)value;
+    series->is_integer = 1;
+    series->created_unix_ns = created_unix_ns;
+}
+
+static struct series *series_at(const struct view *view, enum series_family family, size_t place)
+{
+    const struct table *table = &view->aggregator->families[family].series;
+
+    return place < table->used ? table_at(table, (uint32_t)place) : NULL;
+}
+
+/* requests */
+
+enum { REQUESTS_OVERFLOW_PLACES = OVERFLOW_SET_COUNT * OVERFLOW_CODE_COUNT };
+
+static size_t requests_end(const struct view *view)
+{
+    return REQUESTS_OVERFLOW_PLACES + view->aggregator->families[FAMILY_REQUESTS].series.used;
+}
+
+static void add_number_label(struct view *view, const char *name, char text[VIEW_NUMBER_BYTES], int number)
+{
+    (void)snprintf(text, VIEW_NUMBER_BYTES, "%d", number);
+    view_add_label(view, name, text);
+}
+
+static bool fill_requests_overflow(struct view *view, size_t place, struct snapshot_series *series)
+{
+    const struct overflow_values *overflow = view->aggregator->overflow;
+    uint32_t set = (uint32_t)(place / OVERFLOW_CODE_COUNT);
+    uint32_t code = (uint32_t)(place % OVERFLOW_CODE_COUNT);
+
+    if (overflow->requests[set][code] == 0) {
+        return false;
+    }
+    begin_overflow_labels(view, set / OUTCOME_COUNT);
+    add_number_label(view, "response_code", view->numbers[0], code == 0 ? 0 : (int)code + 99);
+    view_add_label(view, "outcome", outcome_name((enum outcome)(set % OUTCOME_COUNT)));
+    end_overflow_labels(view, series);
+    view_set_counter(series, overflow->requests[set][code], view->aggregator->start_unix_ns);
+    return true;
+}
+
+static bool fill_requests(struct view *view, size_t place, struct snapshot_series *series)
+{
+    if (place < REQUESTS_OVERFLOW_PLACES) {
+        return fill_requests_overflow(view, place, series);
+    }
+    const struct series *from = series_at(view, FAMILY_REQUESTS, place - REQUESTS_OVERFLOW_PLACES);
+
+    if (from == NULL) {
+        return false;
+    }
+    begin_edge_labels(view, from->edge);
+    view_add_label(view, "method", method_name((enum method)from->key.method));
+    view_add_label(view, "protocol", protocol_name((enum protocol)from->key.protocol));
+    add_number_label(view, "response_code", view->numbers[0], from->key.response_code);
+    if (from->key.grpc_status != GRPC_STATUS_NONE) {
+        add_number_label(view, "grpc_status", view->numbers[1], from->key.grpc_status);
+    }
+    view_add_label(view, "outcome", outcome_name((enum outcome)from->key.outcome));
+    view_end_labels(view, series);
+    view_set_counter(series, from->count, from->base.created_unix_ns);
+    return true;
+}
+
+/* duration */
+
+static size_t durations_end(const struct view *view)
+{
+    return OVERFLOW_SET_COUNT +
+           (size_t)view->aggregator->families[FAMILY_DURATION].series.used * OUTCOME_COUNT;
+}
+
+static void set_histogram(struct view *view, struct snapshot_series *series, const struct histogram *from,
+    const struct page_slab *slab)
+{
+    const struct aggregator *aggregator = view->aggregator;
+
+    view->dense->scale = view->snapshot.native_scale;
+    view->dense->bucket_count = 0;
+    (void)downscale_histogram(
+        view->dense, from, slab, view->snapshot.native_scale, view->snapshot.native_buckets_max);
+    histogram_le_counts(from, slab, &aggregator->plan, view->bound_counts);
+    view->histogram = (struct snapshot_histogram){
+        .count = from->count,
+        .zero_count = from->zero_count,
+        .zero_threshold = LATTICE_ZERO_THRESHOLD_SECONDS,
+        .sum = histogram_sum_seconds(from),
+        .scale = view->dense->scale,
+        .offset = view->dense->bucket_count > 0 ? view->dense->first_index : 0,
+        .bucket_count = view->dense->bucket_count,
+        .buckets = view->dense->counts,
+        .bound_count = aggregator->plan.count,
+        .bounds = aggregator->bounds_seconds,
+        .bound_counts = view->bound_counts,
+        .exemplars = view->exemplars,
+    };
+    series->histogram = &view->histogram;
+}
+
+static void set_exemplars(struct view *view, const struct duration_value *value)
+{
+    for (uint32_t i = 0; i < value->exemplar_count && i < VIEW_EXEMPLAR_COUNT_MAX; i++) {
+        const struct exemplar *from = &value->exemplars[i];
+        struct snapshot_exemplar *to = &view->exemplars[i];
+
+        memcpy(to->trace_id, from->trace_id, sizeof(to->trace_id));
+        memcpy(to->span_id, from->span_id, sizeof(to->span_id));
+        to->value = (double)from->duration_ns / 1e9;
+        to->time_unix_ns = from->time_unix_ns;
+        view->histogram.exemplar_count = i + 1;
+    }
+}
+
+static bool fill_durations_overflow(struct view *view, uint32_t set, struct snapshot_series *series)
+{
+    const struct histogram *from = &view->aggregator->overflow->durations[set];
+
+    if (from->count == 0) {
+        return false;
+    }
+    begin_overflow_labels(view, set / OUTCOME_COUNT);
+    view_add_label(view, "outcome", outcome_name((enum outcome)(set % OUTCOME_COUNT)));
+    end_overflow_labels(view, series);
+    series->created_unix_ns = view->aggregator->start_unix_ns;
+    set_histogram(view, series, from, view->aggregator->overflow_slab);
+    return true;
+}
+
+/* Every outcome is shown as soon as one has been seen, so that rate() finds the zero before a first error. */
+static bool fill_durations(struct view *view, size_t place, struct snapshot_series *series)
+{
+    static const struct histogram empty = {.count = 0};
+
+    if (place < OVERFLOW_SET_COUNT) {
+        return fill_durations_overflow(view, (uint32_t)place, series);
+    }
+    place -= OVERFLOW_SET_COUNT;
+    const struct series *from = series_at(view, FAMILY_DURATION, place / OUTCOME_COUNT);
+
+    if (from == NULL) {
+        return false;
+    }
+    const struct duration_value *value = from->duration.values[place % OUTCOME_COUNT];
+
+    begin_edge_labels(view, from->edge);
+    view_add_label(view, "protocol", protocol_name((enum protocol)from->key.protocol));
+    view_add_label(view, "outcome", outcome_name((enum outcome)(place % OUTCOME_COUNT)));
+    view_end_labels(view, series);
+    series->created_unix_ns = from->base.created_unix_ns;
+    set_histogram(view, series, value != NULL ? &value->histogram : &empty, view->aggregator->slab);
+    if (value != NULL) {
+        set_exemplars(view, value);
+    }
+    return true;
+}
+
+/* flags */
+
+enum { FLAGS_OVERFLOW_PLACES = REPORTER_COUNT * FLAG_COUNT };
+
+static size_t flags_end(const struct view *view)
+{
+    return FLAGS_OVERFLOW_PLACES + view->aggregator->families[FAMILY_FLAGS].series.used;
+}
+
+static const char *flag_name(unsigned flag)
+{
+    const char *name = response_flag_name(flag);
+
+    return name != NULL ? name : "unknown";
+}
+
+static bool fill_flags(struct view *view, size_t place, struct snapshot_series *series)
+{
+    const struct aggregator *aggregator = view->aggregator;
+
+    if (place < FLAGS_OVERFLOW_PLACES) {
+        uint64_t count = aggregator->overflow->flags[place / FLAG_COUNT][place % FLAG_COUNT];
+
+        if (count == 0) {
+            return false;
+        }
+        begin_overflow_labels(view, (uint32_t)(place / FLAG_COUNT));
+        view_add_label(view, "flag", flag_name((unsigned)(place % FLAG_COUNT)));
+        end_overflow_labels(view, series);
+        view_set_counter(series, count, aggregator->start_unix_ns);
+        return true;
+    }
+    const struct series *from = series_at(view, FAMILY_FLAGS, place - FLAGS_OVERFLOW_PLACES);
+
+    if (from == NULL) {
+        return false;
+    }
+    begin_edge_labels(view, from->edge);
+    view_add_label(view, "flag", flag_name(from->key.flag));
+    view_end_labels(view, series);
+    view_set_counter(series, from->count, from->base.created_unix_ns);
+    return true;
+}
+
+/* attempts and bytes */
+
+static size_t traffic_end(const struct view *view)
+{
+    return REPORTER_COUNT + (size_t)view->aggregator->families[FAMILY_TRAFFIC].series.used;
+}
+
+enum traffic_value { TRAFFIC_ATTEMPTS, TRAFFIC_REQUEST_BYTES, TRAFFIC_RESPONSE_BYTES };
+
+static uint64_t pick(
+    enum traffic_value which, uint64_t attempts, uint64_t request_bytes, uint64_t response_bytes)
+{
+    return which == TRAFFIC_ATTEMPTS        ? attempts
+           : which == TRAFFIC_REQUEST_BYTES ? request_bytes
+                                            : response_bytes;
+}
+
+/* Absent, not 0, where it was never told. */
+static bool fill_traffic(
+    struct view *view, size_t place, enum traffic_value which, struct snapshot_series *series)
+{
+    const struct aggregator *aggregator = view->aggregator;
+
+    if (place < REPORTER_COUNT) {
+        const struct traffic_slot *slot = &aggregator->overflow->traffic[place];
+
+        if (!(which == TRAFFIC_ATTEMPTS ? slot->attempts_known : slot->bytes_known)) {
+            return false;
+        }
+        begin_overflow_labels(view, (uint32_t)place);
+        end_overflow_labels(view, series);
+        view_set_counter(series, pick(which, slot->attempts, slot->request_bytes, slot->response_bytes),
+            aggregator->start_unix_ns);
+        return true;
+    }
+    const struct series *from = series_at(view, FAMILY_TRAFFIC, place - REPORTER_COUNT);
+
+    if (from == NULL ||
+        !(which == TRAFFIC_ATTEMPTS ? from->traffic.attempts_known : from->traffic.bytes_known)) {
+        return false;
+    }
+    begin_edge_labels(view, from->edge);
+    view_end_labels(view, series);
+    view_set_counter(series,
+        pick(which, from->traffic.attempts, from->traffic.request_bytes, from->traffic.response_bytes),
+        from->base.created_unix_ns);
+    return true;
+}
+
+static bool fill_attempts(struct view *view, size_t place, struct snapshot_series *series)
+{
+    return fill_traffic(view, place, TRAFFIC_ATTEMPTS, series);
+}
+
+static bool fill_request_bytes(struct view *view, size_t place, struct snapshot_series *series)
+{
+    return fill_traffic(view, place, TRAFFIC_REQUEST_BYTES, series);
+}
+
+static bool fill_response_bytes(struct view *view, size_t place, struct snapshot_series *series)
+{
+    return fill_traffic(view, place, TRAFFIC_RESPONSE_BYTES, series);
+}
+
+/* information */
+
+static size_t services_end(const struct view *view)
+{
+    return view->aggregator->edges.services.used;
+}
+
+static bool fill_services(struct view *view, size_t place, struct snapshot_series *series)
+{
+    const struct service *service = table_at(&view->aggregator->edges.services, (uint32_t)place);
+    const char *cluster = view->aggregator->settings.cluster;
+
+    if (service == NULL) {
+        return false;
+    }
+    view_begin_labels(view);
+    view_add_label(view, "mesh_service", text_of(view, service->name));
+    view_add_label(view, "mesh_service_namespace", text_of(view, service->name_space));
+    view_add_label(view, "cluster", cluster != NULL ? cluster : "");
+    view_end_labels(view, series);
+    series->value = 1;
+    return true;
+}
+
+static size_t build_end(const struct view *view)
+{
+    (void)view;
+    return 1;
+}
+
+static bool fill_build(struct view *view, size_t place, struct snapshot_series *series)
+{
+    (void)place;
+    view_begin_labels(view);
+    view_add_label(view, "version", WEFT_VERSION);
+    view_end_labels(view, series);
+    series->value = 1;
+    return true;
+}
+
+static const struct source sources[] = {
+    {.family = {.name = "mesh_requests",
+         .type = SNAPSHOT_COUNTER,
+         .unit = "",
+         .help = "Requests that ended, each counted once by each proxy that saw it; sum over one reporter."},
+        .end = requests_end,
+        .fill = fill_requests},
+    {.family = {.name = "mesh_request_duration_seconds",
+         .type = SNAPSHOT_HISTOGRAM,
+         .unit = "seconds",
+         .help = "How long requests took, as their reporter saw it. Every outcome of an edge starts at 0."},
+        .end = durations_end,
+        .fill = fill_durations},
+    {.family = {.name = "mesh_response_flags",
+         .type = SNAPSHOT_COUNTER,
+         .unit = "",
+         .help =
+             "Why a proxy, not the service, ended requests: one for each flag, so they may exceed requests."},
+        .end = flags_end,
+        .fill = fill_flags},
+    {.family = {.name = "mesh_request_attempts",
+         .type = SNAPSHOT_COUNTER,
+         .unit = "",
+         .help =
+             "Attempts to reach the destination; less requests: retries. Absent where they cannot be told."},
+        .end = traffic_end,
+        .fill = fill_attempts},
+    {.family = {.name = "mesh_request_bytes",
+         .type = SNAPSHOT_COUNTER,
+         .unit = "bytes",
+         .help = "Bytes of request bodies that the reporter received, headers left out."},
+        .end = traffic_end,
+        .fill = fill_request_bytes},
+    {.family = {.name = "mesh_response_bytes",
+         .type = SNAPSHOT_COUNTER,
+         .unit = "bytes",
+         .help = "Bytes of response bodies that the reporter sent, headers left out."},
+        .end = traffic_end,
+        .fill = fill_response_bytes},
+    {.family = {.name = "mesh_service",
+         .type = SNAPSHOT_INFO,
+         .unit = "",
+         .help = "Services that called or were called."},
+        .end = services_end,
+        .fill = fill_services},
+    {.family = {.name = "weft_build", .type = SNAPSHOT_INFO, .unit = "", .help = "The agent's version."},
+        .end = build_end,
+        .fill = fill_build},
+};
+
+enum { SOURCE_COUNT = sizeof(sources) / sizeof(sources[0]) };
+
+/* The next place of the cursor's family that holds a series. */
+static bool next_place(struct view *view, struct snapshot_cursor *cursor,
+    const struct snapshot_family **ret_family, struct snapshot_series *series)
+{
+    size_t self_end = SOURCE_COUNT + view->self_count;
+
+    for (;;) {
+        size_t place = cursor->series++;
+        bool more = false;
+        bool filled = false;
+
+        *series = (struct snapshot_series){.labels_text = ""};
+        if (cursor->family < SOURCE_COUNT) {
+            const struct source *source = &sources[cursor->family];
+
+            *ret_family = &source->family;
+            more = place < source->end(view);
+            filled = more && source->fill(view, place, series);
+        } else if (cursor->family < self_end) {
+            more = view_self(view, cursor->family - SOURCE_COUNT, place, ret_family, series, &filled);
+        } else {
+            more = view_points(view, cursor->family - self_end, place, ret_family, series, &filled);
+        }
+        if (filled || !more) {
+            return filled;
+        }
+    }
+}
+
+static int view_next(struct snapshot *snapshot, struct snapshot_cursor *cursor,
+    const struct snapshot_family **ret_family, struct snapshot_series *ret_series)
+{
+    struct view *view = (struct view *)snapshot;
+    size_t end = SOURCE_COUNT + view->self_count + view->aggregator->point_families.used;
+
+    while (cursor->family < end) {
+        const struct snapshot_family *family = NULL;
+        struct snapshot_series series;
+
+        if (next_place(view, cursor, &family, &series)) {
+            *ret_family = family;
+            *ret_series = series;
+            return 1;
+        }
+        *cursor = (struct snapshot_cursor){.family = cursor->family + 1};
+    }
+    return 0;
+}
+
+static const struct snapshot_ops view_ops = {.next = view_next};
+
+int aggregator_snapshot_new(struct aggregator *aggregator, const struct metric_registry *registry,
+    const struct snapshot_settings *settings, struct snapshot **ret_snapshot)
+{
+    struct view *view = calloc(1, sizeof(*view));
+
+    if (view == NULL) {
+        return WERR_NOMEM;
+    }
+    view->snapshot = (struct snapshot){
+        .ops = &view_ops,
+        .time_unix_ns = clock_unix_ns(aggregator->settings.clock),
+        .start_unix_ns = aggregator->start_unix_ns,
+        .native_scale = settings->native_scale,
+        .native_buckets_max = settings->native_buckets_max,
+    };
+    view->aggregator = aggregator;
+    view->registry = registry;
+    buffer_init(&view->text, LABELS_BYTES_MAX);
+    view->dense = calloc(1, sizeof(*view->dense));
+    if (view->dense == NULL || buffer_reserve(&view->text, 1024) == NULL) {
+        aggregator_snapshot_free(&view->snapshot);
+        return WERR_NOMEM;
+    }
+    view_self_init(view);
+    *ret_snapshot = &view->snapshot;
+    return 0;
+}
+
+void aggregator_snapshot_free(struct snapshot *snapshot)
+{
+    struct view *view = (struct view *)snapshot;
+
+    if (view != NULL) {
+        buffer_deinit(&view->text);
+        free(view->dense);
+        free(view);
+    }
+}

@@ -1,0 +1,140 @@
+/* The agent's own metrics, from core/metrics_table.h, and those of proxies, as families of a snapshot. */
+#include <stdio.h>
+
+#include "aggregate/snapshot_internal.h"
+
+void view_self_init(struct view *view)
+{
+    for (size_t row = 0; view->registry != NULL && row < METRIC_COUNT; row++) {
+        struct self_family *last = view->self_count > 0 ? &view->self[view->self_count - 1] : NULL;
+
+        if (last != NULL && strcmp(last->family.name, metric_rows[row].family) == 0) {
+            last->row_count++;
+            continue;
+        }
+        view->self[view->self_count++] = (struct self_family){
+            .family = {.name = metric_rows[row].family,
+                .type = metric_rows[row].type == METRIC_TYPE_COUNTER ? SNAPSHOT_COUNTER : SNAPSHOT_GAUGE,
+                .unit = metric_rows[row].unit,
+                .help = metric_rows[row].help},
+            .first_row = row,
+            .row_count = 1,
+        };
+    }
+}
+
+/* Takes the row's fixed labels, key="value",…, apart in place; they hold no escapes. */
+static void add_row_labels(struct view *view, const char *labels)
+{
+    (void)snprintf(view->self_labels, sizeof(view->self_labels), "%s", labels);
+    for (char *at = view->self_labels; *at != '\0';) {
+        char *name = at;
+        char *value = strstr(at, "=\"");
+        char *end = value != NULL ? strchr(value + 2, '"') : NULL;
+
+        if (end == NULL) {
+            return;
+        }
+        *value = '\0';
+        *end = '\0';
+        view_add_label(view, name, value + 2);
+        at = end + 1;
+        at += *at == ',';
+    }
+}
+
+static void set_self_value(
+    struct view *view, const struct metric_row *row, uint64_t value, struct snapshot_series *series)
+{
+    view_end_labels(view, series);
+    view_set_counter(series, value, row->type == METRIC_TYPE_COUNTER ? view->snapshot.start_unix_ns : 0);
+}
+
+static bool fill_self(
+    struct view *view, enum metric_id id, size_t owner_number, struct snapshot_series *series)
+{
+    const struct metric_row *row = &metric_rows[id];
+
+    view_begin_labels(view);
+    add_row_labels(view, row->labels);
+    if (row->scope == METRIC_SCOPE_PROCESS) {
+        if (owner_number > 0) {
+            return false;
+        }
+        set_self_value(view, row, metric_registry_sum(view->registry, id), series);
+        return true;
+    }
+    if (owner_number >= view->registry->owner_count) {
+        return false;
+    }
+    const struct metric_owner *owner = &view->registry->owners[owner_number];
+
+    if (owner->scope != row->scope) {
+        return false;
+    }
+    view_add_label(view, row->scope == METRIC_SCOPE_SHARD ? "shard" : "destination", owner->label_value);
+    set_self_value(view, row, metric_get(owner->cells, id), series);
+    return true;
+}
+
+bool view_self(struct view *view, size_t number, size_t place, const struct snapshot_family **ret_family,
+    struct snapshot_series *series, bool *ret_filled)
+{
+    const struct self_family *family = &view->self[number];
+    size_t row = place / METRIC_OWNER_COUNT_MAX;
+
+    if (row >= family->row_count) {
+        return false;
+    }
+    *ret_family = &family->family;
+    *ret_filled =
+        fill_self(view, (enum metric_id)(family->first_row + row), place % METRIC_OWNER_COUNT_MAX, series);
+    return true;
+}
+
+static void set_distribution(
+    struct view *view, const struct point_series *from, struct snapshot_series *series)
+{
+    view->exponential = *from->histogram;
+    exp_histogram_downscale(
+        &view->exponential, view->snapshot.native_scale, view->snapshot.native_buckets_max);
+    view->histogram = (struct snapshot_histogram){
+        .count = view->exponential.count,
+        .zero_count = view->exponential.zero_count,
+        .sum = view->exponential.sum,
+        .scale = view->exponential.bucket_count > 0 ? view->exponential.scale : view->snapshot.native_scale,
+        .offset = view->exponential.bucket_count > 0 ? view->exponential.offset : 0,
+        .bucket_count = view->exponential.bucket_count,
+        .buckets = view->exponential.buckets,
+    };
+    series->histogram = &view->histogram;
+}
+
+bool view_points(struct view *view, size_t number, size_t place, const struct snapshot_family **ret_family,
+    struct snapshot_series *series, bool *ret_filled)
+{
+    const struct point_family *family = table_at(&view->aggregator->point_families, (uint32_t)number);
+
+    if (family == NULL || place >= family->series.used) {
+        return false;
+    }
+    const struct point_series *from = table_at(&family->series, (uint32_t)place);
+
+    *ret_family = &family->shown;
+    if (from == NULL || !from->seen) {
+        return true;
+    }
+    *series = (struct snapshot_series){
+        .labels_text = from->text,
+        .labels_text_length = from->text_length,
+        .labels = from->labels,
+        .label_count = from->label_count,
+        .created_unix_ns = family->type == METRIC_POINT_GAUGE ? 0 : from->base.created_unix_ns,
+        .value = from->total,
+    };
+    if (family->type == METRIC_POINT_HISTOGRAM) {
+        set_distribution(view, from, series);
+    }
+    *ret_filled = true;
+    return true;
+}

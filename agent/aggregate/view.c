@@ -1,0 +1,117 @@
+/* Queries over the rolling windows: view.h. */
+#include "aggregate/view.h"
+
+#include "aggregate/aggregator_internal.h"
+#include "core/error.h"
+
+int aggregator_next_service(
+    const struct aggregator *aggregator, uint32_t *cursor, struct service_view *ret_service)
+{
+    const struct table *services = &aggregator->edges.services;
+
+    while (*cursor < services->used) {
+        const struct service *service = table_at(services, (*cursor)++);
+
+        if (service != NULL) {
+            *ret_service = (struct service_view){
+                .name = interner_text(aggregator->interner, service->name),
+                .name_space = interner_text(aggregator->interner, service->name_space),
+            };
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Windows of a route have no source; a source is never empty: it is "unknown" at least. */
+static bool is_route_window(const struct window *window)
+{
+    return window->edge->key.route != INTERNED_NONE;
+}
+
+static uint64_t count_of(const struct window_values *values)
+{
+    uint64_t count = 0;
+
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        count += values->outcomes[i];
+    }
+    return count;
+}
+
+int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, enum window_span span,
+    struct histogram_flat *flat, struct edge_view *ret_edge)
+{
+    const struct windows *windows = &aggregator->windows;
+    const struct interner *interner = aggregator->interner;
+    uint64_t now_ns = clock_monotonic_ns(aggregator->settings.clock);
+
+    while (*cursor < windows->windows.used) {
+        const struct window *window = table_at(&windows->windows, (*cursor)++);
+        struct window_values values = {.covered_ns = 0};
+
+        if (window == NULL || is_route_window(window)) {
+            continue;
+        }
+        histogram_flat_reset(flat);
+        windows_read(windows, window, span, now_ns, flat, &values);
+        if (count_of(&values) == 0) {
+            continue;
+        }
+        const struct edge_key *key = &window->edge->key;
+
+        *ret_edge = (struct edge_view){
+            .reporter = (enum reporter)key->reporter,
+            .source = interner_text(interner, key->source),
+            .source_namespace = interner_text(interner, key->source_namespace),
+            .destination = interner_text(interner, key->destination),
+            .destination_namespace = interner_text(interner, key->destination_namespace),
+            .values = values,
+        };
+        return 1;
+    }
+    return 0;
+}
+
+static bool fits_text(const struct aggregator *aggregator, struct slice wanted, uint32_t id)
+{
+    return wanted.ptr == NULL || slice_equal(wanted, interner_text(aggregator->interner, id));
+}
+
+static bool fits(
+    const struct aggregator *aggregator, const struct latency_filter *filter, const struct window *window)
+{
+    const struct edge_key *key = &window->edge->key;
+
+    return key->reporter == (uint32_t)filter->reporter &&
+           is_route_window(window) == (filter->route.length > 0) &&
+           fits_text(aggregator, filter->source, key->source) &&
+           fits_text(aggregator, filter->source_namespace, key->source_namespace) &&
+           fits_text(aggregator, filter->destination, key->destination) &&
+           fits_text(aggregator, filter->destination_namespace, key->destination_namespace) &&
+           fits_text(aggregator, filter->route, key->route);
+}
+
+int aggregator_latency(const struct aggregator *aggregator, const struct latency_filter *filter,
+    enum window_span span, struct histogram_flat *flat, struct window_values *ret_values)
+{
+    const struct windows *windows = &aggregator->windows;
+    uint64_t now_ns = clock_monotonic_ns(aggregator->settings.clock);
+    struct window_values values = {.covered_ns = 0};
+    int count = 0;
+
+    if (filter->route.length > 0 && (filter->source.ptr != NULL || filter->source_namespace.ptr != NULL)) {
+        return WERR_UNSUPPORTED;
+    }
+    histogram_flat_reset(flat);
+    for (uint32_t i = 0; i < windows->windows.used; i++) {
+        const struct window *window = table_at(&windows->windows, i);
+
+        if (window != NULL && fits(aggregator, filter, window)) {
+            windows_read(windows, window, span, now_ns, flat, &values);
+            count++;
+        }
+    }
+    *ret_values = values;
+    return count;
+}

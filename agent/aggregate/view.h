@@ -1,0 +1,57 @@
+/*
+ * What queries read of the aggregator: services, edges and latencies of a rolling window. The aggregator's
+ * thread; nothing is allocated, and slices are valid until the next merge or tick.
+ */
+#ifndef WEFT_AGGREGATE_VIEW_H
+#define WEFT_AGGREGATE_VIEW_H
+
+#include "aggregate/aggregator.h"
+#include "aggregate/windows.h"
+#include "context/request.h"
+#include "histogram/flat.h"
+
+struct service_view {
+    struct slice name;
+    struct slice name_space; /* may be empty */
+};
+
+/* The next service from *cursor (0 at first): 1, or 0 at the end. */
+int aggregator_next_service(
+    const struct aggregator *aggregator, uint32_t *cursor, struct service_view *ret_service);
+
+struct edge_view {
+    enum reporter reporter;
+    struct slice source; /* "unknown" when the reporter cannot tell */
+    struct slice source_namespace;
+    struct slice destination;
+    struct slice destination_namespace;
+    struct window_values values;
+};
+
+/*
+ * The next edge (reporter, source, destination) with traffic in the window: 1 with `flat` holding its
+ * latencies (reset first; read it with histogram/quantile.h), or 0 at the end.
+ */
+int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, enum window_span span,
+    struct histogram_flat *flat, struct edge_view *ret_edge);
+
+/* Which windows to add up. A slice whose ptr is NULL leaves that field open; an empty one with a ptr wants
+ * "". */
+struct latency_filter {
+    enum reporter reporter;
+    struct slice source;
+    struct slice source_namespace;
+    struct slice destination;
+    struct slice destination_namespace;
+    struct slice route;
+};
+
+/*
+ * Adds up the windows that fit into `flat` (reset first) and *ret_values: how many fitted, 0 when none did.
+ * Windows are kept by source and destination, and by destination and route: WERR_UNSUPPORTED for a filter
+ * with a source and a route.
+ */
+int aggregator_latency(const struct aggregator *aggregator, const struct latency_filter *filter,
+    enum window_span span, struct histogram_flat *flat, struct window_values *ret_values);
+
+#endif

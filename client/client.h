@@ -35,6 +35,7 @@ enum {
     CLIENT_CYCLE_SPANS_MAX = 65536,     /* drained before the lock is given up */
     CLIENT_POLL_MS = 10,
     CLIENT_POLL_IDLE_MS = 50,
+    CLIENT_IDLE_AFTER_MS = 2000, /* without a span */
     CLIENT_BACKOFF_MS_MIN = 20,
     CLIENT_BACKOFF_MS_MAX = 2000,
     CLIENT_STATS_INTERVAL_MS = 1000,
@@ -102,7 +103,7 @@ struct weft_client {
     struct metrics metrics;
     struct span_columns *columns; /* the batch being gathered */
     struct metric_points *points; /* NULL until a metric is registered */
-    uint64_t columns_since_ns;
+    uint64_t columns_since_ns;    /* when its first span was taken; of the last one begun when it is empty */
     uint64_t metrics_collected_ns;
     ZSTD_CCtx *zstd; /* NULL without compression */
     struct backlog backlog;
@@ -128,9 +129,8 @@ void client_dropped(const struct weft_client *client, uint64_t *ret_spans, uint6
 void *client_sender(void *client);
 uint64_t client_now_ns(void);
 
-/* collect.c — rings and metric cells into the backlog. Returns how many spans were taken; *ret_hurry: rings
- * fill quickly. */
-size_t client_collect(struct weft_client *client, uint64_t now_ns, bool *ret_hurry);
+/* collect.c — rings and metric cells into the backlog. *ret_hurry: rings fill quickly. */
+void client_collect(struct weft_client *client, uint64_t now_ns, bool *ret_hurry);
 
 /* link.c — connects, writes; reads. Both with the lock held, neither blocks. */
 void link_step(struct weft_client *client, uint64_t now_ns);

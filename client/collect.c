@@ -77,7 +77,7 @@ static void retire_ring(struct weft_client *client, struct ring **link)
     ring_unref(ring);
 }
 
-static size_t drain_rings(struct weft_client *client, uint64_t now_ns, bool *ret_hurry)
+static void drain_rings(struct weft_client *client, uint64_t now_ns, bool *ret_hurry)
 {
     size_t taken = 0;
 
@@ -92,7 +92,6 @@ static size_t drain_rings(struct weft_client *client, uint64_t now_ns, bool *ret
             link = &ring->next;
         }
     }
-    return taken;
 }
 
 /* One batch of points; false when there was no room for it. */
@@ -171,11 +170,11 @@ static bool is_flushing(const struct weft_client *client)
     return true;
 }
 
-size_t client_collect(struct weft_client *client, uint64_t now_ns, bool *ret_hurry)
+void client_collect(struct weft_client *client, uint64_t now_ns, bool *ret_hurry)
 {
     *ret_hurry = false;
     start_flush(client);
-    size_t taken = drain_rings(client, now_ns, ret_hurry);
+    drain_rings(client, now_ns, ret_hurry);
     bool flushing = is_flushing(client);
     bool spans_due =
         now_ns - client->columns_since_ns >= client->options.batch_interval_ms * UINT64_C(1000000);
@@ -189,5 +188,4 @@ size_t client_collect(struct weft_client *client, uint64_t now_ns, bool *ret_hur
         client->flush.sealed = true;
         client->flush.target_sequence = client->next_sequence - 1;
     }
-    return taken;
 }

@@ -36,12 +36,14 @@ void client_check_flush(struct weft_client *client)
 
 /* No record makes a system call, so nothing wakes this thread for one: it looks, more often while there is
  * something. */
-static int wait_ms(const struct weft_client *client, size_t taken, bool hurry)
+static int wait_ms(const struct weft_client *client, uint64_t now_ns, bool hurry)
 {
     if (hurry || client->flush.requested != client->flush.done) {
         return 1;
     }
-    return taken > 0 || client->backlog.count > 0 ? CLIENT_POLL_MS : CLIENT_POLL_IDLE_MS;
+    bool is_idle = client->backlog.count == 0 &&
+                   now_ns - client->columns_since_ns > CLIENT_IDLE_AFTER_MS * UINT64_C(1000000);
+    return is_idle ? CLIENT_POLL_IDLE_MS : CLIENT_POLL_MS;
 }
 
 /* Gives the lock up for at most timeout_ms, or until the agent or a caller of ours has something. */
@@ -78,10 +80,10 @@ void *client_sender(void *user)
     pthread_mutex_lock(&client->lock);
     while (!client->stopping) {
         uint64_t now_ns = client_now_ns();
-        size_t taken = client_collect(client, now_ns, &hurry);
+        client_collect(client, now_ns, &hurry);
         link_step(client, now_ns);
         client_check_flush(client);
-        wait_for_work(client, wait_ms(client, taken, hurry));
+        wait_for_work(client, wait_ms(client, now_ns, hurry));
         client_check_flush(client);
     }
     pthread_mutex_unlock(&client->lock);

@@ -1,0 +1,10 @@
+/* The subcommands of `weft`. Each gets its own argv (argv[0] is its name) and returns the process's exit
+ * code. */
+#ifndef WEFT_CLI_COMMANDS_H
+#define WEFT_CLI_COMMANDS_H
+
+enum { EXIT_USAGE = 2 };
+
+int cmd_emit(int argc, char **argv);
+
+#endif

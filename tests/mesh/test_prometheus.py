@@ -112,11 +112,13 @@ def send_by_libweft(agent, durations_ns):
         json.dumps(
             {
                 "source": "productpage",
+                "source_namespace": "shop",
                 "destination": "reviews",
+                "destination_namespace": "shop",
                 "route": "/reviews/{id}",
                 "method": "GET",
-                "status": 200,
-                "duration_ns": duration,
+                "code": 200,
+                "duration": f"{duration}ns",
             }
         )
         + "\n"

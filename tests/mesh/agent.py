@@ -77,10 +77,11 @@ class Weftd(Process):
     def __init__(self, directory, destinations=(), shards=1, name="weftd", **config):
         super().__init__(name, directory)
         self.socket = Path(directory) / f"{name}.sock"
+        self.api_socket = Path(directory) / f"{name}-api.sock"
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         path = Path(directory) / f"{name}.yaml"
-        config.setdefault("api_socket", {"enabled": False})
+        config.setdefault("api_socket", {"path": str(self.api_socket)})
         if destinations:
             config["exporters"] = {"otlp": list(destinations)}
         path.write_text(yaml.safe_dump(config))

@@ -1,0 +1,121 @@
+/*
+ * OpenMetrics text 1.0.0 (the OpenMetrics specification): exemplars on counters and buckets, `_created`,
+ * UNIT, canonical `le`, `# EOF`. Served as 0.0.1 too, to scrapers that ask for nothing newer: its readers
+ * take the same body. Runs where the encoding runs.
+ */
+#include "exporters/prometheus/prometheus_exporter.h"
+#include "exporters/prometheus/text_lines.h"
+
+static const char *const types[] = {
+    [SNAPSHOT_COUNTER] = "counter",
+    [SNAPSHOT_GAUGE] = "gauge",
+    [SNAPSHOT_INFO] = "info",
+    [SNAPSHOT_HISTOGRAM] = "histogram",
+};
+
+static int init(struct exposition *exposition)
+{
+    struct text_exposition *text = (struct text_exposition *)exposition;
+
+    text->bound_number = number_bound_canonical;
+    text->exemplars = exposition->options->exemplars;
+    text->created = exposition->options->created;
+    return 0;
+}
+
+/* `# WHAT name ` */
+static void metadata(struct buffer *out, const char *what, const struct snapshot_family *family)
+{
+    buffer_append_text(out, what);
+    buffer_append_text(out, family->name);
+    buffer_append_byte(out, ' ');
+}
+
+static int family_begin(struct exposition *exposition, const struct snapshot_family *family)
+{
+    struct buffer *out = exposition->out;
+
+    metadata(out, "# TYPE ", family);
+    buffer_append_text(out, types[family->type]);
+    buffer_append_byte(out, '\n');
+    if (exposition_has_unit(family)) {
+        metadata(out, "# UNIT ", family);
+        buffer_append_text(out, family->unit);
+        buffer_append_byte(out, '\n');
+    }
+    metadata(out, "# HELP ", family);
+    return text_help(out, family->help != NULL ? family->help : "", true);
+}
+
+static int put_counter(
+    struct text_exposition *text, const struct snapshot_family *family, const struct snapshot_series *series)
+{
+    struct buffer *out = text->base.out;
+
+    text_sample(out, family->name, "_total", series);
+    text_counter_value(out, series);
+    if (text->exemplars && series->exemplar != NULL) {
+        text_exemplar(out, series->exemplar);
+    }
+    buffer_append_byte(out, '\n');
+    return text_created(text, family->name, series);
+}
+
+static int put_series(struct exposition *exposition, const struct snapshot_family *family,
+    const struct snapshot *snapshot, const struct snapshot_series *series)
+{
+    struct text_exposition *text = (struct text_exposition *)exposition;
+    struct buffer *out = exposition->out;
+
+    (void)snapshot;
+    switch (family->type) {
+    case SNAPSHOT_COUNTER:
+        return put_counter(text, family, series);
+    case SNAPSHOT_GAUGE:
+        text_sample(out, family->name, "", series);
+        return text_value_double(out, series->value);
+    case SNAPSHOT_INFO:
+        text_sample(out, family->name, "_info", series);
+        return text_value_u64(out, 1);
+    case SNAPSHOT_HISTOGRAM:
+        break;
+    }
+    return text_histogram(text, family->name, series);
+}
+
+static int end(struct exposition *exposition)
+{
+    return buffer_append_text(exposition->out, "# EOF\n");
+}
+
+static const struct exposition_format format = {
+    .state_bytes = sizeof(struct text_exposition),
+    .init = init,
+    .deinit = text_deinit,
+    .family = family_begin,
+    .series = put_series,
+    .end = end,
+};
+
+static int openmetrics_open(const struct encoder_options *options, struct buffer *out, void **ret_state)
+{
+    return exposition_open(&format, options, out, ret_state);
+}
+
+const struct encoder_type prometheus_openmetrics = {
+    .name = "openmetrics",
+    .content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    .open = openmetrics_open,
+    .step = exposition_step,
+    .point_count = exposition_point_count,
+    .close = exposition_close,
+};
+
+const struct encoder_type prometheus_openmetrics_0_0_1 = {
+    .name = "openmetrics_0_0_1",
+    .content_type = "application/openmetrics-text; version=0.0.1; charset=utf-8",
+    .open = openmetrics_open,
+    .step = exposition_step,
+    .point_count = exposition_point_count,
+    .close = exposition_close,
+};

@@ -99,7 +99,7 @@ static void add_string(struct native_dictionary *dictionary, struct slice text)
     struct native_string *string = &dictionary->strings[dictionary->string_count++];
     struct slice kept = kept_text(text);
 
-    string->id = context_intern(context, kept);
+    string->id = kept.length > 0 ? context_intern(context, kept) : INTERNED_NONE;
     string->method = (uint8_t)method_of(text);
     string->route_hash = route_hash(context->routes, interner_text(context->interner, string->id));
     interner_ref(context->interner, string->id);

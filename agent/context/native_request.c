@@ -16,12 +16,13 @@ _Static_assert((int)WEFT__V1__REPORTER__REPORTER_SOURCE == (int)REPORTER_SOURCE 
 _Static_assert(
     (int)WEFT__V1__REPORTER__REPORTER_WAYPOINT == (int)REPORTER_WAYPOINT + 1, "reporters are one off");
 
-/* A dictionary id as the interner's; 0, not told, becomes `untold`. False when it is not known. */
+/* A dictionary id as the interner's; 0 and an empty text, not told, become `untold`. False when it is not
+ * known. */
 static bool resolve(const struct native_dictionary *dictionary, uint32_t id, uint32_t untold, uint32_t *out)
 {
     const struct native_string *string = native_dictionary_get(dictionary, id);
 
-    *out = string != NULL ? string->id : untold;
+    *out = string != NULL && string->id != INTERNED_NONE ? string->id : untold;
     return string != NULL || id == 0;
 }
 
@@ -57,8 +58,9 @@ static bool fill_route_and_method(
         return false;
     }
     r->method = method != NULL ? method->method : METHOD_NONE;
-    r->route = route != NULL ? context_route_known(d->context, destination, route->route_hash, route->id)
-                             : INTERNED_UNKNOWN;
+    r->route = route != NULL && route->id != INTERNED_NONE
+                   ? context_route_known(d->context, destination, route->route_hash, route->id)
+                   : INTERNED_UNKNOWN;
     return true;
 }
 

@@ -29,7 +29,7 @@ enum sender_kind {
 };
 
 enum {
-    SENDER_ID_BYTES = 160,
+    SENDER_ID_BYTES = 192,
     SENDER_NAME_BYTES = 96,
     SENDER_CONTAINER_BYTES = 65,
     SENDER_CGROUP_BYTES_MAX = 16384, /* of /proc/PID/cgroup that are looked at */

@@ -28,13 +28,13 @@ static void test_what_is_replaced(void **state)
     } rows[] = {
         {"a\nb", "a" BAD "b"},
         {"\x7f", BAD},
-        {"a\xc2\x85z", "a" BAD "z"},       /* C1 control */
-        {"\xff\xfe", BAD BAD},             /* never in UTF-8 */
-        {"\xc0\xaf", BAD BAD},             /* over-long slash */
-        {"\xe0\x80\xaf", BAD BAD BAD},     /* over-long, three bytes */
-        {"\xed\xa0\x80", BAD BAD BAD},     /* surrogate */
+        {"a\xc2\x85z", "a" BAD "z"},           /* C1 control */
+        {"\xff\xfe", BAD BAD},                 /* never in UTF-8 */
+        {"\xc0\xaf", BAD BAD},                 /* over-long slash */
+        {"\xe0\x80\xaf", BAD BAD BAD},         /* over-long, three bytes */
+        {"\xed\xa0\x80", BAD BAD BAD},         /* surrogate */
         {"\xf4\x90\x80\x80", BAD BAD BAD BAD}, /* above U+10FFFF */
-        {"x\xe2\x82", "x" BAD BAD},        /* cut off */
+        {"x\xe2\x82", "x" BAD BAD},            /* cut off */
         {"\x80ok", BAD "ok"},
     };
     struct clean_text_buffer buffer;
@@ -58,7 +58,8 @@ static void test_cut_at_a_character(void **state)
     assert_text(clean_text(SLICE_LITERAL("ab\n"), 4, &buffer), "ab");
     assert_text(clean_text(SLICE_LITERAL("abc"), 0, &buffer), "");
     memset(large, 'x', sizeof large);
-    assert_int_equal(clean_text(slice_of(large, sizeof large), SIZE_MAX, &buffer).length, CLEAN_TEXT_BYTES_MAX);
+    assert_int_equal(
+        clean_text(slice_of(large, sizeof large), SIZE_MAX, &buffer).length, CLEAN_TEXT_BYTES_MAX);
 }
 
 static void test_queries(void **state)

@@ -9,7 +9,9 @@ static void test_texts_are_cleaned_and_interned(void **state)
     fixture_init(&f, 1000);
     assert_int_equal(context_intern(&f.context, SLICE_LITERAL("")), INTERNED_UNKNOWN);
     assert_id(&f, context_intern(&f.context, SLICE_LITERAL("reviews")), "reviews");
-    assert_id(&f, context_intern(&f.context, SLICE_LITERAL("a\nb")), "a\xef\xbf\xbd" "b");
+    assert_id(&f, context_intern(&f.context, SLICE_LITERAL("a\nb")),
+        "a\xef\xbf\xbd"
+        "b");
     f.limits.string_bytes_max = 16;
     assert_id(&f, context_intern(&f.context, SLICE_LITERAL("0123456789abcdefgh")), "0123456789abcdef");
     fixture_deinit(&f);
@@ -72,7 +74,8 @@ static void test_names_are_remembered_apart(void **state)
         assert_int_equal(ids.service, INTERNED_EXTERNAL);
         assert_int_equal(ids.service_namespace, INTERNED_EXTERNAL);
         assert_int_equal(side, CLUSTER_SIDE_SOURCE);
-        ids = context_name_of(&f.context, SLICE_LITERAL("PassthroughCluster"), true, &side); /* the same as a host */
+        ids = context_name_of(
+            &f.context, SLICE_LITERAL("PassthroughCluster"), true, &side); /* the same as a host */
         assert_id(&f, ids.service, "PassthroughCluster");
         assert_int_equal(side, CLUSTER_SIDE_UNTOLD);
         for (int i = 0; i < 100; i++) { /* more than are remembered */
@@ -106,7 +109,8 @@ static void test_resources_are_compared_by_content(void **state)
     for (int i = 0; i < 3; i++) {
         name[1] = (char)('a' + i);
         assert_int_equal(
-            interner_text(f.interner, context_resource_of(&f.context, &resource, NULL)->ids.service).ptr[1], 'a' + i);
+            interner_text(f.interner, context_resource_of(&f.context, &resource, NULL)->ids.service).ptr[1],
+            'a' + i);
     }
     fixture_deinit(&f);
 }

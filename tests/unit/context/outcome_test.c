@@ -27,7 +27,7 @@ static void test_http(void **state)
 {
     (void)state;
     for (uint16_t code = HTTP_STATUS_MIN; code <= HTTP_STATUS_MAX; code++) {
-        enum outcome expected = code == 499  ? OUTCOME_CANCELLED
+        enum outcome expected = code == 499   ? OUTCOME_CANCELLED
                                 : code >= 500 ? OUTCOME_SERVER_ERROR
                                 : code >= 400 ? OUTCOME_CLIENT_ERROR
                                               : OUTCOME_OK;
@@ -47,7 +47,8 @@ static void test_http(void **state)
 
 static void test_grpc(void **state)
 {
-    static const char expected[] = "oxscscccccccsssscs"; /* o ok, x cancelled, c client, s server; 17: undefined */
+    static const char expected[] =
+        "oxscscccccccsssscs"; /* o ok, x cancelled, c client, s server; 17: undefined */
 
     (void)state;
     for (int16_t status = 0; status <= 17; status++) {

@@ -53,7 +53,8 @@ static void test_weights(void **state)
     assert_false(capped);
     assert_true(sampling_weight(0xc0000000000000, CAP, &capped) == 4 * WEIGHT_ONE);
     assert_true(sampling_weight(0x80000000000000, CAP, &capped) == 2 * WEIGHT_ONE);
-    /* One in three: 2^56 / (2^56 - T), T = 0xaaaaaaaaaaaaaa, is 3 - 3·2^-56 and a bit: rounds down below 3. */
+    /* One in three: 2^56 / (2^56 - T), T = 0xaaaaaaaaaaaaaa, is 3 - 3·2^-56 and a bit: rounds down below 3.
+     */
     assert_true(sampling_weight(0xaaaaaaaaaaaaaa, CAP, &capped) == 3 * WEIGHT_ONE - 1);
     assert_false(capped);
     assert_true(sampling_weight(SAMPLING_THRESHOLD_END - 1, CAP, &capped) == (uint64_t)CAP << 32);

@@ -26,22 +26,25 @@ static void test_control_groups(void **state)
         const char *container;
     } rows[] = {
         {"0::/kubepods/burstable/pod" UID "/" HEX64 "\n", SENDER_POD, UID, HEX64},
-        {"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" UID_SYSTEMD ".slice/cri-containerd-" HEX64
-         ".scope\n",
+        {"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" UID_SYSTEMD
+         ".slice/cri-containerd-" HEX64 ".scope\n",
             SENDER_POD, UID, HEX64},
-        {"0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" UID_SYSTEMD ".slice/crio-" HEX64 ".scope",
+        {"0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" UID_SYSTEMD ".slice/crio-" HEX64
+         ".scope",
             SENDER_POD, UID, HEX64},
-        {"12:pids:/kubepods/besteffort/pod" UID "/" HEX64 "\n11:memory:/kubepods/besteffort/pod" UID "/" HEX64 "\n",
+        {"12:pids:/kubepods/besteffort/pod" UID "/" HEX64 "\n11:memory:/kubepods/besteffort/pod" UID "/" HEX64
+         "\n",
             SENDER_POD, UID, HEX64},
-        {"2:cpu,cpuacct:/\n1:name=systemd:/kubepods/pod" UID "/" HEX64 "\n0::/system.slice/containerd.service\n",
+        {"2:cpu,cpuacct:/\n1:name=systemd:/kubepods/pod" UID "/" HEX64
+         "\n0::/system.slice/containerd.service\n",
             SENDER_POD, UID, HEX64},
         {"0::/../../pod" UID "/" HEX64 "\n", SENDER_POD, UID, HEX64},
         {"0::/kubepods/pod0123456789abcdef0123456789abcdef/" HEX64 "\n", SENDER_POD,
             "0123456789abcdef0123456789abcdef", HEX64},
         {"0::/kubepods/pod" UID "\n", SENDER_POD, UID, ""},
         /* a process below its own group cannot take another pod's name */
-        {"0::/kubepods/pod" UID "/" HEX64 "/pod11111111-1111-1111-1111-111111111111/" OTHER64 "\n", SENDER_POD, UID,
-            HEX64},
+        {"0::/kubepods/pod" UID "/" HEX64 "/pod11111111-1111-1111-1111-111111111111/" OTHER64 "\n",
+            SENDER_POD, UID, HEX64},
         {"0::/docker/" HEX64 "\n", SENDER_CONTAINER, "aaaaaaaaaaaa", HEX64},
         {"0::/system.slice/docker-" HEX64 ".scope\n", SENDER_CONTAINER, "aaaaaaaaaaaa", HEX64},
         {"0::/machine.slice/libpod-" HEX64 ".scope/container\n", SENDER_CONTAINER, "aaaaaaaaaaaa", HEX64},
@@ -64,13 +67,13 @@ static void test_control_groups(void **state)
 
 static void test_control_groups_that_tell_nothing(void **state)
 {
-    static const char *const texts[] = {
-        "", "\n", "0::/\n", "0::", ":::", "0", "0::/init.scope\n", "0::/user.slice/user-1000.slice/session-3.scope\n",
+    static const char *const texts[] = {"", "\n", "0::/\n", "0::", ":::", "0", "0::/init.scope\n",
+        "0::/user.slice/user-1000.slice/session-3.scope\n",
         "0::/user.slice/user-1000.slice/user@1000.service/app.slice/envoy.service\n",
         "0::/user.slice/user-1000.slice/user@1000.service/pod" UID "\n", "0::/podshort/x\n",
         "0::/pod0f8fad5b-d9cb-469f-a165-70867728950g\n", "0::/pod0f8fad5bxd9cb-469f-a165-70867728950e\n",
-        "0::/x" HEX64 "\n", "0::/AAAAAAAAAAAABBBBBBBBBBBBccccccccccccddddddddddddeeeeeeeeeeee0123\n", "0::////\n",
-        "\xff\xfe\x00"};
+        "0::/x" HEX64 "\n", "0::/AAAAAAAAAAAABBBBBBBBBBBBccccccccccccddddddddddddeeeeeeeeeeee0123\n",
+        "0::////\n", "\xff\xfe\x00"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
@@ -168,7 +171,8 @@ static void test_a_process_of_a_fixture(void **state)
 
 static void test_damaged_fixtures(void **state)
 {
-    static const char *const stats[] = {NULL, "", "42 envoy S 1", "42 (x) S", "42 (x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 x 20"};
+    static const char *const stats[] = {
+        NULL, "", "42 envoy S 1", "42 (x) S", "42 (x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 x 20"};
     struct tree tree;
     struct sender sender = {.kind = SENDER_USER, .uid = 1};
 
@@ -211,7 +215,8 @@ static void test_this_process_over_a_socket(void **state)
     assert_int_equal(sender_of_socket(fds[0], "/proc", &sender), WERR_IO);
 }
 
-/* A pid that belongs to another process by now is not believed: that process began after the connection was accepted. */
+/* A pid that belongs to another process by now is not believed: that process began after the connection was
+ * accepted. */
 static void test_a_reused_pid_is_not_trusted(void **state)
 {
     int fds[2];
@@ -220,7 +225,8 @@ static void test_a_reused_pid_is_not_trusted(void **state)
     char path[160];
 
     (void)state;
-    tree_init(&tree, "42 (x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 18446744073709551615 20", "0::/docker/" HEX64, "x");
+    tree_init(&tree, "42 (x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 18446744073709551615 20",
+        "0::/docker/" HEX64, "x");
     snprintf(path, sizeof path, "%s/%ld", tree.root, (long)getpid());
     assert_int_equal(rename(tree.process, path), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);

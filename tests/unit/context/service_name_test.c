@@ -25,8 +25,10 @@ static void test_clusters(void **state)
         {"outbound_.80_._.reviews.shop.svc.cluster.local", CLUSTER_SIDE_SOURCE, "reviews", "shop", false},
         {"outbound_.80_.v1_.reviews.shop.svc.cluster.local", CLUSTER_SIDE_SOURCE, "reviews", "shop", false},
         {"inbound|8080||", CLUSTER_SIDE_DESTINATION, "", "", false},
-        {"inbound|8080|http|reviews.shop.svc.cluster.local", CLUSTER_SIDE_DESTINATION, "reviews", "shop", false},
-        {"inbound-vip|80|http|reviews.shop.svc.cluster.local", CLUSTER_SIDE_WAYPOINT, "reviews", "shop", false},
+        {"inbound|8080|http|reviews.shop.svc.cluster.local", CLUSTER_SIDE_DESTINATION, "reviews", "shop",
+            false},
+        {"inbound-vip|80|http|reviews.shop.svc.cluster.local", CLUSTER_SIDE_WAYPOINT, "reviews", "shop",
+            false},
         {"InboundPassthroughCluster", CLUSTER_SIDE_DESTINATION, "", "", false},
         {"InboundPassthroughClusterIpv4", CLUSTER_SIDE_DESTINATION, "", "", false},
         {"InboundPassthroughClusterIpv6", CLUSTER_SIDE_DESTINATION, "", "", false},
@@ -34,14 +36,15 @@ static void test_clusters(void **state)
         {"BlackHoleCluster", CLUSTER_SIDE_SOURCE, "", "", true},
         {"original-destination", CLUSTER_SIDE_SOURCE, "", "", true},
         {"local_app", CLUSTER_SIDE_DESTINATION, "", "", false},
-        {"reviews.default.dc1.internal.11111111-2222-3333-4444-555555555555.consul", CLUSTER_SIDE_SOURCE, "reviews",
-            "default", false},
+        {"reviews.default.dc1.internal.11111111-2222-3333-4444-555555555555.consul", CLUSTER_SIDE_SOURCE,
+            "reviews", "default", false},
         {"v1.reviews.default.dc1.internal.11111111-2222-3333-4444-555555555555.consul", CLUSTER_SIDE_SOURCE,
             "reviews", "default", false},
         {"reviews.shop.part.dc1.internal-v1.1111.consul", CLUSTER_SIDE_SOURCE, "reviews", "shop", false},
         {"v2.reviews.shop.part.dc1.internal-v1.1111.consul", CLUSTER_SIDE_SOURCE, "reviews", "shop", false},
         {"reviews.default.east.external.1111.consul", CLUSTER_SIDE_SOURCE, "reviews", "default", false},
-        {"1a47f6e1~reviews.default.dc1.internal.1111.consul", CLUSTER_SIDE_SOURCE, "reviews", "default", false},
+        {"1a47f6e1~reviews.default.dc1.internal.1111.consul", CLUSTER_SIDE_SOURCE, "reviews", "default",
+            false},
         {"default-petstore-8080_gloo-system", CLUSTER_SIDE_SOURCE, "petstore", "default", false},
         {"kube-svc:default-pet-store-8080_gloo-system", CLUSTER_SIDE_SOURCE, "pet-store", "default", false},
         {"cds_egress_mesh_node_http_8080", CLUSTER_SIDE_SOURCE, "node", "", false},
@@ -64,7 +67,8 @@ static void test_clusters(void **state)
         {"cds_egress_a_http_x", CLUSTER_SIDE_UNTOLD, "cds_egress_a_http_x", "", false},
         {".consul", CLUSTER_SIDE_UNTOLD, ".consul", "", false},
         {"internal.x.consul", CLUSTER_SIDE_UNTOLD, "internal.x.consul", "", false},
-        {"a.b.c.d.e.f.g.internal.x.consul", CLUSTER_SIDE_UNTOLD, "a.b.c.d.e.f.g.internal.x.consul", "", false},
+        {"a.b.c.d.e.f.g.internal.x.consul", CLUSTER_SIDE_UNTOLD, "a.b.c.d.e.f.g.internal.x.consul", "",
+            false},
         {"-8080_x", CLUSTER_SIDE_UNTOLD, "-8080_x", "", false},
         {"a-8080_x", CLUSTER_SIDE_UNTOLD, "a-8080_x", "", false},
         {"////", CLUSTER_SIDE_UNTOLD, "////", "", false},
@@ -177,8 +181,10 @@ static void test_node_ids_and_urls(void **state)
 {
     (void)state;
     assert_text(
-        namespace_of_node_id(SLICE_LITERAL("sidecar~127.0.0.1~reviews-v1-abc.shop~shop.svc.cluster.local")), "shop");
-    assert_text(namespace_of_node_id(SLICE_LITERAL("router~10.0.0.1~gw.istio-system~istio-system.svc.x")), "istio-system");
+        namespace_of_node_id(SLICE_LITERAL("sidecar~127.0.0.1~reviews-v1-abc.shop~shop.svc.cluster.local")),
+        "shop");
+    assert_text(namespace_of_node_id(SLICE_LITERAL("router~10.0.0.1~gw.istio-system~istio-system.svc.x")),
+        "istio-system");
     assert_text(namespace_of_node_id(SLICE_LITERAL("envoy-1")), "");
     assert_text(namespace_of_node_id(SLICE_LITERAL("a~b~c~d")), "");
     assert_text(namespace_of_node_id(SLICE_LITERAL("a~b~c~d.svc~e")), "");

@@ -1,4 +1,5 @@
-/* Spans to requests: the table of roles by hand-made spans, and all that real Envoys and SDKs sent (tests/corpus). */
+/* Spans to requests: the table of roles by hand-made spans, and all that real Envoys and SDKs sent
+ * (tests/corpus). */
 #include "fixture.h"
 
 #include "context/span_request.h"
@@ -103,11 +104,16 @@ static void test_roles(void **state)
         enum span_meaning meaning;
         enum reporter reporter;
     } rows[] = {
-        {true, NULL, "outbound|80||r.s.svc.x", "egress r", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST, REPORTER_SOURCE},
-        {true, NULL, "outbound|80||r.s.svc.x", "r:80/*", SPAN_KIND_CLIENT, true, SPAN_IS_REQUEST, REPORTER_SOURCE},
-        {true, "1.2.3.4:5", "outbound|80||r.s.svc.x", "x", SPAN_KIND_CLIENT, true, SPAN_IS_REQUEST, REPORTER_SOURCE},
-        {true, NULL, "inbound|8080||", "ingress", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST, REPORTER_DESTINATION},
-        {true, NULL, "inbound|8080||", "r:80/*", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST, REPORTER_DESTINATION},
+        {true, NULL, "outbound|80||r.s.svc.x", "egress r", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST,
+            REPORTER_SOURCE},
+        {true, NULL, "outbound|80||r.s.svc.x", "r:80/*", SPAN_KIND_CLIENT, true, SPAN_IS_REQUEST,
+            REPORTER_SOURCE},
+        {true, "1.2.3.4:5", "outbound|80||r.s.svc.x", "x", SPAN_KIND_CLIENT, true, SPAN_IS_REQUEST,
+            REPORTER_SOURCE},
+        {true, NULL, "inbound|8080||", "ingress", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST,
+            REPORTER_DESTINATION},
+        {true, NULL, "inbound|8080||", "r:80/*", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST,
+            REPORTER_DESTINATION},
         {true, NULL, "inbound-vip|80|http|r.s.svc.x", "ingress", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST,
             REPORTER_WAYPOINT},
         {true, NULL, NULL, "egress r", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST, REPORTER_SOURCE},
@@ -117,10 +123,10 @@ static void test_roles(void **state)
         {true, NULL, "reviews", "decorated", SPAN_KIND_CLIENT, true, SPAN_IS_REQUEST, REPORTER_SOURCE},
         {true, NULL, "reviews", "ingress", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST, REPORTER_DESTINATION},
         {true, NULL, "local_app", "ingress", SPAN_KIND_SERVER, true, SPAN_IS_REQUEST, REPORTER_DESTINATION},
-        {false, "1.2.3.4:5", "outbound|80||r.s.svc.x", "router outbound|80||r.s.svc.x egress", SPAN_KIND_CLIENT, true,
-            SPAN_IS_ATTEMPT, REPORTER_SOURCE},
-        {false, NULL, "outbound|80||r.s.svc.x", "router outbound|80||r.s.svc.x egress", SPAN_KIND_CLIENT, true,
-            SPAN_IS_ATTEMPT, REPORTER_SOURCE},
+        {false, "1.2.3.4:5", "outbound|80||r.s.svc.x", "router outbound|80||r.s.svc.x egress",
+            SPAN_KIND_CLIENT, true, SPAN_IS_ATTEMPT, REPORTER_SOURCE},
+        {false, NULL, "outbound|80||r.s.svc.x", "router outbound|80||r.s.svc.x egress", SPAN_KIND_CLIENT,
+            true, SPAN_IS_ATTEMPT, REPORTER_SOURCE},
         {false, "1.2.3.4:5", "inbound|8080||", "router inbound|8080|| egress", SPAN_KIND_CLIENT, true,
             SPAN_IS_ATTEMPT, REPORTER_DESTINATION},
         {false, "1.2.3.4:5", "reviews", "router reviews egress", SPAN_KIND_CLIENT, true, SPAN_IS_ATTEMPT,
@@ -137,14 +143,16 @@ static void test_roles(void **state)
         {false, NULL, NULL, "?", (enum span_kind)77, false, SPAN_IS_NEITHER, 0},
         {false, "1.2.3.4:5", "x", "router x egress", SPAN_KIND_INTERNAL, false, SPAN_IS_NEITHER, 0},
         /* Envoy's attributes without the resource that says Envoy */
-        {true, NULL, "inbound|8080||", "ingress", SPAN_KIND_SERVER, false, SPAN_IS_REQUEST, REPORTER_DESTINATION},
+        {true, NULL, "inbound|8080||", "ingress", SPAN_KIND_SERVER, false, SPAN_IS_REQUEST,
+            REPORTER_DESTINATION},
     };
     struct fixture f;
 
     (void)state;
     fixture_init(&f, 1000);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct span span = {.resource = rows[i].envoy ? &envoy_resource : &sdk_resource, .kind = rows[i].kind};
+        struct span span = {
+            .resource = rows[i].envoy ? &envoy_resource : &sdk_resource, .kind = rows[i].kind};
         struct request request = {.reporter = 9};
         struct attempt attempt = {.reporter = 9};
 
@@ -175,14 +183,16 @@ static void test_sides(void **state)
     struct request unused;
     struct attempt attempt;
     const struct span_resource nameless = {.sdk_name = SLICE_LITERAL("envoy")};
-    const struct span_resource bare = {.service_name = SLICE_LITERAL("gw"), .sdk_name = SLICE_LITERAL("envoy")};
+    const struct span_resource bare = {
+        .service_name = SLICE_LITERAL("gw"), .sdk_name = SLICE_LITERAL("envoy")};
     struct sender sender = {.kind = SENDER_UNIT, .name = "envoy.service", .id = "unit/envoy.service"};
 
     (void)state;
     fixture_init(&f, 1000);
     context_sender_bind(&f.context, &sender);
     fill_envoy_request(&span); /* no route: no cluster */
-    span.attribute_set &= ~(1ull << SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER | 1ull << SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER_NAME);
+    span.attribute_set &=
+        ~(1ull << SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER | 1ull << SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER_NAME);
     r = request_of(&f, &span);
     assert_int_equal(r.destination, INTERNED_UNKNOWN);
     assert_id(&f, r.source, "productpage");
@@ -194,7 +204,8 @@ static void test_sides(void **state)
     assert_id(&f, r.destination, "productpage");
     assert_id(&f, r.destination_namespace, "shop");
     span.resource = &nameless; /* the cluster's own name serves where the resource has none */
-    set(&span, SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER_NAME, "inbound|8080|http|reviews.shop.svc.cluster.local");
+    set(&span, SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER_NAME,
+        "inbound|8080|http|reviews.shop.svc.cluster.local");
     r = request_of(&f, &span);
     assert_id(&f, r.destination, "reviews");
     fill_envoy_request(&span); /* the node id tells the namespace */
@@ -378,7 +389,8 @@ static void test_hostile_values(void **state)
     span.attribute[SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER].text = slice_of(long_url, sizeof long_url);
     r = request_of(&f, &span);
     assert_id(&f, r.route, "/*");
-    assert_int_equal(interner_text(f.interner, r.destination).length, INTERNED_UNKNOWN == r.destination ? 7 : 256);
+    assert_int_equal(
+        interner_text(f.interner, r.destination).length, INTERNED_UNKNOWN == r.destination ? 7 : 256);
     set(&span, SPAN_ATTRIBUTE_RPC_METHOD, "x");
     span.attribute[SPAN_ATTRIBUTE_RPC_METHOD].text = slice_of(long_url, sizeof long_url);
     r = request_of(&f, &span); /* too long to be a method: the path is used */
@@ -468,8 +480,8 @@ static void run_corpus(struct fixture *f, const char *name, struct corpus_count 
         memcpy(&length, data + at, 4);
         assert_true(length <= bytes - at - 4);
         context_batch_begin(&f->context, true, 1);
-        assert_int_equal(otlp_trace_scan(scanner, slice_of(data + at + 4, length), 1800000000000000000ull, &sink,
-                             &result, &error),
+        assert_int_equal(otlp_trace_scan(scanner, slice_of(data + at + 4, length), 1800000000000000000ull,
+                             &sink, &result, &error),
             0);
         at += 4 + length;
     }

@@ -1,4 +1,4 @@
-/* What h2.c and h2_submit.c share about streams; nobody else includes it. */
+/* What h2.c, h2_events.c and h2_submit.c share; nobody else includes it. */
 #ifndef WEFT_CORE_H2_INTERNAL_H
 #define WEFT_CORE_H2_INTERNAL_H
 
@@ -21,5 +21,11 @@ void h2_stream_finish(struct h2_session *session, struct h2_stream *stream, uint
 
 /* The last GOAWAY of a drain: what comes after it is not looked at. */
 void h2_session_drain_now(struct h2_session *session);
+
+/* Notes the first reason to end the session. Returns what makes nghttp2 stop. */
+int h2_fail_flood(struct h2_session *session, enum h2_flood flood);
+
+/* nghttp2's callbacks for both roles; NULL when memory is out. Freed by the caller. */
+nghttp2_session_callbacks *h2_make_callbacks(void);
 
 #endif

@@ -200,7 +200,7 @@ static inline int attribute_read(const struct attribute_table *table, struct sli
 
     if (!attribute_parse_plain(encoded.ptr, encoded.length, &attribute.key, &attribute.value.text)) {
         int status = attribute_parse(encoded, &attribute);
-        if (status != 0) {
+        if (status < 0) {
             return status;
         }
     }

@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "context/clean_text.h"
 #include "context/route.h"
 
 struct segment {
@@ -16,19 +15,40 @@ struct letters {
     size_t digits, lower, upper, hex, turns; /* turns: changes between lower and upper case */
 };
 
+/* What a byte may be in a path; 0: nothing that a name would hold. */
+enum {
+    CLASS_DIGIT = 1,
+    CLASS_LOWER = 2,
+    CLASS_UPPER = 4,
+    CLASS_SEPARATOR = 8, /* between the parts of a segment */
+    CLASS_CODED = 16,    /* percent-encoding, matrix parameters */
+    CLASS_END = 32,      /* of a segment */
+    CLASS_ODD = 64,      /* what 0 becomes where classes are gathered */
+};
+
+static const uint8_t classes[256] = {
+    ['0' ... '9'] = CLASS_DIGIT,
+    ['a' ... 'z'] = CLASS_LOWER,
+    ['A' ... 'Z'] = CLASS_UPPER,
+    ['-'] = CLASS_SEPARATOR,
+    ['_'] = CLASS_SEPARATOR,
+    ['.'] = CLASS_SEPARATOR,
+    ['~'] = CLASS_SEPARATOR,
+    [':'] = CLASS_SEPARATOR,
+    [','] = CLASS_SEPARATOR,
+    ['$'] = CLASS_SEPARATOR,
+    ['+'] = CLASS_SEPARATOR,
+    ['!'] = CLASS_SEPARATOR,
+    ['%'] = CLASS_CODED,
+    [';'] = CLASS_CODED,
+    ['/'] = CLASS_END,
+    ['?'] = CLASS_END,
+    ['#'] = CLASS_END,
+};
+
 static bool is_digit(uint8_t c)
 {
-    return c >= '0' && c <= '9';
-}
-
-static bool is_lower(uint8_t c)
-{
-    return c >= 'a' && c <= 'z';
-}
-
-static bool is_upper(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z';
+    return classes[c] == CLASS_DIGIT;
 }
 
 static bool is_hex(uint8_t c)
@@ -38,23 +58,23 @@ static bool is_hex(uint8_t c)
 
 static bool is_separator(uint8_t c)
 {
-    return c == '-' || c == '_' || c == '.' || c == '~' || c == ':' || c == ',' || c == '$' || c == '+' ||
-           c == '!';
+    return classes[c] == CLASS_SEPARATOR;
 }
 
 static struct letters count_letters(struct slice text)
 {
     struct letters n = {.digits = 0};
+    uint8_t before = 0;
 
     for (size_t i = 0; i < text.length; i++) {
-        uint8_t c = text.ptr[i];
+        uint8_t class = classes[text.ptr[i]];
 
-        n.digits += is_digit(c);
-        n.lower += is_lower(c);
-        n.upper += is_upper(c);
-        n.hex += is_hex(c);
-        n.turns += i > 0 &&
-                   ((is_lower(c) && is_upper(text.ptr[i - 1])) || (is_upper(c) && is_lower(text.ptr[i - 1])));
+        n.digits += class == CLASS_DIGIT;
+        n.lower += class == CLASS_LOWER;
+        n.upper += class == CLASS_UPPER;
+        n.hex += is_hex(text.ptr[i]);
+        n.turns += (before | class) == (CLASS_LOWER | CLASS_UPPER);
+        before = class;
     }
     return n;
 }
@@ -119,7 +139,7 @@ bool route_segment_varies(struct slice segment)
     for (size_t i = 0; i < segment.length; i++) {
         uint8_t c = segment.ptr[i];
 
-        if (!is_digit(c) && !is_lower(c) && !is_upper(c) && !is_separator(c)) {
+        if ((classes[c] & (CLASS_DIGIT | CLASS_LOWER | CLASS_UPPER | CLASS_SEPARATOR)) == 0) {
             return true; /* addresses, tuples, text of any other script */
         }
         hex_and_dashes += c == '-' || c == '_';
@@ -174,25 +194,29 @@ static bool decode_segment(struct slice raw, struct segment *out)
  * path. */
 static struct slice path_of(struct slice text)
 {
-    size_t colon = slice_find(text, ':');
-    struct slice rest;
+    size_t at = 0;
 
     if (text.length > 0 && text.ptr[0] == '/') {
         return text;
     }
-    rest = slice_sub(text, colon, text.length);
-    if (colon == 0 || !slice_has_prefix(rest, SLICE_LITERAL("://"))) {
+    while (at < text.length && text.ptr[at] != ':' && classes[text.ptr[at]] != CLASS_END &&
+           classes[text.ptr[at]] != 0) {
+        at++;
+    }
+    if (at == 0 || !slice_has_prefix(slice_sub(text, at, text.length), SLICE_LITERAL("://"))) {
         return slice_of(NULL, 0);
     }
-    rest = slice_sub(rest, 3, rest.length);
-    rest = slice_sub(rest, slice_find(rest, '/'), rest.length);
-    return rest.length > 0 ? rest : SLICE_LITERAL("/");
+    at += 3;
+    while (at < text.length && (classes[text.ptr[at]] & CLASS_END) == 0) {
+        at++;
+    }
+    return at < text.length ? slice_sub(text, at, text.length) : SLICE_LITERAL("/");
 }
 
 struct writer {
     uint8_t *bytes;
     size_t used;
-    size_t cap; /* two bytes less than the limit: room for the rest mark */
+    size_t cap; /* less than the limit by the length of ROUTE_REST */
 };
 
 static bool write_segment(struct writer *writer, struct slice segment)
@@ -206,26 +230,51 @@ static bool write_segment(struct writer *writer, struct slice segment)
     return true;
 }
 
+/* What stands for a segment; `seen`: the classes of its bytes. A decoded one is in `decoded`. */
+static struct slice name_of(struct slice raw, unsigned seen, struct segment *decoded)
+{
+    const struct slice star = SLICE_LITERAL("*");
+
+    if ((seen & ~(unsigned)(CLASS_LOWER | CLASS_SEPARATOR)) == 0) {
+        /* Most of them: words. */
+        return raw.length <= ROUTE_SEGMENT_BYTES_MAX && !slice_equal(raw, SLICE_LITERAL("..")) ? raw : star;
+    }
+    if ((seen & CLASS_CODED) != 0) {
+        if (!decode_segment(raw, decoded) || decoded->length == 0) {
+            return star;
+        }
+        raw = slice_of(decoded->bytes, decoded->length);
+    } else if (seen == CLASS_DIGIT || (seen & CLASS_ODD) != 0) {
+        return star;
+    }
+    return route_segment_varies(raw) ? star : raw;
+}
+
 static void write_path(struct writer *writer, struct slice path, uint64_t segments_max)
 {
     struct segment decoded;
     uint64_t count = 0;
+    size_t at = 0;
 
-    while (path.length > 0) {
-        size_t slash = slice_find(path, '/');
-        struct slice raw = slice_sub(path, 0, slash);
-        struct slice segment = SLICE_LITERAL("*");
+    while (at < path.length) {
+        size_t from = at;
+        unsigned seen = 0;
+        struct slice raw;
 
-        path = slice_sub(path, slash + 1, path.length);
+        while (at < path.length && classes[path.ptr[at]] != CLASS_END) {
+            uint8_t class = classes[path.ptr[at++]];
+
+            seen |= class != 0 ? class : CLASS_ODD;
+        }
+        raw = slice_sub(path, from, at);
+        if (at < path.length && path.ptr[at] != '/') {
+            path.length = at; /* a query or a fragment follows */
+        }
+        at++;
         if (raw.length == 0 || slice_equal(raw, SLICE_LITERAL("."))) {
             continue;
         }
-        if (decode_segment(raw, &decoded) && decoded.length > 0 &&
-            !route_segment_varies(slice_of(decoded.bytes, decoded.length)) &&
-            !slice_equal(raw, SLICE_LITERAL(".."))) {
-            segment = slice_of(decoded.bytes, decoded.length);
-        }
-        if (count++ >= segments_max || !write_segment(writer, segment)) {
+        if (count++ >= segments_max || !write_segment(writer, name_of(raw, seen, &decoded))) {
             memcpy(writer->bytes + writer->used, ROUTE_REST.ptr, ROUTE_REST.length);
             writer->used += ROUTE_REST.length;
             return;
@@ -242,7 +291,7 @@ struct slice route_template(struct slice path, const struct limits *limits, stru
     if (path.length == 0) {
         return slice_of(buffer->bytes, 0);
     }
-    path = path_of(strip_query(path));
+    path = path_of(path);
     if (path.length == 0) {
         buffer->bytes[0] = '*';
         return slice_of(buffer->bytes, 1);

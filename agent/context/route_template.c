@@ -247,7 +247,7 @@ static struct slice name_of(struct slice raw, unsigned seen, struct segment *dec
     } else if (seen == CLASS_DIGIT || (seen & CLASS_ODD) != 0) {
         return star;
     }
-    return route_segment_varies(raw) ? star : raw;
+    return route_segment_varies(raw) || slice_equal(raw, SLICE_LITERAL("..")) ? star : raw;
 }
 
 static void write_path(struct writer *writer, struct slice path, uint64_t segments_max)

@@ -73,6 +73,7 @@ static void test_templates(void **state)
         {"/a\nb", "/*"},
         {"/a/./b", "/a/b"},
         {"/a/../b", "/a/*/b"},
+        {"/a/%2e%2E/b", "/a/*/b"},
         {"foo?x=http://y/z", "*"},
         {"http://host?x=/y/z", "/"},
         {"http://host/a?x=/y/z", "/a"},

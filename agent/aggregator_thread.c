@@ -15,11 +15,18 @@
 #include "aggregate/aggregator.h"
 #include "aggregate/delta.h"
 #include "aggregate/snapshot.h"
+#include "context/sender.h"
 #include "core/error.h"
 #include "encode_job.h"
 #include "exporter_thread.h"
 
-enum { TICK_MS = 1000, NATIVE_BUCKETS_MAX = 160, HTTP_OK = 200, HTTP_INTERNAL_ERROR = 500, HTTP_UNAVAILABLE = 503 };
+enum {
+    TICK_MS = 1000,
+    NATIVE_BUCKETS_MAX = 160,
+    HTTP_OK = 200,
+    HTTP_INTERNAL_ERROR = 500,
+    HTTP_UNAVAILABLE = 503
+};
 
 struct shard_link {
     void *shard;
@@ -44,10 +51,10 @@ struct aggregator_thread {
     struct loop_thread thread;
     struct aggregator_thread_config config;
     struct aggregator *aggregator;
-    struct aggregator_snapshot *snapshot;
+    struct snapshot *snapshot;
     struct shard_link shards[CONFIG_SHARD_COUNT_MAX];
     size_t shard_count;
-    uv_timer_t tick_timer; /* every TICK_MS: windows and idle series */
+    uv_timer_t tick_timer;  /* every TICK_MS: windows and idle series */
     uv_timer_t flip_timer;  /* every FLIP_PERIOD_MS */
     uv_timer_t round_timer; /* end of the round under way, or begin of the one that waits */
     uv_idle_t idle;         /* while there are jobs */
@@ -77,8 +84,7 @@ static void on_idle(uv_idle_t *idle)
 
     while (self->jobs != NULL && uv_hrtime() < end_ns) {
         struct encode_job *job = self->jobs;
-        struct snapshot *view = aggregator_snapshot_view(self->snapshot, clock_unix_ns(self->config.clock));
-        if (encode_job_step(job, view, ENCODE_SERIES_COUNT)) {
+        if (encode_job_step(job, self->snapshot, ENCODE_SERIES_COUNT)) {
             self->jobs = job->next;
             encode_job_free(job);
         }
@@ -409,6 +415,23 @@ static void init_export(struct aggregator_thread *self, size_t index)
     (void)uv_timer_start(&export->timer, on_export_timer, interval_ms, interval_ms);
 }
 
+/* A sender's stable text as the sender_* labels of its metrics. */
+static void describe_sender(struct slice sender, struct sender_description *ret_description)
+{
+    struct sender_labels labels = sender_labels_of(sender);
+
+    *ret_description = (struct sender_description){
+        .count = 2,
+        .labels = {{.name = "sender_kind", .value = labels.kind},
+            {.name = "sender_workload", .value = labels.workload}},
+    };
+    if (labels.workload_namespace.length > 0) {
+        ret_description->labels[ret_description->count].name = "sender_namespace";
+        ret_description->labels[ret_description->count].value = labels.workload_namespace;
+        ret_description->count++;
+    }
+}
+
 int aggregator_thread_new(const struct aggregator_thread_config *config, struct aggregator_thread **ret_self)
 {
     struct aggregator_thread *self = calloc(1, sizeof *self);
@@ -424,19 +447,19 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
         .budget = config->series,
         .cells = config->cells,
         .clock = config->clock,
+        .cluster = config->config->cluster,
+        .describe_sender = describe_sender,
     };
     int error = aggregator_new(&settings, &self->aggregator);
     if (error < 0) {
         free(self);
         return error;
     }
-    struct aggregator_snapshot_settings view = {
-        .aggregator = self->aggregator,
-        .registry = config->registry,
+    struct snapshot_settings view = {
         .native_scale = (int32_t)config->config->metrics.native_schema,
         .native_buckets_max = NATIVE_BUCKETS_MAX,
     };
-    error = aggregator_snapshot_new(&view, &self->snapshot);
+    error = aggregator_snapshot_new(self->aggregator, config->registry, &view, &self->snapshot);
     if (error == 0) {
         error = loop_thread_init(&self->thread, self);
     }

@@ -25,7 +25,7 @@ enum { SENDER_LABEL_COUNT_MAX = 8 };
 
 /* What a sender is, as labels of the metrics it sent. Names are static and begin with sender_; values borrow
  * from the text. */
-struct sender_labels {
+struct sender_description {
     size_t count;
     struct {
         const char *name;
@@ -42,7 +42,7 @@ struct aggregator_settings {
     const struct clock *clock;
     const char *cluster; /* label of mesh_service_info; NULL or "" when not known */
     /* The labels of a sender's text. NULL: one label, sender_workload, with the text as it is. */
-    void (*describe_sender)(struct slice sender, struct sender_labels *ret_labels);
+    void (*describe_sender)(struct slice sender, struct sender_description *ret_labels);
 };
 
 /* 0 with *ret_aggregator, or WERR_NOMEM. About 1 MiB, outside the budget, is set aside for overflow and

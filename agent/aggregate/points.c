@@ -141,14 +141,14 @@ static void render_label(struct rendering *rendering, const char *name, struct s
 }
 
 static void describe_sender(
-    const struct aggregator *aggregator, struct slice sender, struct sender_labels *ret_labels)
+    const struct aggregator *aggregator, struct slice sender, struct sender_description *ret_labels)
 {
     if (aggregator->settings.describe_sender != NULL) {
         aggregator->settings.describe_sender(sender, ret_labels);
         return;
     }
     *ret_labels =
-        (struct sender_labels){.count = 1, .labels = {{.name = "sender_workload", .value = sender}}};
+        (struct sender_description){.count = 1, .labels = {{.name = "sender_workload", .value = sender}}};
 }
 
 /* False when a string is missing or a text is too large. */
@@ -156,7 +156,7 @@ static bool render(struct aggregator *aggregator, const struct delta *delta, con
     uint32_t sender, struct rendering *rendering)
 {
     uint32_t identity[2 * METRIC_LABEL_COUNT_MAX + 1] = {sender};
-    struct sender_labels labels = {.count = 0};
+    struct sender_description labels = {.count = 0};
     char name[POINT_NAME_BYTES_MAX];
 
     for (uint32_t i = 0; i < from->point.label_count; i++) {

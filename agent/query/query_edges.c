@@ -1,0 +1,115 @@
+/* /api/v1/edges and /api/v1/services: who calls whom, how often, how well, how fast. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "query/query_internal.h"
+
+/* What an edge of the walk is compared with; NULL: anything. */
+struct edge_filter {
+    bool has_reporter;
+    enum reporter reporter;
+    const char *source;
+    const char *destination;
+};
+
+static bool is_text(struct slice text, const char *wanted)
+{
+    return wanted == NULL || slice_equal(text, slice_of_string(wanted));
+}
+
+static bool passes(const struct edge_filter *filter, const struct edge_view *edge)
+{
+    return (!filter->has_reporter || edge->reporter == filter->reporter) &&
+           is_text(edge->source, filter->source) && is_text(edge->destination, filter->destination);
+}
+
+static json_t *edge_json(const struct edge_view *edge, const struct histogram_flat *flat,
+    const double *quantiles, size_t quantile_count)
+{
+    uint64_t total;
+    json_t *outcomes = query_json_outcomes(&edge->values, &total);
+
+    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:I,s:o,s:f,s:o}", "reporter", reporter_name(edge->reporter),
+        "source", query_json_text(edge->source), "source_namespace", query_json_text(edge->source_namespace),
+        "destination", query_json_text(edge->destination), "destination_namespace",
+        query_json_text(edge->destination_namespace), "requests", (json_int_t)total, "outcomes", outcomes,
+        "covered_seconds", (double)edge->values.covered_ns / 1e9, "quantiles",
+        query_json_quantiles(flat, quantiles, quantile_count));
+}
+
+json_t *query_edges(const struct query_sources *sources, struct query_input *input)
+{
+    double quantiles[QUERY_QUANTILE_COUNT_MAX];
+    size_t quantile_count = query_quantiles(input, quantiles);
+    enum window_span span = query_window(input);
+    struct edge_filter filter = {
+        .source = query_text(input, "source"), .destination = query_text(input, "destination")};
+    struct edge_view edge;
+    uint32_t cursor = 0;
+
+    filter.has_reporter = query_reporter(input, &filter.reporter);
+    if (input->bad_argument != NULL) {
+        return NULL;
+    }
+    struct histogram_flat *flat = calloc(1, sizeof *flat);
+    if (flat == NULL) {
+        return NULL;
+    }
+    json_t *list = json_array();
+    while (json_array_size(list) < QUERY_LIMIT_MAX &&
+           aggregator_next_edge(sources->aggregator, &cursor, span, flat, &edge) > 0) {
+        if (passes(&filter, &edge)) {
+            (void)json_array_append_new(list, edge_json(&edge, flat, quantiles, quantile_count));
+        }
+    }
+    free(flat);
+    return json_pack("{s:s,s:o}", "window", query_window_name(span), "edges", list);
+}
+
+/* What a service received in the window, as its callers say, or as it says itself where no caller reports. */
+static json_t *inbound_json(const struct query_sources *sources, const struct service_view *service,
+    enum window_span span, struct histogram_flat *flat, const double *quantiles, size_t quantile_count)
+{
+    struct latency_filter filter = {
+        .reporter = REPORTER_DESTINATION,
+        .destination = service->name,
+        .destination_namespace = service->name_space,
+    };
+    struct window_values values = {.covered_ns = 0};
+    uint64_t total;
+
+    if (aggregator_latency(sources->aggregator, &filter, span, flat, &values) == 0) {
+        filter.reporter = REPORTER_SOURCE;
+        (void)aggregator_latency(sources->aggregator, &filter, span, flat, &values);
+    }
+    json_t *outcomes = query_json_outcomes(&values, &total);
+    return json_pack("{s:o,s:o,s:s,s:I,s:o,s:o}", "name", query_json_text(service->name), "namespace",
+        query_json_text(service->name_space), "reporter", reporter_name(filter.reporter), "requests",
+        (json_int_t)total, "outcomes", outcomes, "quantiles",
+        query_json_quantiles(flat, quantiles, quantile_count));
+}
+
+json_t *query_services(const struct query_sources *sources, struct query_input *input)
+{
+    double quantiles[QUERY_QUANTILE_COUNT_MAX];
+    size_t quantile_count = query_quantiles(input, quantiles);
+    enum window_span span = query_window(input);
+    struct service_view service;
+    uint32_t cursor = 0;
+
+    if (input->bad_argument != NULL) {
+        return NULL;
+    }
+    struct histogram_flat *flat = calloc(1, sizeof *flat);
+    if (flat == NULL) {
+        return NULL;
+    }
+    json_t *list = json_array();
+    while (json_array_size(list) < QUERY_LIMIT_MAX &&
+           aggregator_next_service(sources->aggregator, &cursor, &service) > 0) {
+        (void)json_array_append_new(
+            list, inbound_json(sources, &service, span, flat, quantiles, quantile_count));
+    }
+    free(flat);
+    return json_pack("{s:s,s:o}", "window", query_window_name(span), "services", list);
+}

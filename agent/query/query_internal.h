@@ -1,0 +1,49 @@
+/* What the query API's files share; for them alone. */
+#ifndef WEFT_QUERY_QUERY_INTERNAL_H
+#define WEFT_QUERY_QUERY_INTERNAL_H
+
+#include <jansson.h>
+
+#include "aggregate/view.h"
+#include "core/slice.h"
+#include "query/query.h"
+
+enum { QUERY_QUANTILE_COUNT_MAX = 16, QUERY_MESSAGE_BYTES = 160, QUERY_LIMIT_MAX = 100000 };
+
+/* A request's arguments, and the first thing that is wrong with them. */
+struct query_input {
+    const struct query_argument *arguments;
+    size_t argument_count;
+    const char *bad_argument; /* NULL: none */
+    char message[QUERY_MESSAGE_BYTES];
+};
+
+/* Each answers with a JSON object, or NULL when memory ran out or input->bad_argument is set. */
+json_t *query_services(const struct query_sources *sources, struct query_input *input);
+json_t *query_edges(const struct query_sources *sources, struct query_input *input);
+json_t *query_latency(const struct query_sources *sources, struct query_input *input);
+json_t *query_ledger(const struct query_sources *sources, struct query_input *input);
+
+/* Marks the input as bad; the first call counts. */
+void query_reject(struct query_input *input, const char *argument, const char *message);
+
+/* The argument's value, or NULL. */
+const char *query_text(const struct query_input *input, const char *name);
+
+/* `window`: one of 10s, 1m (the default), 5m, 15m, 1h. */
+enum window_span query_window(struct query_input *input);
+const char *query_window_name(enum window_span span);
+
+/* `q`: numbers from 0 to 1 with commas in between; 0.5, 0.9, 0.99, 0.999 by default. Returns how many. */
+size_t query_quantiles(struct query_input *input, double quantiles[static QUERY_QUANTILE_COUNT_MAX]);
+
+/* `reporter`: source or destination. False when it is not given. */
+bool query_reporter(struct query_input *input, enum reporter *ret_reporter);
+
+/* JSON pieces. Texts are UTF-8 already: the agent interns nothing else. */
+json_t *query_json_text(struct slice text);
+json_t *query_json_outcomes(const struct window_values *values, uint64_t *ret_total);
+json_t *query_json_quantiles(
+    const struct histogram_flat *flat, const double *quantiles, size_t quantile_count);
+
+#endif

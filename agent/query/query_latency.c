@@ -1,0 +1,79 @@
+/* /api/v1/latency: quantiles of one edge, one destination or one route, in seconds. */
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "query/query_internal.h"
+
+static struct slice filter_text(const struct query_input *input, const char *name)
+{
+    const char *text = query_text(input, name);
+
+    return text != NULL ? slice_of_string(text) : slice_of(NULL, 0);
+}
+
+/*
+ * Without `reporter` the caller's side answers, and the destination's where no caller reports: a caller saw
+ * the network as well, and the two must never be added.
+ */
+static int look_up(const struct query_sources *sources, struct query_input *input,
+    struct latency_filter *filter, enum window_span span, struct histogram_flat *flat,
+    struct window_values *values)
+{
+    bool given = query_reporter(input, &filter->reporter);
+
+    if (input->bad_argument != NULL) {
+        return 0;
+    }
+    if (!given) {
+        filter->reporter = REPORTER_SOURCE;
+    }
+    int found = aggregator_latency(sources->aggregator, filter, span, flat, values);
+    if (found == 0 && !given) {
+        filter->reporter = REPORTER_DESTINATION;
+        found = aggregator_latency(sources->aggregator, filter, span, flat, values);
+    }
+    if (found == WERR_UNSUPPORTED) {
+        query_reject(input, "route",
+            "windows are kept by source and destination, or by destination and route: "
+            "leave out source or route");
+    }
+    return found;
+}
+
+json_t *query_latency(const struct query_sources *sources, struct query_input *input)
+{
+    double quantiles[QUERY_QUANTILE_COUNT_MAX];
+    size_t quantile_count = query_quantiles(input, quantiles);
+    enum window_span span = query_window(input);
+    struct latency_filter filter = {
+        .source = filter_text(input, "source"),
+        .source_namespace = filter_text(input, "source_namespace"),
+        .destination = filter_text(input, "destination"),
+        .destination_namespace = filter_text(input, "destination_namespace"),
+        .route = filter_text(input, "route"),
+    };
+    struct window_values values = {.covered_ns = 0};
+    uint64_t total;
+
+    if (filter.destination.ptr == NULL && filter.source.ptr == NULL) {
+        query_reject(input, "destination", "expected a source or a destination");
+    }
+    if (input->bad_argument != NULL) {
+        return NULL;
+    }
+    struct histogram_flat *flat = calloc(1, sizeof *flat);
+    if (flat == NULL) {
+        return NULL;
+    }
+    (void)look_up(sources, input, &filter, span, flat, &values);
+    json_t *answer = NULL;
+    if (input->bad_argument == NULL) {
+        json_t *outcomes = query_json_outcomes(&values, &total);
+        answer = json_pack("{s:s,s:s,s:f,s:I,s:o,s:o}", "window", query_window_name(span), "reporter",
+            reporter_name(filter.reporter), "covered_seconds", (double)values.covered_ns / 1e9, "requests",
+            (json_int_t)total, "outcomes", outcomes, "quantiles",
+            query_json_quantiles(flat, quantiles, quantile_count));
+    }
+    free(flat);
+    return answer;
+}

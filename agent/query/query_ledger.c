@@ -1,0 +1,152 @@
+/*
+ * /api/v1/ledger: what became of every record, from the agent's own counters.
+ *
+ *   records:      received = aggregated + attempts + not_a_request + dropped + in_flight
+ *   destinations: handed_over = sent + queued + dropped
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "query/query_internal.h"
+
+enum { NAME_BYTES = 48 };
+
+/* The value of a label in a row's fixed labels, "" when it has none of that name. */
+static void label_of(const struct metric_row *row, const char *name, char out[static NAME_BYTES])
+{
+    char key[NAME_BYTES];
+    const char *at;
+
+    out[0] = '\0';
+    (void)snprintf(key, sizeof key, "%s=\"", name);
+    at = strstr(row->labels, key);
+    if (at != NULL) {
+        at += strlen(key);
+        (void)snprintf(out, NAME_BYTES, "%.*s", (int)strcspn(at, "\""), at);
+    }
+}
+
+static bool row_is(const struct metric_row *row, const char *family, const char *signal)
+{
+    char value[NAME_BYTES];
+
+    label_of(row, "signal", value);
+    return strcmp(row->family, family) == 0 && strcmp(value, signal) == 0;
+}
+
+/* Sum of a family's rows of one signal, over one owner's cells or, with cells NULL, over all. */
+static uint64_t sum_of(const struct metric_registry *registry, const struct metric_cells *cells,
+    const char *family, const char *signal)
+{
+    uint64_t sum = 0;
+
+    for (int id = 0; id < METRIC_COUNT; id++) {
+        if (row_is(&metric_rows[id], family, signal)) {
+            sum += cells != NULL ? metric_get(cells, (enum metric_id)id)
+                                 : metric_registry_sum(registry, (enum metric_id)id);
+        }
+    }
+    return sum;
+}
+
+/* The same family by reason, zeros left out. */
+static json_t *reasons_of(const struct metric_registry *registry, const struct metric_cells *cells,
+    const char *family, const char *signal)
+{
+    json_t *reasons = json_object();
+    char reason[NAME_BYTES];
+
+    for (int id = 0; id < METRIC_COUNT; id++) {
+        const struct metric_row *row = &metric_rows[id];
+        if (!row_is(row, family, signal)) {
+            continue;
+        }
+        uint64_t value = cells != NULL ? metric_get(cells, (enum metric_id)id)
+                                       : metric_registry_sum(registry, (enum metric_id)id);
+        label_of(row, "reason", reason);
+        if (value > 0) {
+            (void)json_object_set_new(reasons, reason, json_integer((json_int_t)value));
+        }
+    }
+    return reasons;
+}
+
+static json_t *records_json(const struct metric_registry *registry, const char *signal, uint64_t *in_flight)
+{
+    uint64_t aggregated = sum_of(registry, NULL, "weft_records_aggregated", signal);
+    uint64_t recorded = sum_of(registry, NULL, "weft_records_recorded", signal);
+    uint64_t received = sum_of(registry, NULL, "weft_records_received", signal);
+    uint64_t attempts = sum_of(registry, NULL, "weft_records_attempts", signal);
+    uint64_t not_a_request = sum_of(registry, NULL, "weft_records_not_a_request", signal);
+    uint64_t dropped = sum_of(registry, NULL, "weft_records_dropped", signal);
+    uint64_t flying = recorded - aggregated;
+
+    *in_flight += flying;
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:b}", "signal", signal, "received",
+        (json_int_t)received, "aggregated", (json_int_t)aggregated, "attempts", (json_int_t)attempts,
+        "not_a_request", (json_int_t)not_a_request, "dropped", (json_int_t)dropped, "dropped_by_reason",
+        reasons_of(registry, NULL, "weft_records_dropped", signal), "in_flight", (json_int_t)flying,
+        "balanced", received == aggregated + attempts + not_a_request + dropped + flying);
+}
+
+static json_t *destination_json(
+    const struct metric_registry *registry, const struct metric_owner *owner, const char *signal)
+{
+    uint64_t handed_over = sum_of(registry, owner->cells, "weft_export_handed_over", signal);
+    uint64_t sent = sum_of(registry, owner->cells, "weft_export_sent", signal);
+    uint64_t queued = sum_of(registry, owner->cells, "weft_export_queued", signal);
+    uint64_t dropped = sum_of(registry, owner->cells, "weft_export_dropped", signal);
+
+    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:b}", "destination", owner->label_value, "signal", signal,
+        "handed_over", (json_int_t)handed_over, "sent", (json_int_t)sent, "queued", (json_int_t)queued,
+        "dropped", (json_int_t)dropped, "dropped_by_reason",
+        reasons_of(registry, owner->cells, "weft_export_dropped", signal), "balanced",
+        handed_over == sent + queued + dropped);
+}
+
+/* Every row of the messages' families, under its label's value. */
+static json_t *messages_json(const struct metric_registry *registry, const char *family, const char *label)
+{
+    json_t *object = json_object();
+    char name[NAME_BYTES];
+
+    for (int id = 0; id < METRIC_COUNT; id++) {
+        if (strcmp(metric_rows[id].family, family) == 0) {
+            label_of(&metric_rows[id], label, name);
+            (void)json_object_set_new(
+                object, name, json_integer((json_int_t)metric_registry_sum(registry, (enum metric_id)id)));
+        }
+    }
+    return object;
+}
+
+json_t *query_ledger(const struct query_sources *sources, struct query_input *input)
+{
+    static const char *const signals[] = {"spans", "metrics"};
+    const struct metric_registry *registry = sources->registry;
+    json_t *records = json_array();
+    json_t *destinations = json_array();
+    uint64_t in_flight = 0;
+
+    (void)input;
+    for (size_t s = 0; s < sizeof signals / sizeof signals[0]; s++) {
+        (void)json_array_append_new(records, records_json(registry, signals[s], &in_flight));
+        for (size_t i = 0; i < registry->owner_count; i++) {
+            if (registry->owners[i].scope == METRIC_SCOPE_DESTINATION) {
+                (void)json_array_append_new(
+                    destinations, destination_json(registry, &registry->owners[i], signals[s]));
+            }
+        }
+    }
+    return json_pack("{s:I,s:o,s:o,s:{s:o,s:o,s:I},s:{s:I,s:I,s:I},s:{s:I,s:I}}", "in_flight",
+        (json_int_t)in_flight, "records", records, "destinations", destinations, "messages", "accepted",
+        messages_json(registry, "weft_messages_accepted", "protocol"), "refused",
+        messages_json(registry, "weft_messages_refused", "reason"), "cut",
+        (json_int_t)metric_registry_sum(registry, METRIC_MESSAGES_CUT), "export", "offered_spans",
+        (json_int_t)metric_registry_sum(registry, METRIC_SPANS_EXPORT_OFFERED), "lost_spans",
+        (json_int_t)metric_registry_sum(registry, METRIC_SPANS_EXPORT_LOST), "lost_points",
+        (json_int_t)metric_registry_sum(registry, METRIC_POINTS_EXPORT_LOST), "clients", "dropped_spans",
+        (json_int_t)metric_registry_sum(registry, METRIC_CLIENT_DROPPED_SPANS), "dropped_points",
+        (json_int_t)metric_registry_sum(registry, METRIC_CLIENT_DROPPED_POINTS));
+}

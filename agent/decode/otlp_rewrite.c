@@ -9,6 +9,7 @@ struct rewrite {
     const struct attribute_table *table;
     uint64_t now_unix_ns;
     struct buffer *out;
+    bool resource_is_valid; /* else its spans are refused, all of them */
     uint32_t spans_count;
     struct span span; /* room for reading one */
 };
@@ -145,9 +146,10 @@ static int copy_group(struct rewrite *rewrite, const struct wire_field *field, e
 
     if (kind == OTLP_RESOURCE_SPANS) {
         int error = otlp_trace_read_resource(rewrite->scanner, field->bytes, &resource);
-        if (error < 0 || !resource.texts_are_valid) {
+        if (error < 0) {
             return error;
         }
+        rewrite->resource_is_valid = resource.texts_are_valid;
     }
     int status = copy_message(rewrite, field, kind);
     if (rewrite->spans_count == spans_count) {
@@ -162,8 +164,9 @@ static bool span_stays(struct rewrite *rewrite, struct slice encoded, bool *ret_
     struct decode_error where;
     uint64_t skipped_count = 0;
 
-    *ret_is_refused = otlp_trace_read_span(rewrite->scanner, encoded, rewrite->now_unix_ns, &rewrite->span,
-                          &skipped_count, &where) != RECORD_ERROR_NONE;
+    *ret_is_refused =
+        !rewrite->resource_is_valid || otlp_trace_read_span(rewrite->scanner, encoded, rewrite->now_unix_ns,
+                                           &rewrite->span, &skipped_count, &where) != RECORD_ERROR_NONE;
     rewrite->spans_count += *ret_is_refused ? 0 : 1;
     return !*ret_is_refused && !rewrite->span.needs_rewrite;
 }
@@ -247,6 +250,7 @@ int otlp_rewrite(const struct otlp_trace_scanner *scanner, struct slice message,
     rewrite.table = &scanner->attributes;
     rewrite.now_unix_ns = now_unix_ns;
     rewrite.out = out;
+    rewrite.resource_is_valid = true;
     rewrite.spans_count = 0;
     (void)copy_fields(&rewrite, message, OTLP_REQUEST);
     if (out->error < 0 || rewrite.spans_count == 0) {

@@ -14,6 +14,15 @@
 
 enum { WAIT_MS = 20000 };
 
+#ifdef __SANITIZE_THREAD__
+/* ThreadSanitizer ends a forked child that makes a thread, unless told; ours does, and is tested for it. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+#endif
+
 static struct weft_client *open_client(const struct fake_agent *agent, const struct weft_options *wanted)
 {
     struct weft_options options;

@@ -1,0 +1,336 @@
+/* Metrics that proxies sent: resets, order, gauges, merged histograms, names, conflicts, budgets, the ledger.
+ */
+#include "fixture.h"
+
+#include <math.h>
+
+#include "aggregate/exp_histogram.h"
+#include "aggregate/point_names.h"
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    limits_init(&f->limits);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_stop(*state);
+    free(*state);
+    return 0;
+}
+
+static uint32_t intern(struct fixture *f, uint32_t shard, const char *text)
+{
+    return interner_intern(f->interners[shard], slice_of_string(text));
+}
+
+static struct metric_point point_of(
+    struct fixture *f, uint32_t shard, enum metric_point_type type, const char *name, const char *sender)
+{
+    return (struct metric_point){.type = type,
+        .name = intern(f, shard, name),
+        .sender = intern(f, shard, sender),
+        .time_unix_ns = START_UNIX_NS};
+}
+
+static void record_counter(struct fixture *f, uint32_t shard, uint64_t time_s, uint64_t start_s, double value)
+{
+    struct metric_point point =
+        point_of(f, shard, METRIC_POINT_COUNTER, "cluster.upstream_rq_total", "pod-1");
+
+    point.time_unix_ns = START_UNIX_NS + time_s * SECOND_NS;
+    point.start_unix_ns = START_UNIX_NS + start_s * SECOND_NS;
+    point.value = value;
+    directory_record_point(f->directories[shard], &point);
+}
+
+static double counter_value(struct fixture *f)
+{
+    struct found found = fixture_find(f, "cluster_upstream_rq", PARTS("sender_workload=\"pod-1\""));
+
+    assert_int_equal(found.series, 1);
+    return found.value;
+}
+
+static void a_counter_never_falls(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 2);
+    record_counter(f, 0, 1, 0, 100);
+    record_counter(f, 0, 2, 0, 150);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 150);
+    record_counter(f, 0, 3, 0, 30); /* fell: a reset within nothing but the flip */
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 180);
+    record_counter(f, 0, 4, 0, 40);
+    record_counter(f, 0, 5, 0, 5); /* a reset within an interval */
+    record_counter(f, 0, 6, 0, 9);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 180 + 10 + 9);
+    record_counter(f, 0, 7, 7, 20); /* a later start is a reset, though the value rose */
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 199 + 20);
+    record_counter(f, 1, 8, 7, 25); /* the proxy connects to another shard: no reset, nothing twice */
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 219 + 5);
+    record_counter(f, 0, 7, 7, 21); /* late news from the first one */
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 224);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_RECORDED), 9);
+    fixture_check_ledger(f);
+}
+
+static void a_gauge_is_its_last_value_by_time(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 2);
+    struct metric_point point = point_of(f, 0, METRIC_POINT_GAUGE, "memory", "pod-1");
+
+    point.unit = intern(f, 0, "By");
+    point.time_unix_ns += 5;
+    point.value = 7;
+    directory_record_point(f->directories[0], &point);
+    point.time_unix_ns -= 1;
+    point.value = 9;
+    directory_record_point(f->directories[0], &point);
+    fixture_flip_all(f);
+    assert_true(fixture_find(f, "memory_bytes", NULL).value == 7);
+    point = point_of(f, 1, METRIC_POINT_GAUGE, "memory", "pod-1");
+    point.unit = intern(f, 1, "By");
+    point.time_unix_ns += 6;
+    point.value = -1;
+    directory_record_point(f->directories[1], &point);
+    fixture_flip_all(f);
+    assert_true(fixture_find(f, "memory_bytes", NULL).value == -1);
+    assert_int_equal(fixture_find(f, "memory_bytes", NULL).series, 1);
+}
+
+static void histograms_of_any_scale_merge(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t fine[] = {0, 4, 0, 2};
+    const uint64_t coarse[] = {3, 5};
+
+    fixture_start(f, 2);
+    struct metric_point point = point_of(f, 0, METRIC_POINT_HISTOGRAM, "size", "pod-1");
+
+    point.scale = 3;
+    point.offset = 16;
+    point.buckets = fine;
+    point.bucket_count = 4;
+    point.zero_count = 2;
+    point.value = 30;
+    directory_record_point(f->directories[0], &point);
+    point = point_of(f, 1, METRIC_POINT_HISTOGRAM, "size", "pod-1");
+    point.scale = 1;
+    point.offset = 4;
+    point.buckets = coarse;
+    point.bucket_count = 2;
+    point.value = 50;
+    directory_record_point(f->directories[1], &point);
+    fixture_flip_all(f);
+    struct found found = fixture_find(f, "size", NULL);
+
+    assert_int_equal(found.sum, 6 + 2 + 8);
+    assert_int_equal(found.histogram.zero_count, 2);
+    assert_true(found.histogram.sum == 80);
+    assert_int_equal(found.histogram.scale, 1);
+    assert_int_equal(found.histogram.offset, 4); /* 16 >> 2 */
+    assert_int_equal(found.histogram.bucket_count, 2);
+    assert_int_equal(found.histogram.bound_count, 0);
+}
+
+/* Random merges against a recount of every value at the final scale. */
+static void exponential_merges_are_exact(void **state)
+{
+    enum { POINTS = 400 };
+    static struct {
+        int scale;
+        int64_t index;
+        uint64_t count;
+    } all[POINTS];
+    uint64_t seed = 12345;
+
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        struct exp_histogram merged = {.count = 0};
+        uint64_t total = 0;
+
+        for (int i = 0; i < POINTS; i++) {
+            seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+            all[i].scale = (int)(seed >> 60) - 4;
+            all[i].index = (int64_t)((seed >> 40) & 0x3ff) - 512;
+            all[i].count = 1 + (seed >> 20 & 7);
+            uint64_t buckets[3] = {0, all[i].count, 0};
+
+            exp_histogram_add(&merged, all[i].scale, (int32_t)all[i].index - 1, buckets, 3, 0, 1);
+            total += all[i].count;
+            assert_true(merged.bucket_count <= EXP_BUCKET_COUNT_MAX);
+        }
+        uint64_t recount[EXP_BUCKET_COUNT_MAX] = {0};
+
+        for (int i = 0; i < POINTS; i++) {
+            int by = all[i].scale - merged.scale;
+
+            assert_true(by >= 0);
+            int64_t index = by > 40 ? (all[i].index < 0 ? -1 : 0) : all[i].index >> by;
+
+            assert_in_range(index - merged.offset, 0, merged.bucket_count - 1);
+            recount[index - merged.offset] += all[i].count;
+        }
+        assert_int_equal(merged.count, total);
+        assert_memory_equal(recount, merged.buckets, merged.bucket_count * sizeof(uint64_t));
+    }
+}
+
+static void extreme_scales_and_offsets_do_no_harm(void **state)
+{
+    const int32_t extremes[] = {INT32_MIN, -1000, -10, 0, 20, 1000, INT32_MAX};
+    const uint64_t buckets[] = {1, 0, 2};
+
+    (void)state;
+    for (size_t i = 0; i < 7; i++) {
+        for (size_t j = 0; j < 7; j++) {
+            struct exp_histogram histogram = {.count = 0};
+
+            exp_histogram_add(&histogram, 3, 100, buckets, 3, 0, 0);
+            exp_histogram_add(&histogram, extremes[i], extremes[j], buckets, 3, 1, 0);
+            exp_histogram_add(&histogram, extremes[j], extremes[i], buckets, 3, 1, 0);
+            assert_int_equal(histogram.count, 11);
+            uint64_t sum = 0;
+
+            for (uint32_t k = 0; k < histogram.bucket_count; k++) {
+                sum += histogram.buckets[k];
+            }
+            assert_int_equal(sum, 9);
+            exp_histogram_downscale(&histogram, -4, 20);
+            assert_true(histogram.bucket_count <= 20 && histogram.scale <= -4);
+        }
+    }
+}
+
+static void names_are_made_fit(void **state)
+{
+    char name[POINT_NAME_BYTES_MAX];
+    const char *unit = NULL;
+
+    (void)state;
+    point_family_name(
+        SLICE_LITERAL("http.requests_total"), SLICE_LITERAL("1"), METRIC_POINT_COUNTER, name, &unit);
+    assert_string_equal(name, "http_requests");
+    assert_string_equal(unit, "");
+    point_family_name(SLICE_LITERAL("9lives"), SLICE_LITERAL("ms"), METRIC_POINT_GAUGE, name, &unit);
+    assert_string_equal(name, "_9lives_milliseconds");
+    assert_string_equal(unit, "milliseconds");
+    point_family_name(SLICE_LITERAL("x_seconds"), SLICE_LITERAL("s"), METRIC_POINT_HISTOGRAM, name, &unit);
+    assert_string_equal(name, "x_seconds");
+    point_label_name(SLICE_LITERAL("le"), name);
+    assert_string_equal(name, "exported_le");
+    point_label_name(SLICE_LITERAL("__name__"), name);
+    assert_string_equal(name, "exported___name__");
+    point_label_name(SLICE_LITERAL("a.b:c"), name);
+    assert_string_equal(name, "a_b_c");
+    assert_true(point_names_clash("x", METRIC_POINT_COUNTER, "x_total", METRIC_POINT_GAUGE));
+    assert_true(point_names_clash("x_count", METRIC_POINT_GAUGE, "x", METRIC_POINT_HISTOGRAM));
+    assert_true(point_names_clash("x", METRIC_POINT_GAUGE, "x", METRIC_POINT_COUNTER));
+    assert_false(point_names_clash("x", METRIC_POINT_GAUGE, "x_total", METRIC_POINT_GAUGE));
+    assert_false(point_names_clash("xa", METRIC_POINT_HISTOGRAM, "x", METRIC_POINT_HISTOGRAM));
+    assert_true(point_name_is_reserved("mesh_requests") && !point_name_is_reserved("meshy"));
+}
+
+static void conflicts_are_dropped_and_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct metric_label first = {0};
+    struct metric_label second = {0};
+
+    fixture_start(f, 1);
+    struct metric_point point = point_of(f, 0, METRIC_POINT_COUNTER, "jobs", "pod-1");
+
+    directory_record_point(f->directories[0], &point);
+    fixture_flip_all(f);
+    point = point_of(f, 0, METRIC_POINT_GAUGE, "jobs", "pod-1"); /* one type a name */
+    directory_record_point(f->directories[0], &point);
+    directory_record_point(f->directories[0], &point);
+    point = point_of(f, 0, METRIC_POINT_GAUGE, "mesh_requests_total", "pod-1"); /* ours */
+    directory_record_point(f->directories[0], &point);
+    first = (struct metric_label){.key = intern(f, 0, "a.b"), .value = intern(f, 0, "1")};
+    second = (struct metric_label){.key = intern(f, 0, "a_b"), .value = intern(f, 0, "1")};
+    point = point_of(f, 0, METRIC_POINT_GAUGE, "queue", "pod-1");
+    point.labels = &first;
+    point.label_count = 1;
+    directory_record_point(f->directories[0], &point);
+    point.labels = &second; /* would read the same */
+    directory_record_point(f->directories[0], &point);
+    fixture_flip_all(f);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_CONFLICT), 4);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_AGGREGATED), 2);
+    assert_int_equal(fixture_find(f, "queue", PARTS("a_b=\"1\"")).series, 1);
+    assert_int_equal(fixture_find(f, "jobs", NULL).series, 1);
+    fixture_check_ledger(f);
+    point = point_of(f, 0, METRIC_POINT_COUNTER, "jobs", "pod-1");
+    point.value = NAN;
+    directory_record_point(f->directories[0], &point);
+    point.value = -1;
+    directory_record_point(f->directories[0], &point);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_MALFORMED), 2);
+}
+
+static void a_flood_of_points_leaves_others_alone(void **state)
+{
+    enum { FLOOD = 200000 };
+    struct fixture *f = *state;
+
+    f->limits.series_count_max = 2000;
+    fixture_start(f, 2);
+    for (unsigned i = 0; i < FLOOD; i++) {
+        char text[32];
+        uint32_t shard = i % 2;
+
+        (void)snprintf(text, sizeof(text), "value-%u", i);
+        struct metric_point point = point_of(f, shard, METRIC_POINT_COUNTER, "flood", "bad");
+        struct metric_label label = {
+            .key = intern(f, shard, "key"), .value = fixture_string(f, shard, point.sender, text)};
+
+        point.labels = &label;
+        point.label_count = 1;
+        point.value = 1;
+        directory_record_point(f->directories[shard], &point);
+        if (i % 10000 == 9999) {
+            record_counter(f, 0, 1 + i, 0, 1 + i);
+            fixture_advance(f, 10 * SECOND_NS);
+        }
+    }
+    struct found flood = fixture_find(f, "flood", NULL);
+    uint64_t dropped = metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_SERIES);
+
+    assert_true(flood.series <= 1000);
+    assert_int_equal(
+        dropped + metric_registry_sum(&f->registry, METRIC_POINTS_AGGREGATED), FLOOD + FLOOD / 10000);
+    assert_true(counter_value(f) == FLOOD);
+    fixture_check_ledger(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_counter_never_falls, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_gauge_is_its_last_value_by_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(histograms_of_any_scale_merge, setup, teardown),
+        cmocka_unit_test(exponential_merges_are_exact),
+        cmocka_unit_test(extreme_scales_and_offsets_do_no_harm),
+        cmocka_unit_test(names_are_made_fit),
+        cmocka_unit_test_setup_teardown(conflicts_are_dropped_and_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_flood_of_points_leaves_others_alone, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -226,6 +226,10 @@ void pipeline_native_spans(
         refuse(reply, code, &error);
         return;
     }
+    if (spans.sequence == 0) {
+        native_reply_error(reply, WEFT__V1__ERROR_CODE__ERROR_CODE_MALFORMED, "sequence: expected 1 or more");
+        return;
+    }
     switch (native_connection_claim(connection, spans.sequence, reply)) {
     case NATIVE_CLAIM_NEW:
         take_spans(peer, &spans, reply);
@@ -336,6 +340,16 @@ void pipeline_native_metrics(
     int code = native_decode_metrics(payload, &pipeline->arena, &batch, &error);
     if (code < 0) {
         refuse(reply, code, &error);
+        return;
+    }
+    if (batch->sequence == 0) {
+        /* Outside the sequence only declarations may come: nothing is counted, so nothing is acknowledged. */
+        if (native_point_count(batch) > 0) {
+            native_reply_error(
+                reply, WEFT__V1__ERROR_CODE__ERROR_CODE_MALFORMED, "sequence: expected 1 or more");
+        } else {
+            declare_series(peer, batch, reply);
+        }
         return;
     }
     switch (native_connection_claim(connection, batch->sequence, reply)) {

@@ -12,6 +12,8 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"stat", cmd_stat, "who calls whom: rates, outcomes, latencies"},
+    {"ledger", cmd_ledger, "what became of every record"},
     {"emit", cmd_emit, "send spans and counters to the agent"},
 };
 

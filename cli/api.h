@@ -1,0 +1,22 @@
+/* The agent's query API from the command line: one GET, its JSON. */
+#ifndef WEFT_CLI_API_H
+#define WEFT_CLI_API_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { API_REASON_BYTES = 256, API_ANSWER_BYTES_MAX = 67108864, API_TIMEOUT_MS = 10000 };
+
+/*
+ * GETs `path` (with its query string) from `api`: the path of a Unix socket, or an http:// URL; NULL looks in
+ * WEFT_API, then in the usual places. Returns the answer, the caller's to decref, or NULL with a line for the
+ * user in `reason`.
+ */
+json_t *api_get(const char *api, const char *path, char reason[static API_REASON_BYTES]);
+
+/* Appends name=value, percent-encoded, with '?' or '&' before it. False when `path` (path_bytes long) has no
+ * room. */
+bool api_add_argument(char *path, size_t path_bytes, const char *name, const char *value);
+
+#endif

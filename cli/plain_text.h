@@ -1,0 +1,14 @@
+/* Names from the network on a terminal: inert and cut. */
+#ifndef WEFT_CLI_PLAIN_TEXT_H
+#define WEFT_CLI_PLAIN_TEXT_H
+
+#include <stdio.h>
+
+/*
+ * Writes `text` (NULL: "-") and pads it to `columns`; a longer one is cut and ends in '~'. Control bytes,
+ * escapes and everything outside printable ASCII become '?', so that a hostile service name cannot command
+ * the terminal.
+ */
+void plain_text_print(FILE *to, const char *text, unsigned columns);
+
+#endif

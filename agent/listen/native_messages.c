@@ -151,7 +151,10 @@ static void settle_batch(struct native_connection *connection, const struct nati
     connection->rejected_points += reply->rejected_points;
     switch (reply->error_code) {
     case WEFT__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE:
-        if (connection->hole_sequence == 0 || reply->sequence < connection->hole_sequence) {
+        if (reply->sequence == 0) {
+            native_finish(
+                connection, "a batch refused that cannot be named"); /* order returns with a new Hello */
+        } else if (connection->hole_sequence == 0 || reply->sequence < connection->hole_sequence) {
             connection->hole_sequence = reply->sequence;
         }
         return;

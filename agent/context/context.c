@@ -17,12 +17,21 @@ int context_init(struct context *context, struct interner *interner, const struc
     }
     *context = (struct context){.interner = interner, .limits = limits, .cells = cells};
     context->routes = route_table_new(limits->routes_per_destination_max, seed);
-    return context->routes != NULL ? 0 : WERR_NOMEM;
+    if (context->routes == NULL) {
+        return WERR_NOMEM;
+    }
+    context->route_rest = interner_intern(interner, ROUTE_REST);
+    if (context->route_rest == INTERNED_FULL) {
+        context->route_rest = INTERNED_OVERFLOW;
+    }
+    interner_ref(interner, context->route_rest);
+    return 0;
 }
 
 void context_deinit(struct context *context)
 {
-    if (context != NULL) {
+    if (context != NULL && context->routes != NULL) {
+        interner_unref(context->interner, context->route_rest);
         route_table_free(context->routes);
         context->routes = NULL;
     }
@@ -170,7 +179,7 @@ const struct context_resource *context_resource_of(
 static uint32_t route_rest(struct context *context)
 {
     metric_add(context->cells, METRIC_ROUTES_LIMITED, 1);
-    return context_intern(context, ROUTE_REST);
+    return context->route_rest;
 }
 
 static uint64_t destination_key(struct service_ids destination)

@@ -56,6 +56,7 @@ struct context {
     const struct limits *limits;
     struct metric_cells *cells;
     struct route_table *routes; /* owned */
+    uint32_t route_rest; /* id of ROUTE_REST, a reference held: it is needed when nothing may be added */
     bool may_intern;
     struct context_resource resource;
     struct context_name names[CONTEXT_NAMES_COUNT];

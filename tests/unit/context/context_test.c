@@ -156,6 +156,8 @@ static void test_routes_have_a_limit_per_destination(void **state)
     assert_id(&f, context_route(&f.context, a, SLICE_LITERAL("/1")), "/1");
     assert_id(&f, context_route(&f.context, b, SLICE_LITERAL("/3")), "/3");
     assert_int_equal(metric_get(f.cells, METRIC_ROUTES_LIMITED), 1);
+    context_batch_begin(&f.context, false, 2); /* the rest needs no room */
+    assert_id(&f, context_route(&f.context, a, SLICE_LITERAL("/4")), "/*");
     assert_int_equal(context_route_known(&f.context, a, 5, INTERNED_OVERFLOW), INTERNED_OVERFLOW);
     fixture_deinit(&f);
 }

@@ -56,6 +56,7 @@ static void native_deinit(struct native_fixture *n)
     native_dictionary_deinit(NULL);
     context_sender_release(&n->base.context, &n->sender);
     arena_deinit(&n->arena);
+    context_deinit(&n->base.context);
     for (int i = 0; i < 10; i++) {
         interner_sweep(n->base.interner);
     }

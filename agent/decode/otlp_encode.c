@@ -1,4 +1,9 @@
-/* The OTLP writer of otlp_encode.h. Field numbers: opentelemetry/proto/{trace,resource,common}/v1. */
+/*
+ * The OTLP writer of otlp_encode.h. Field numbers: opentelemetry/proto/{trace,resource,common}/v1.
+ *
+ * A span is written through a pointer into room that was reserved once: SPAN_FIXED_BYTES_MAX is what it takes
+ * besides its texts, and texts_bytes_max says how often each of those occurs.
+ */
 #include "decode/otlp_encode.h"
 
 #include <string.h>
@@ -7,7 +12,8 @@
 
 enum {
     GROUP_BYTES_EXPECTED = 65536, /* leaves three bytes for a length */
-    SPAN_BYTES_EXPECTED = 300,    /* leaves two */
+    SPAN_LENGTH_BYTES = 2,        /* expected of a span's length: 128 to 16,383 */
+    SPAN_FIXED_BYTES_MAX = 768,
     FLAG_SAMPLED = 1,
     TRACE_ID_BYTES = 16,
     SPAN_ID_BYTES = 8,
@@ -20,32 +26,55 @@ void otlp_encode_begin(struct otlp_encoder *encoder, struct buffer *out)
     *encoder = (struct otlp_encoder){.out = out, .begin_length = out->length};
 }
 
-static void write_text(struct buffer *out, struct slice key, struct slice text)
+static uint8_t *put(uint8_t *to, const void *bytes, size_t length)
+{
+    memcpy(to, bytes, length);
+    return to + length;
+}
+
+/* A field of bytes. Field numbers here are below 16, so a tag is one byte. */
+static inline uint8_t *put_bytes(uint8_t *to, uint32_t number, struct slice bytes)
+{
+    *to++ = (uint8_t)WIRE_TAG(number, WIRE_BYTES);
+    to = wire_put_varint(to, bytes.length);
+    return bytes.length > 0 ? put(to, bytes.ptr, bytes.length) : to;
+}
+
+static inline uint8_t *put_fixed64(uint8_t *to, uint32_t number, uint64_t value)
+{
+    *to++ = (uint8_t)WIRE_TAG(number, WIRE_FIXED64);
+    return put(to, &value, sizeof value);
+}
+
+/* Tag, length and key of a span's attribute, and the head of its value of `value_bytes`. */
+static inline uint8_t *put_attribute_head(uint8_t *to, struct slice key, size_t value_bytes)
+{
+    *to++ = (uint8_t)WIRE_TAG(9, WIRE_BYTES);
+    to = wire_put_varint(to, 2 + key.length + 1 + wire_varint_size(value_bytes) + value_bytes);
+    to = put_bytes(to, 1, key);
+    *to++ = (uint8_t)WIRE_TAG(2, WIRE_BYTES);
+    return wire_put_varint(to, value_bytes);
+}
+
+/* A span's attribute; nothing when the text is not told. */
+static inline uint8_t *put_text(uint8_t *to, struct slice key, struct slice text)
 {
     if (text.length == 0) {
-        return;
+        return to;
     }
-    struct wire_envelope attribute = wire_envelope_begin(out, 9, key.length + text.length + 6);
-    wire_write_bytes(out, 1, key);
-    struct wire_envelope value = wire_envelope_begin(out, 2, text.length + 2);
-    wire_write_bytes(out, 1, text);
-    wire_envelope_end(out, value);
-    wire_envelope_end(out, attribute);
+    to = put_attribute_head(to, key, 1 + wire_varint_size(text.length) + text.length);
+    return put_bytes(to, 1, text);
 }
 
-static void write_integer(struct buffer *out, struct slice key, uint64_t integer)
+static inline uint8_t *put_integer(uint8_t *to, struct slice key, uint64_t integer)
 {
-    struct wire_envelope attribute = wire_envelope_begin(out, 9, key.length + 6);
-
-    wire_write_bytes(out, 1, key);
-    struct wire_envelope value = wire_envelope_begin(out, 2, 4);
-    wire_write_varint(out, 3, integer);
-    wire_envelope_end(out, value);
-    wire_envelope_end(out, attribute);
+    to = put_attribute_head(to, key, 1 + wire_varint_size(integer));
+    *to++ = (uint8_t)WIRE_TAG(3, WIRE_VARINT);
+    return wire_put_varint(to, integer);
 }
 
-#define WRITE_TEXT(out, key, text) write_text((out), SLICE_LITERAL(key), (text))
-#define WRITE_INTEGER(out, key, integer) write_integer((out), SLICE_LITERAL(key), (integer))
+#define PUT_TEXT(to, key, text) put_text((to), SLICE_LITERAL(key), (text))
+#define PUT_INTEGER(to, key, integer) put_integer((to), SLICE_LITERAL(key), (integer))
 
 static bool reports_as_source(const struct otlp_encode_span *span)
 {
@@ -128,7 +157,7 @@ static bool belongs_to_group(const struct otlp_encoder *encoder, const struct ot
 }
 
 /* OpenTelemetry's tracestate for a sampled span: `ot=th:` and the threshold in hex without trailing zeros. */
-static void write_tracestate(struct buffer *out, uint64_t threshold)
+static uint8_t *put_tracestate(uint8_t *to, uint64_t threshold)
 {
     static const char digits[] = "0123456789abcdef";
     uint8_t text[TRACESTATE_BYTES_MAX] = "ot=th:";
@@ -138,25 +167,26 @@ static void write_tracestate(struct buffer *out, uint64_t threshold)
         text[length++] = (uint8_t)digits[threshold >> shift & 15];
         threshold &= (1ull << shift) - 1;
     }
-    wire_write_bytes(out, 3, slice_of(text, length));
+    return put_bytes(to, 3, slice_of(text, length));
 }
 
 /* The name that the conventions give: the RPC's full name, else method and route. */
-static void write_name(struct buffer *out, const struct otlp_encode_span *span)
+static uint8_t *put_name(uint8_t *to, const struct otlp_encode_span *span)
 {
     struct slice route = span->route;
 
     if (span->grpc_status >= 0 && route.length > 1 && route.ptr[0] == '/') {
-        wire_write_bytes(out, 5, slice_sub(route, 1, route.length));
-        return;
+        return put_bytes(to, 5, slice_sub(route, 1, route.length));
     }
     struct slice method = span->method.length > 0 ? span->method : SLICE_LITERAL("HTTP");
-    size_t space = route.length > 0 ? 1 : 0;
-    struct wire_envelope name = wire_envelope_begin(out, 5, method.length + space + route.length);
-    (void)buffer_append_slice(out, method);
-    (void)buffer_append(out, " ", space);
-    (void)buffer_append_slice(out, route);
-    wire_envelope_end(out, name);
+    *to++ = (uint8_t)WIRE_TAG(5, WIRE_BYTES);
+    to = wire_put_varint(to, method.length + (route.length > 0 ? 1 + route.length : 0));
+    to = put(to, method.ptr, method.length);
+    if (route.length > 0) {
+        *to++ = ' ';
+        to = put(to, route.ptr, route.length);
+    }
+    return to;
 }
 
 /* gRPC codes that are the server's fault (semantic conventions for gRPC): UNKNOWN, DEADLINE_EXCEEDED,
@@ -176,62 +206,67 @@ static bool is_error(const struct otlp_encode_span *span)
     return span->response_code == 0 || span->response_code >= (as_client ? 400u : 500u);
 }
 
-static void write_rpc(struct buffer *out, const struct otlp_encode_span *span)
+static uint8_t *put_rpc(uint8_t *to, const struct otlp_encode_span *span)
 {
+    to = PUT_TEXT(to, "rpc.system", SLICE_LITERAL("grpc"));
+    to = PUT_INTEGER(to, "rpc.grpc.status_code", (uint64_t)span->grpc_status);
+    if (span->route.length == 0 || span->route.ptr[0] != '/') {
+        return to;
+    }
     struct slice path = slice_sub(span->route, 1, span->route.length);
     size_t slash = slice_find(path, '/');
-
-    WRITE_TEXT(out, "rpc.system", SLICE_LITERAL("grpc"));
-    WRITE_INTEGER(out, "rpc.grpc.status_code", (uint64_t)span->grpc_status);
-    if (span->route.length > 0 && span->route.ptr[0] == '/' && slash < path.length) {
-        WRITE_TEXT(out, "rpc.service", slice_sub(path, 0, slash));
-        WRITE_TEXT(out, "rpc.method", slice_sub(path, slash + 1, path.length));
+    if (slash < path.length) {
+        to = PUT_TEXT(to, "rpc.service", slice_sub(path, 0, slash));
+        to = PUT_TEXT(to, "rpc.method", slice_sub(path, slash + 1, path.length));
     }
+    return to;
 }
 
-static void write_protocol(struct buffer *out, struct slice protocol)
+static uint8_t *put_protocol(uint8_t *to, struct slice protocol)
 {
     if (slice_equal(protocol, SLICE_LITERAL("http1"))) {
-        WRITE_TEXT(out, "network.protocol.version", SLICE_LITERAL("1.1"));
+        to = PUT_TEXT(to, "network.protocol.version", SLICE_LITERAL("1.1"));
     } else if (slice_equal(protocol, SLICE_LITERAL("http2")) ||
                slice_equal(protocol, SLICE_LITERAL("grpc"))) {
-        WRITE_TEXT(out, "network.protocol.version", SLICE_LITERAL("2"));
+        to = PUT_TEXT(to, "network.protocol.version", SLICE_LITERAL("2"));
     } else if (slice_equal(protocol, SLICE_LITERAL("http3"))) {
-        WRITE_TEXT(out, "network.protocol.version", SLICE_LITERAL("3"));
+        to = PUT_TEXT(to, "network.protocol.version", SLICE_LITERAL("3"));
     }
-    WRITE_TEXT(out, "weft.protocol", protocol);
+    return PUT_TEXT(to, "weft.protocol", protocol);
 }
 
-static void write_attributes(struct buffer *out, const struct otlp_encode_span *span)
+static uint8_t *put_attributes(uint8_t *to, const struct otlp_encode_span *span)
 {
     bool as_source = reports_as_source(span);
 
-    WRITE_TEXT(out, "http.request.method", span->method);
-    WRITE_TEXT(out, "http.route", span->route);
+    to = PUT_TEXT(to, "http.request.method", span->method);
+    to = PUT_TEXT(to, "http.route", span->route);
     if (span->response_code > 0) {
-        WRITE_INTEGER(out, "http.response.status_code", span->response_code);
+        to = PUT_INTEGER(to, "http.response.status_code", span->response_code);
     }
     if (span->grpc_status >= 0) {
-        write_rpc(out, span);
+        to = put_rpc(to, span);
     }
-    write_protocol(out, span->protocol);
-    WRITE_TEXT(out, "peer.service", as_source ? span->destination : span->source);
-    WRITE_TEXT(out, "weft.peer.namespace", as_source ? span->destination_namespace : span->source_namespace);
+    to = put_protocol(to, span->protocol);
+    to = PUT_TEXT(to, "peer.service", as_source ? span->destination : span->source);
+    to =
+        PUT_TEXT(to, "weft.peer.namespace", as_source ? span->destination_namespace : span->source_namespace);
     if (span->request_bytes > 0) {
-        WRITE_INTEGER(out, "http.request.body.size", span->request_bytes);
+        to = PUT_INTEGER(to, "http.request.body.size", span->request_bytes);
     }
     if (span->response_bytes > 0) {
-        WRITE_INTEGER(out, "http.response.body.size", span->response_bytes);
+        to = PUT_INTEGER(to, "http.response.body.size", span->response_bytes);
     }
     if (span->response_flags != 0) {
-        WRITE_INTEGER(out, "weft.response_flags", span->response_flags);
+        to = PUT_INTEGER(to, "weft.response_flags", span->response_flags);
     }
     if (span->attempts > 0) {
-        WRITE_INTEGER(out, "weft.attempts", span->attempts);
+        to = PUT_INTEGER(to, "weft.attempts", span->attempts);
     }
     if (span->reporter == OTLP_ENCODE_WAYPOINT) {
-        WRITE_TEXT(out, "weft.reporter", SLICE_LITERAL("waypoint"));
+        to = PUT_TEXT(to, "weft.reporter", SLICE_LITERAL("waypoint"));
     }
+    return to;
 }
 
 static bool is_zero(const uint8_t *id, size_t id_bytes)
@@ -241,29 +276,52 @@ static bool is_zero(const uint8_t *id, size_t id_bytes)
     return memcmp(id, zero, id_bytes) == 0;
 }
 
-static void write_span(struct buffer *out, const struct otlp_encode_span *span)
+static uint8_t *put_span(uint8_t *to, const struct otlp_encode_span *span)
 {
-    struct wire_envelope envelope = wire_envelope_begin(out, 2, SPAN_BYTES_EXPECTED);
-
-    wire_write_bytes(out, 1, slice_of(span->trace_id, TRACE_ID_BYTES));
-    wire_write_bytes(out, 2, slice_of(span->span_id, SPAN_ID_BYTES));
+    to = put_bytes(to, 1, slice_of(span->trace_id, TRACE_ID_BYTES));
+    to = put_bytes(to, 2, slice_of(span->span_id, SPAN_ID_BYTES));
     if (span->sampling_threshold != 0) {
-        write_tracestate(out, span->sampling_threshold);
+        to = put_tracestate(to, span->sampling_threshold);
     }
     if (span->parent_id != NULL && !is_zero(span->parent_id, SPAN_ID_BYTES)) {
-        wire_write_bytes(out, 4, slice_of(span->parent_id, SPAN_ID_BYTES));
+        to = put_bytes(to, 4, slice_of(span->parent_id, SPAN_ID_BYTES));
     }
-    write_name(out, span);
-    wire_write_varint(out, 6, reports_as_source(span) ? SPAN_KIND_CLIENT : SPAN_KIND_SERVER);
-    wire_write_fixed64(out, 7, span->start_unix_ns);
-    wire_write_fixed64(out, 8, span->start_unix_ns + span->duration_ns);
-    write_attributes(out, span);
+    to = put_name(to, span);
+    *to++ = (uint8_t)WIRE_TAG(6, WIRE_VARINT);
+    *to++ = reports_as_source(span) ? SPAN_KIND_CLIENT : SPAN_KIND_SERVER;
+    to = put_fixed64(to, 7, span->start_unix_ns);
+    to = put_fixed64(to, 8, span->start_unix_ns + span->duration_ns);
+    to = put_attributes(to, span);
     if (is_error(span)) {
-        struct wire_envelope status = wire_envelope_begin(out, 15, 2);
-        wire_write_varint(out, 3, SPAN_STATUS_ERROR);
-        wire_envelope_end(out, status);
+        const uint8_t status[] = {WIRE_TAG(15, WIRE_BYTES), 2, WIRE_TAG(3, WIRE_VARINT), SPAN_STATUS_ERROR};
+        to = put(to, status, sizeof status);
     }
-    wire_envelope_end(out, envelope);
+    return to;
+}
+
+/* A route is written in up to three places, a method in two, each name in one. */
+static size_t texts_bytes_max(const struct otlp_encode_span *span)
+{
+    return 3 * span->route.length + 2 * span->method.length + span->protocol.length + span->source.length +
+           span->source_namespace.length + span->destination.length + span->destination_namespace.length;
+}
+
+static void write_span(struct buffer *out, const struct otlp_encode_span *span)
+{
+    uint8_t *room = buffer_reserve(out, SPAN_FIXED_BYTES_MAX + texts_bytes_max(span));
+
+    if (room == NULL) {
+        return;
+    }
+    uint8_t *content = room + 1 + SPAN_LENGTH_BYTES;
+    size_t length = (size_t)(put_span(content, span) - content);
+    size_t length_bytes = wire_varint_size(length);
+    if (length_bytes != SPAN_LENGTH_BYTES) {
+        memmove(room + 1 + length_bytes, content, length);
+    }
+    room[0] = WIRE_TAG(2, WIRE_BYTES);
+    (void)wire_put_varint(room + 1, length);
+    out->length += 1 + length_bytes + length;
 }
 
 int otlp_encode_span(struct otlp_encoder *encoder, const struct otlp_encode_span *span)

@@ -197,6 +197,41 @@ static void neighbours_share_a_resource(void **state)
     buffer_deinit(&out);
 }
 
+/* Every text long, every number large: the room that is reserved must do. */
+static void the_largest_span_fits_its_room(void **state)
+{
+    (void)state;
+    static char text[20001];
+    const size_t lengths[] = {1, 127, 128, 4096, 20000};
+
+    memset(text, 't', sizeof text);
+    text[0] = '/';
+    text[1] = 's';
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct otlp_encode_span span = good_span();
+        struct buffer out;
+        struct test_seen seen;
+        struct slice longest = slice_of(text, lengths[i]);
+        text[lengths[i] / 2] = '/';
+        span.route = span.method = span.source = span.source_namespace = longest;
+        span.destination = span.destination_namespace = longest;
+        span.protocol = SLICE_LITERAL("http3");
+        span.grpc_status = 15;
+        span.response_code = UINT32_MAX;
+        span.response_flags = span.request_bytes = span.response_bytes = UINT64_MAX;
+        span.attempts = UINT32_MAX;
+        span.sampling_threshold = 0xffffffffffffffull;
+        span.parent_id = test_span_id;
+        for (int reporter = OTLP_ENCODE_SOURCE; reporter <= OTLP_ENCODE_WAYPOINT; reporter++) {
+            span.reporter = (enum otlp_encode_reporter)reporter;
+            encode(&span, 1, &out, &seen);
+            assert_int_equal(seen.span_count, 1);
+            assert_int_equal(seen.spans[0].status, SPAN_STATUS_ERROR);
+            buffer_deinit(&out);
+        }
+    }
+}
+
 static void nothing_is_written_for_nothing(void **state)
 {
     (void)state;
@@ -245,7 +280,7 @@ static void a_full_buffer_keeps_what_was_written(void **state)
     (void)state;
     struct otlp_trace_scanner *scanner = test_scanner_new();
 
-    for (size_t cap_bytes = 0; cap_bytes < 1500; cap_bytes += 7) {
+    for (size_t cap_bytes = 0; cap_bytes < 4000; cap_bytes += 19) {
         struct otlp_encoder encoder;
         struct buffer out;
         struct test_seen seen;
@@ -277,6 +312,7 @@ int main(void)
         cmocka_unit_test(thresholds_become_hex_without_trailing_zeros),
         cmocka_unit_test(status_follows_the_side_that_reports),
         cmocka_unit_test(neighbours_share_a_resource),
+        cmocka_unit_test(the_largest_span_fits_its_room),
         cmocka_unit_test(nothing_is_written_for_nothing),
         cmocka_unit_test(large_messages_are_split_into_groups),
         cmocka_unit_test(a_full_buffer_keeps_what_was_written),

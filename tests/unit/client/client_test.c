@@ -389,7 +389,8 @@ static int be_the_child(struct weft_client *client, struct weft_counter *counter
         return 3;
     }
     stats = stats_of(client);
-    if (stats.acknowledged_spans != 7 || stats.acknowledged_points != 1) {
+    if (stats.acknowledged_spans != 7 || stats.acknowledged_points == 0 ||
+        stats.acknowledged_points != stats.sent_points) {
         return 4;
     }
     return weft_close(client) == 0 ? 0 : 5;

@@ -3,8 +3,6 @@
 
 #include "exporters/prometheus/wire_out.h"
 
-enum { SHIFT_MAX = 62 };
-
 enum { /* of io.prometheus.client.Histogram and BucketSpan: proto/prometheus/metrics.proto */
     FIELD_SCHEMA = 5,
     FIELD_ZERO_THRESHOLD = 6,
@@ -22,13 +20,11 @@ struct native_walk native_walk_of(const struct snapshot_histogram *histogram, in
 
 /*
  * Right shift of a negative number is arithmetic with every compiler that builds weft. Indexes are sums of an
- * int32 and a length, so that past SHIFT_MAX nothing changes.
+ * int32 and a length: 64 bits hold them.
  */
 static int64_t merged_index(const struct native_walk *walk, size_t position)
 {
-    int64_t index = (int64_t)walk->histogram->offset + (int64_t)position;
-
-    return index >> (walk->shift < SHIFT_MAX ? walk->shift : SHIFT_MAX);
+    return ((int64_t)walk->histogram->offset + (int64_t)position) >> walk->shift;
 }
 
 bool native_walk_next(struct native_walk *walk)
@@ -68,12 +64,12 @@ int32_t native_shift(const struct snapshot *snapshot, const struct snapshot_hist
     if (wanted < NATIVE_SCHEMA_MIN) {
         wanted = NATIVE_SCHEMA_MIN;
     }
-    if (histogram->scale < NATIVE_SCHEMA_MIN) {
+    if (histogram->scale < NATIVE_SCHEMA_MIN || histogram->scale > NATIVE_SCALE_MAX) {
         return -1;
     }
     int32_t shift = histogram->scale > wanted ? histogram->scale - wanted : 0;
-    int32_t shift_max = histogram->scale - NATIVE_SCHEMA_MIN;
-    while (shift < shift_max && bucket_count_at(histogram, shift) > snapshot->native_buckets_max) {
+    while (histogram->scale - shift > NATIVE_SCHEMA_MIN &&
+           bucket_count_at(histogram, shift) > snapshot->native_buckets_max) {
         shift++;
     }
     return shift;
@@ -88,27 +84,27 @@ static void write_span(struct buffer *out, int64_t offset, uint32_t length)
     wire_out_end(out, span);
 }
 
-/* Every gap begins a new span: buckets that hold nothing are never written. */
+/* Every gap begins a new span: buckets that hold nothing are never written. Without any, a span of nothing.
+ */
 static void write_spans(struct buffer *out, const struct snapshot_histogram *histogram, int32_t shift)
 {
     struct native_walk walk = native_walk_of(histogram, shift);
-    int64_t end = 0; /* one past the last span's last index; the first offset counts from 0 */
-    int64_t start = 0;
-    bool open = false;
+    int64_t offset = 0; /* of the open span */
+    int64_t end = 0;    /* one past the last bucket so far */
+    uint32_t length = 0;
 
     while (native_walk_next(&walk)) {
-        if (open && walk.index == end) {
-            end++;
-            continue;
+        if (length > 0 && walk.index != end) {
+            write_span(out, offset, length);
+            length = 0;
         }
-        if (open) {
-            write_span(out, start, (uint32_t)(end - start));
+        if (length == 0) {
+            offset = walk.index - end;
         }
-        start = walk.index;
-        end = start + 1;
-        open = true;
+        length++;
+        end = (int64_t)walk.index + 1;
     }
-    write_span(out, start, (uint32_t)(end - start));
+    write_span(out, offset, length);
 }
 
 static void write_deltas(struct buffer *out, const struct snapshot_histogram *histogram, int32_t shift)

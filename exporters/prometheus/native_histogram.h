@@ -17,7 +17,11 @@
 #include "core/buffer.h"
 #include "weft/snapshot.h"
 
-enum { NATIVE_SCHEMA_MIN = -4, NATIVE_SCHEMA_MAX = 8 };
+enum {
+    NATIVE_SCHEMA_MIN = -4,
+    NATIVE_SCHEMA_MAX = 8,
+    NATIVE_SCALE_MAX = 32 /* the finest that is read; OpenTelemetry's SDKs stop at 20 */
+};
 
 /* Walks the buckets that hold something, in ascending order, at the histogram's scale less `shift`. */
 struct native_walk {
@@ -35,8 +39,8 @@ bool native_walk_next(struct native_walk *walk);
 
 /*
  * By how much to lower the histogram's scale: to the snapshot's native_scale, and further until at most
- * native_buckets_max buckets hold something or the lowest schema is reached. Negative when the histogram is
- * too coarse for any schema.
+ * native_buckets_max buckets hold something or the lowest schema is reached. Negative when the histogram
+ * is too coarse for any schema, or finer than NATIVE_SCALE_MAX: then it leaves as a classic one.
  */
 int32_t native_shift(const struct snapshot *snapshot, const struct snapshot_histogram *histogram);
 

@@ -1,7 +1,7 @@
 /*
- * The OTLP exporter: several destinations, each with a queue, batches, retries and a connection of its own, all on the
- * exporter thread's loop. It sees only bytes: spans as they came (whole ExportTraceServiceRequest messages, which concatenate)
- * and metrics that the encoders of this folder made.
+ * The OTLP exporter: several destinations, each with a queue, batches, retries and a connection of its own,
+ * all on the exporter thread's loop. It sees only bytes: spans as they came (whole ExportTraceServiceRequest
+ * messages, which concatenate) and metrics that the encoders of this folder made.
  */
 #ifndef WEFT_EXPORTERS_OTLP_EXPORTER_H
 #define WEFT_EXPORTERS_OTLP_EXPORTER_H
@@ -21,7 +21,7 @@ enum otlp_signal { OTLP_SIGNAL_TRACES, OTLP_SIGNAL_METRICS, OTLP_SIGNAL_COUNT };
 enum otlp_protocol { OTLP_PROTOCOL_GRPC, OTLP_PROTOCOL_HTTP_PROTOBUF };
 
 struct otlp_header {
-    const char *name; /* lower case */
+    const char *name;  /* lower case */
     const char *value; /* never logged */
 };
 
@@ -29,7 +29,8 @@ struct otlp_header {
 struct otlp_destination_config {
     const char *name;
     enum otlp_protocol protocol;
-    const char *url[OTLP_SIGNAL_COUNT]; /* NULL: this signal is not sent. http://, https://, or unix:/path for gRPC */
+    const char *
+        url[OTLP_SIGNAL_COUNT]; /* NULL: this signal is not sent. http://, https://, or unix:/path for gRPC */
     const struct otlp_header *headers;
     size_t header_count;
     enum compression compression;
@@ -43,7 +44,8 @@ struct otlp_destination_config {
     uint64_t batch_count_max;
     uint64_t batch_bytes_max; /* before compression */
     uint64_t batch_delay_ms;
-    struct metric_cells *cells; /* METRIC_EXPORT_* rows of this destination; written by the exporter's thread alone */
+    struct metric_cells
+        *cells; /* METRIC_EXPORT_* rows of this destination; written by the exporter's thread alone */
 };
 
 /* What happened at a destination, for the owner to log. `text` is a short reason from us or from the peer. */
@@ -55,6 +57,24 @@ struct otlp_event {
     const char *text;
 };
 
+/* How failures are paced. A zero in a field means its default. */
+struct otlp_pacing {
+    uint64_t backoff_initial_ms; /* OTLP_BACKOFF_INITIAL_MS */
+    uint64_t backoff_max_ms;     /* OTLP_BACKOFF_MAX_MS */
+    uint64_t retry_after_max_ms; /* OTLP_RETRY_AFTER_MAX_MS */
+    uint64_t connect_timeout_ms; /* OTLP_CONNECT_TIMEOUT_MS */
+};
+
+enum {
+    OTLP_BACKOFF_INITIAL_MS = 1000,
+    OTLP_BACKOFF_MAX_MS = 30000,
+    OTLP_RETRY_AFTER_MAX_MS = 300000, /* a destination that asks for a longer pause gets this one */
+    OTLP_CONNECT_TIMEOUT_MS = 5000,   /* name, connection and TLS handshake; within the attempt's timeout */
+    OTLP_BATCH_ITEMS_MAX = 1024,      /* queue entries of one request */
+    OTLP_ANSWER_BYTES_MAX = 65536,    /* of an answer's body; the rest is not looked at */
+    OTLP_TEXT_BYTES_MAX = 160,        /* of a reason, NUL included */
+};
+
 struct otlp_exporter_config {
     uv_loop_t *loop;
     const struct clock *clock;
@@ -62,27 +82,32 @@ struct otlp_exporter_config {
     size_t destination_count;
     void (*event)(void *user, const struct otlp_event *event);
     void *user;
-    uint64_t random_seed; /* of the jitter */
+    uint64_t random_seed;      /* of the jitter */
+    struct otlp_pacing pacing; /* zeroed: the defaults */
 };
 
 struct otlp_exporter;
 
-/* 0 with *ret_exporter; WERR_CONFIG for a bad URL or TLS file (*ret_what: which, static or borrowed), WERR_NOMEM, WERR_IO. */
+/* 0 with *ret_exporter; WERR_CONFIG for a bad URL or TLS file (*ret_what: which, static or borrowed),
+ * WERR_NOMEM, WERR_IO. */
 int otlp_exporter_new(
     const struct otlp_exporter_config *config, struct otlp_exporter **ret_exporter, const char **ret_what);
 
 /*
- * Offers bytes of item_count spans or points to every destination that takes the signal (destination_index < 0), or to that
- * one alone. Each takes a reference of its own and counts them as handed over; a full queue drops its oldest and counts it.
+ * Offers bytes of item_count spans or points to every destination that takes the signal (destination_index <
+ * 0), or to that one alone. Each takes a reference of its own and counts them as handed over; a full queue
+ * drops its oldest and counts it. After close everything offered is counted as dropped by the shutdown.
  */
 void otlp_exporter_offer(struct otlp_exporter *exporter, enum otlp_signal signal, int destination_index,
     struct shared_bytes *bytes, uint64_t item_count);
 
-/* Sends what is queued without waiting for batches to fill; calls `done` when all queues are empty or at the deadline. */
+/* Sends what is queued without waiting for batches to fill; calls `done` when all queues are empty,
+ * deadline_ms from now, or when the exporter is closed before. Once at a time. */
 void otlp_exporter_drain(
     struct otlp_exporter *exporter, uint64_t deadline_ms, void (*done)(void *user), void *user);
 
-/* Drops the rest (counted as shutdown) and closes handles, which end in the next turns of the loop; then free. */
+/* Drops the rest (counted as shutdown) and closes handles, which end in the next turns of the loop; then
+ * free. */
 void otlp_exporter_close(struct otlp_exporter *exporter);
 void otlp_exporter_free(struct otlp_exporter *exporter);
 

@@ -5,8 +5,8 @@
  *     decode_bench FILE.otlp        prints `name value unit` lines
  *
  * FILE is a sequence of [u32 little-endian length][ExportTraceServiceRequest]: see tests/corpus/README.md.
- * Beside the scanner stands protobuf-c's unpacking of the same bytes into an arena, where the OTLP schema is
- * built. One thread, best of several runs.
+ * Beside the scanner stands protobuf-c's unpacking of the same bytes into an arena. One thread, best of
+ * several runs.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,13 +20,7 @@
 #include "decode/otlp_encode.h"
 #include "decode/otlp_rewrite.h"
 #include "decode/otlp_trace.h"
-
-#if __has_include("opentelemetry/proto/collector/trace/v1/trace_service.pb-c.h")
-#include "opentelemetry/proto/collector/trace/v1/trace_service.pb-c.h"
-#define HAVE_OTLP_SCHEMA 1
-#else
-#define HAVE_OTLP_SCHEMA 0
-#endif
+#include "opentelemetry/collector.pb-c.h"
 
 enum {
     RUN_COUNT = 15,
@@ -244,17 +238,14 @@ static void run_rewrite(struct bench *bench, const struct batches *batches)
     }
 }
 
-#if HAVE_OTLP_SCHEMA
 static void run_reference(struct bench *bench, const struct batches *batches)
 {
     for (size_t i = 0; i < batches->message_count; i++) {
         arena_reset(&bench->arena);
-        bench->sum +=
-            opentelemetry__proto__collector__trace__v1__export_trace_service_request__unpack(
-                &bench->arena.allocator, batches->messages[i].length, batches->messages[i].ptr) != NULL;
+        bench->sum += otlp__export_trace_service_request__unpack(&bench->arena.allocator,
+                          batches->messages[i].length, batches->messages[i].ptr) != NULL;
     }
 }
-#endif
 
 static void run_native(struct bench *bench, const struct batches *batches)
 {
@@ -350,10 +341,8 @@ static void measure_all(struct bench *bench)
     measure(bench, "otlp_encode_512", &bench->native, run_encode);
     measure(bench, "native_decode_and_check_512", &bench->native, run_native);
     measure(bench, "native_unpack_512", &bench->native, run_native_unpack);
-#if HAVE_OTLP_SCHEMA
     measure(bench, "reference_arena_unpack_as_recorded", &bench->recorded, run_reference);
     measure(bench, "reference_arena_unpack_512", &bench->batched, run_reference);
-#endif
 }
 
 static void first_time(void *user, const struct span *span, uint32_t record)

@@ -49,6 +49,7 @@ static void encode(
     assert_int_equal(seen->refused_count, 0);
     assert_int_equal(seen->span_count, written_count);
     assert_false(seen->result.needs_rewrite);
+    assert_int_equal(test_protobuf_spans(test_slice(out)), written_count);
     free(scanner);
 }
 

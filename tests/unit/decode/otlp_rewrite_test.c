@@ -31,6 +31,7 @@ static void rewrite_and_check(
     assert_int_equal(after.span_count, before.span_count);
     assert_int_equal(after.refused_count, 0);
     assert_false(after.result.needs_rewrite);
+    assert_int_equal(test_protobuf_spans(test_slice(out)), before.span_count);
 }
 
 static void a_clean_message_comes_back_byte_for_byte(void **state)

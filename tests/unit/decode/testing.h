@@ -16,6 +16,7 @@
 #include "core/buffer.h"
 #include "decode/otlp_trace.h"
 #include "decode/wire_write.h"
+#include "opentelemetry/collector.pb-c.h"
 
 #define TEST_NOW_UNIX_NS 1700000000000000000ull
 enum { TEST_BYTES_MAX = 1 << 24, TEST_SPANS_MAX = 4096 };
@@ -149,6 +150,23 @@ static inline void test_message_of_span(struct buffer *out, struct slice encoded
     wire_write_bytes(out, 2, encoded);
     wire_envelope_end(out, scope_spans);
     wire_envelope_end(out, resource_spans);
+}
+
+/* How many spans protobuf-c reads from a message: an opinion that does not depend on our own reader. */
+static inline uint32_t test_protobuf_spans(struct slice message)
+{
+    Otlp__ExportTraceServiceRequest *request =
+        otlp__export_trace_service_request__unpack(NULL, message.length, message.ptr);
+    uint32_t count = 0;
+
+    assert_non_null(request);
+    for (size_t i = 0; i < request->n_resource_spans; i++) {
+        for (size_t k = 0; k < request->resource_spans[i]->n_scope_spans; k++) {
+            count += (uint32_t)request->resource_spans[i]->scope_spans[k]->n_spans;
+        }
+    }
+    otlp__export_trace_service_request__free_unpacked(request, NULL);
+    return count;
 }
 
 static inline bool test_contains(struct slice bytes, const char *text)

@@ -117,6 +117,9 @@ static bool look(struct sniff_connection *connection)
     }
     enum sniffed sniffed = sniff_bytes(slice_of(bytes, (size_t)length));
     if (sniffed != SNIFFED_INCOMPLETE) {
+        if (sniffed == SNIFFED_UNKNOWN) {
+            metric_add(connection->sniffer->cells, METRIC_CONNECTIONS_UNKNOWN, 1);
+        }
         finish(connection, sniffed);
         return true;
     }

@@ -48,7 +48,7 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
     assert_int_equal(split_bounds_init(&f->bounds, bounds_default_ns, bounds_default_count), 0);
     f->aggregator_cells = metric_registry_add(&f->registry, METRIC_SCOPE_PROCESS, "");
     for (uint32_t i = 0; i < shard_count; i++) {
-        char name[8];
+        char name[16];
 
         (void)snprintf(name, sizeof(name), "%u", i);
         f->shard_cells[i] = metric_registry_add(&f->registry, METRIC_SCOPE_SHARD, name);

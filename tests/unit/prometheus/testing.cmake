@@ -15,3 +15,5 @@ if(WEFT_VENV_PYTHON)
       ${PROJECT_SOURCE_DIR}/tests/golden/prometheus/openmetrics.txt
       ${PROJECT_SOURCE_DIR}/tests/golden/prometheus/openmetrics_plain.txt)
 endif()
+
+add_test(NAME docs_metrics COMMAND ${PROJECT_SOURCE_DIR}/scripts/generate-docs --check)

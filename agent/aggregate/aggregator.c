@@ -241,10 +241,20 @@ void aggregator_free(struct aggregator *aggregator)
     free(aggregator);
 }
 
+uint64_t aggregator_spare_bytes(const struct aggregator *aggregator)
+{
+    uint64_t spare_bytes = memory_spare_bytes(aggregator->slab);
+
+    for (uint32_t i = 0; i < aggregator->settings.shard_count; i++) {
+        spare_bytes += aggregator->shards[i].spare_bytes;
+    }
+    return spare_bytes;
+}
+
 bool aggregator_pay(struct aggregator *aggregator, uint32_t creator)
 {
     if (aggregator->series_count >= aggregator->series_count_max ||
-        memory_is_tight(aggregator->settings.budget) ||
+        memory_is_tight(aggregator->settings.budget, aggregator_spare_bytes(aggregator)) ||
         senders_series_count(&aggregator->senders, creator) >= aggregator->sender_series_max ||
         senders_add(&aggregator->senders, creator) < 0) {
         metric_add(aggregator->settings.cells, METRIC_SERIES_REFUSED, 1);
@@ -279,7 +289,7 @@ static uint64_t idle_allowed_s(const struct aggregator *aggregator)
     uint64_t percent = (uint64_t)aggregator->series_count * 100 / aggregator->series_count_max;
     uint64_t pressed_s = idle_s;
 
-    if (percent >= 90 || memory_is_tight(aggregator->settings.budget)) {
+    if (percent >= 90 || memory_is_tight(aggregator->settings.budget, aggregator_spare_bytes(aggregator))) {
         pressed_s = idle_s / 16;
     } else if (percent >= 75) {
         pressed_s = idle_s / 4;

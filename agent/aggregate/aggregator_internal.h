@@ -112,6 +112,7 @@ struct shard_state {
     struct string_mapping *strings; /* by index, likewise; id 0: none */
     uint32_t mapping_end;           /* ids below it have been used */
     uint32_t retire_at;
+    uint64_t spare_bytes; /* of the budget, that the shard held for reuse at its last flip */
     struct id_list refused;
     struct id_list retired;
 };
@@ -148,6 +149,9 @@ struct aggregator {
     double *bounds_seconds;           /* likewise */
     struct buffer scratch;
 };
+
+/* What all shards and the aggregator hold of the budget without need. */
+uint64_t aggregator_spare_bytes(const struct aggregator *aggregator);
 
 /* Room for one more series of `creator`, counted; false, with SERIES_REFUSED counted, when a budget is full.
  */

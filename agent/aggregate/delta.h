@@ -161,6 +161,8 @@ struct delta {
     uint64_t end_unix_ns;
     uint64_t span_count; /* requests written into it, unweighted */
     uint64_t point_count;
+    uint64_t spare_bytes;           /* memory of the budget that the shard holds for reuse */
+    uint64_t spare_elsewhere_bytes; /* on the way back: the same of all others */
     /* values */
     struct slot_array requests;
     struct slot_array durations;

@@ -12,7 +12,8 @@
 bool directory_has_room(const struct directory *directory, uint32_t sender)
 {
     return directory->series_count < directory->series_count_max &&
-           !memory_is_tight(directory->settings.budget) &&
+           !memory_is_tight(directory->settings.budget,
+               directory_spare_bytes(directory) + directory->spare_elsewhere_bytes) &&
            senders_series_count(&directory->senders, sender) < directory->sender_series_max;
 }
 

@@ -321,6 +321,7 @@ struct delta *directory_flip(struct directory *directory)
     expire_refused(directory);
     interner_changes_clear(interner);
     interner_sweep(interner);
+    full->spare_bytes = directory_spare_bytes(directory);
     full->end_unix_ns = clock_unix_ns(directory->settings.clock);
     directory->active = directory->spare;
     directory->spare = NULL;
@@ -414,6 +415,7 @@ void directory_give_back(struct directory *directory, struct delta *delta)
     }
     id_list_clear(&delta->refused, budget);
     id_list_clear(&delta->retired, budget);
+    directory->spare_elsewhere_bytes = delta->spare_elsewhere_bytes;
     clear_delta(directory, delta);
     directory->spare = delta;
 }

@@ -25,6 +25,7 @@ struct directory {
     struct id_list retire_asked;
     struct id_list refused; /* ids of refused series, for their expiry */
     uint32_t refused_at;    /* where the next look goes on */
+    uint64_t spare_elsewhere_bytes;
     struct delta deltas[2];
     struct delta *active;
     struct delta *spare; /* NULL while the aggregator has it */
@@ -33,6 +34,12 @@ struct directory {
 static inline struct shard_series *series_at(const struct directory *directory, uint32_t id)
 {
     return (struct shard_series *)slot_array_at(&directory->series, id);
+}
+
+/* What this shard holds of the budget without need. */
+static inline uint64_t directory_spare_bytes(const struct directory *directory)
+{
+    return memory_spare_bytes(directory->slab) + (uint64_t)directory->pool.free_count * SLOT_CHUNK_BYTES;
 }
 
 /* Whether a series of this sender may be added. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/budget.h"
+#include "histogram/page_slab.h"
 
 /* Zeroed; NULL when the budget or the machine has no more. Freed by memory_free with the same size. */
 static inline void *memory_calloc(struct budget *budget, size_t bytes)
@@ -46,11 +47,20 @@ static inline void *memory_grow(struct budget *budget, void *memory, size_t old_
 
 /*
  * New series are refused once this much of the budget is in use: the rest belongs to the values of those that
- * exist, so that a flood of label sets cannot take the pages of an honest one.
+ * exist, so that a flood of label sets cannot take the pages of an honest one. spare_bytes of what is in use
+ * wait for reuse.
  */
-static inline bool memory_is_tight(const struct budget *budget)
+static inline bool memory_is_tight(const struct budget *budget, uint64_t spare_bytes)
 {
-    return atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) > budget->cap_bytes / 4 * 3;
+    uint64_t used_bytes = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+
+    return used_bytes > spare_bytes && used_bytes - spare_bytes > budget->cap_bytes / 4 * 3;
+}
+
+/* Pages of a slab that wait for reuse: in use for the budget, but not needed by any series. */
+static inline uint64_t memory_spare_bytes(const struct page_slab *slab)
+{
+    return ((uint64_t)slab->chunk_count * SLAB_CHUNK_PAGE_COUNT - slab->used_count) * sizeof(struct page);
 }
 
 #endif

@@ -528,6 +528,7 @@ void aggregator_merge(struct aggregator *aggregator, struct delta *delta)
     struct metric_cells *cells = aggregator->settings.cells;
 
     aggregator->now_s = (uint32_t)(clock_monotonic_ns(aggregator->settings.clock) / 1000000000u);
+    shard->spare_bytes = delta->spare_bytes;
     for (size_t i = 0; i < delta->string_count; i++) {
         apply_string(aggregator, shard, &delta->strings[i]);
     }
@@ -541,6 +542,7 @@ void aggregator_merge(struct aggregator *aggregator, struct delta *delta)
     merge_points(aggregator, delta);
     merge_overflow(aggregator, delta);
     apply_dropped(aggregator, delta);
+    delta->spare_elsewhere_bytes = aggregator_spare_bytes(aggregator) - shard->spare_bytes;
     swap_lists(&delta->refused, &shard->refused);
     swap_lists(&delta->retired, &shard->retired);
     interner_changes_clear(aggregator->interner);

@@ -104,9 +104,11 @@ static void budget_free(struct budget *budget, void *memory, size_t bytes)
     }
 }
 
-static uint32_t hash_of(struct slice text)
+/* Seeded with where the table lies, so that names made to collide in one process do not in another. */
+static uint32_t hash_of(const struct interner *interner, struct slice text)
 {
-    return (uint32_t)XXH3_64bits(text.length > 0 ? (const void *)text.ptr : "", text.length);
+    return (uint32_t)XXH3_64bits_withSeed(
+        text.length > 0 ? (const void *)text.ptr : "", text.length, (uint64_t)(uintptr_t)interner);
 }
 
 /* The index of `text`, or INDEX_NONE. */
@@ -335,7 +337,7 @@ void interner_free(struct interner *interner)
 
 uint32_t interner_intern(struct interner *interner, struct slice text)
 {
-    uint32_t hash = hash_of(text);
+    uint32_t hash = hash_of(interner, text);
     uint32_t index = look_up(interner, text, hash);
 
     if (index == INDEX_NONE) {
@@ -347,7 +349,7 @@ uint32_t interner_intern(struct interner *interner, struct slice text)
 
 uint32_t interner_find(struct interner *interner, struct slice text)
 {
-    uint32_t index = look_up(interner, text, hash_of(text));
+    uint32_t index = look_up(interner, text, hash_of(interner, text));
 
     if (index == INDEX_NONE) {
         return INTERNED_FULL;

@@ -238,6 +238,17 @@ static void run_rewrite(struct bench *bench, const struct batches *batches)
     }
 }
 
+static void run_rewrite_sound(struct bench *bench, const struct batches *batches)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < batches->message_count; i++) {
+        bench->out.length = 0;
+        (void)otlp_rewrite_sound(&bench->scanner, batches->messages[i], &bench->out, &count);
+        bench->sum += bench->out.length;
+    }
+}
+
 static void run_reference(struct bench *bench, const struct batches *batches)
 {
     for (size_t i = 0; i < batches->message_count; i++) {
@@ -338,6 +349,7 @@ static void measure_all(struct bench *bench)
     measure(bench, "otlp_scan_512", &bench->batched, run_scan);
     measure(bench, "otlp_count_512", &bench->batched, run_count);
     measure(bench, "otlp_rewrite_512", &bench->batched, run_rewrite);
+    measure(bench, "otlp_rewrite_sound_512", &bench->batched, run_rewrite_sound);
     measure(bench, "otlp_encode_512", &bench->native, run_encode);
     measure(bench, "native_decode_and_check_512", &bench->native, run_native);
     measure(bench, "native_unpack_512", &bench->native, run_native_unpack);

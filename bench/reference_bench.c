@@ -1,0 +1,148 @@
+/*
+ * The reference that the agent is compared with: protobuf-c's generated code unpacks the same bytes into an
+ * arena, and nothing else is done with them. Beside it the agent's own scanner over the same bytes.
+ *
+ *     reference_bench FILE.otlp        prints `name value unit` lines
+ *
+ * One thread, processor time, the least of several runs.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "corpus.h"
+#include "decode/otlp_trace.h"
+#include "opentelemetry/collector.pb-c.h"
+
+enum {
+    RUN_COUNT = 7,
+    POOL_BYTES = 32 << 20,
+    ARENA_CHUNK_BYTES = 4 << 20,
+    ARENA_BYTES_MAX = 1 << 28,
+};
+
+struct reference {
+    struct corpus corpus;
+    struct corpus_batches batches;
+    struct arena arena;
+    struct otlp_trace_scanner scanner;
+    uint64_t now_unix_ns;
+    uint64_t sum; /* of what was found, so that nothing is optimised away */
+};
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void unpack(struct reference *reference, struct slice message)
+{
+    arena_reset(&reference->arena);
+    Otlp__ExportTraceServiceRequest *request =
+        otlp__export_trace_service_request__unpack(&reference->arena.allocator, message.length, message.ptr);
+    for (size_t i = 0; request != NULL && i < request->n_resource_spans; i++) {
+        const Otlp__ResourceSpans *resource_spans = request->resource_spans[i];
+        for (size_t k = 0; k < resource_spans->n_scope_spans; k++) {
+            reference->sum += resource_spans->scope_spans[k]->n_spans;
+        }
+    }
+}
+
+static void on_span(void *user, const struct span *span, uint32_t record)
+{
+    struct reference *reference = user;
+
+    (void)span;
+    (void)record;
+    reference->sum++;
+}
+
+static void on_refused(void *user, const struct decode_error *where)
+{
+    (void)user;
+    (void)where;
+}
+
+static void scan(struct reference *reference, struct slice message)
+{
+    const struct otlp_trace_sink sink = {.user = reference, .on_span = on_span, .on_refused = on_refused};
+    struct otlp_trace_result result;
+    struct decode_error error;
+
+    (void)otlp_trace_scan(&reference->scanner, message, reference->now_unix_ns, &sink, &result, &error);
+}
+
+/* False when not every span was found. */
+static bool measure(struct reference *reference, const char *name, uint32_t spans_per_message,
+    void (*read)(struct reference *, struct slice))
+{
+    double best_ns = 0;
+    const struct corpus_batches *batches = &reference->batches;
+
+    for (int run = 0; run < RUN_COUNT; run++) {
+        reference->sum = 0;
+        uint64_t start_ns = cpu_ns();
+        for (size_t i = 0; i < batches->message_count; i++) {
+            read(reference, batches->messages[i]);
+        }
+        double ns = (double)(cpu_ns() - start_ns) / (double)batches->span_count;
+        best_ns = run == 0 || ns < best_ns ? ns : best_ns;
+        if (reference->sum != batches->span_count) {
+            (void)fprintf(stderr, "%s_%" PRIu32 ": %" PRIu64 " of %" PRIu64 " spans\n", name,
+                spans_per_message, reference->sum, batches->span_count);
+            return false;
+        }
+    }
+    (void)printf("%s_%" PRIu32 " %.1f ns/span\n", name, spans_per_message, best_ns);
+    return true;
+}
+
+static bool measure_shape(struct reference *reference, uint32_t spans_per_message, bool requests_only)
+{
+    struct corpus_shape shape = {
+        .spans_per_message = spans_per_message, .bytes_min = POOL_BYTES, .requests_only = requests_only};
+
+    if (corpus_batch(&reference->corpus, &shape, &reference->batches) < 0) {
+        return false;
+    }
+    bool complete =
+        measure(reference, requests_only ? "reference_requests" : "reference", spans_per_message, unpack);
+    if (!requests_only) {
+        complete = complete && measure(reference, "scan", spans_per_message, scan);
+        (void)printf("span_%" PRIu32 " %.0f byte\n", spans_per_message,
+            (double)reference->batches.bytes.length / (double)reference->batches.span_count);
+    }
+    corpus_batches_deinit(&reference->batches);
+    return complete;
+}
+
+int main(int argc, char **argv)
+{
+    static struct reference reference;
+    struct limits limits;
+    struct redaction redaction;
+
+    if (argc != 2 || corpus_load(argv[1], &reference.corpus) < 0) {
+        (void)fprintf(stderr, "usage: reference_bench FILE.otlp\n");
+        return 2;
+    }
+    limits_init(&limits);
+    redaction_init_default(&redaction);
+    otlp_trace_scanner_init(&reference.scanner, &limits, &redaction);
+    arena_init(&reference.arena, ARENA_CHUNK_BYTES, ARENA_BYTES_MAX);
+    reference.now_unix_ns = clock_unix_ns(clock_system());
+    (void)printf("corpus_spans %" PRIu32 " span\n", reference.corpus.span_count);
+    (void)printf("corpus_requests %" PRIu32 " span\n", reference.corpus.request_count);
+    bool complete = measure_shape(&reference, 5, false) && measure_shape(&reference, 8, false) &&
+                    measure_shape(&reference, 512, false) && measure_shape(&reference, 512, true);
+    arena_deinit(&reference.arena);
+    corpus_deinit(&reference.corpus);
+    return complete ? 0 : 1;
+}

@@ -9,6 +9,7 @@ struct rewrite {
     const struct attribute_table *table;
     uint64_t now_unix_ns;
     struct buffer *out;
+    bool spans_are_sound;   /* the caller knows that none is refused */
     bool resource_is_valid; /* else its spans are refused, all of them */
     uint32_t spans_count;
     struct span span; /* room for reading one */
@@ -200,6 +201,11 @@ static int copy_field(
         }
         return status < 0 ? status : 0;
     case OTLP_SPAN:
+        if (rewrite->spans_are_sound) {
+            flush_run(rewrite, run, field);
+            rewrite->spans_count++;
+            return copy_message(rewrite, field, OTLP_SPAN);
+        }
         if (!span_stays(rewrite, field->bytes, &is_refused)) {
             flush_run(rewrite, run, field);
             return is_refused ? 0 : copy_message(rewrite, field, OTLP_SPAN);
@@ -216,6 +222,26 @@ static int copy_field(
 }
 
 /*
+ * Passes over a span's attribute that is as most are: plain, and with a key that nobody minds. False, with
+ * the reader where it was, for all others.
+ */
+static inline bool pass_over_plain(const struct attribute_table *table, struct wire_reader *reader)
+{
+    struct wire_reader ahead = {.at = reader->at + 1, .end = reader->end};
+    struct slice encoded;
+    struct slice key;
+    struct slice text;
+
+    if (*reader->at != WIRE_TAG(9, WIRE_BYTES) || wire_bytes(&ahead, &encoded) != 0 ||
+        !attribute_parse_plain(encoded.ptr, encoded.length, &key, &text) ||
+        attribute_lookup(table, key).flags != 0) {
+        return false;
+    }
+    *reader = ahead;
+    return true;
+}
+
+/*
  * Copies a message, runs of fields that stay at once. Negative where its structure is broken; what came
  * before that is copied.
  */
@@ -225,12 +251,17 @@ static int copy_fields(struct rewrite *rewrite, struct slice message, enum otlp_
     const uint8_t *run = message.ptr; /* fields from here on stay and are not copied yet */
     const uint8_t *read = message.ptr;
     struct wire_field field;
-    int status;
+    int status = 0;
 
-    while ((status = wire_next(&reader, &field)) > 0) {
-        status = copy_field(rewrite, &field, kind, &run);
-        if (status < 0) {
-            break;
+    while (reader.at < reader.end) {
+        if (kind != OTLP_SPAN || !pass_over_plain(rewrite->table, &reader)) {
+            status = wire_next(&reader, &field);
+            if (status > 0) {
+                status = copy_field(rewrite, &field, kind, &run);
+            }
+            if (status < 0) {
+                break;
+            }
         }
         read = reader.at;
     }
@@ -240,25 +271,50 @@ static int copy_fields(struct rewrite *rewrite, struct slice message, enum otlp_
     return status;
 }
 
-int otlp_rewrite(const struct otlp_trace_scanner *scanner, struct slice message, uint64_t now_unix_ns,
-    struct buffer *out, uint32_t *ret_spans_count)
+static int rewrite_all(struct rewrite *rewrite, struct slice message, uint32_t *ret_spans_count)
 {
-    struct rewrite rewrite;
+    struct buffer *out = rewrite->out;
     size_t length = out->length;
 
-    rewrite.scanner = scanner;
-    rewrite.table = &scanner->attributes;
-    rewrite.now_unix_ns = now_unix_ns;
-    rewrite.out = out;
-    rewrite.resource_is_valid = true;
-    rewrite.spans_count = 0;
-    (void)copy_fields(&rewrite, message, OTLP_REQUEST);
-    if (out->error < 0 || rewrite.spans_count == 0) {
+    (void)copy_fields(rewrite, message, OTLP_REQUEST);
+    if (out->error < 0 || rewrite->spans_count == 0) {
         out->length = length;
     }
     if (out->error < 0) {
         return out->error;
     }
-    *ret_spans_count = rewrite.spans_count;
+    *ret_spans_count = rewrite->spans_count;
     return 0;
+}
+
+/* All but the room for a span, which is large. */
+static void rewrite_init(struct rewrite *rewrite, const struct otlp_trace_scanner *scanner,
+    struct buffer *out, bool spans_are_sound)
+{
+    rewrite->scanner = scanner;
+    rewrite->table = &scanner->attributes;
+    rewrite->now_unix_ns = 0;
+    rewrite->out = out;
+    rewrite->spans_are_sound = spans_are_sound;
+    rewrite->resource_is_valid = true;
+    rewrite->spans_count = 0;
+}
+
+int otlp_rewrite(const struct otlp_trace_scanner *scanner, struct slice message, uint64_t now_unix_ns,
+    struct buffer *out, uint32_t *ret_spans_count)
+{
+    struct rewrite rewrite;
+
+    rewrite_init(&rewrite, scanner, out, false);
+    rewrite.now_unix_ns = now_unix_ns;
+    return rewrite_all(&rewrite, message, ret_spans_count);
+}
+
+int otlp_rewrite_sound(const struct otlp_trace_scanner *scanner, struct slice message, struct buffer *out,
+    uint32_t *ret_spans_count)
+{
+    struct rewrite rewrite;
+
+    rewrite_init(&rewrite, scanner, out, true);
+    return rewrite_all(&rewrite, message, ret_spans_count);
 }

@@ -26,6 +26,15 @@ static void rewrite_and_check(
     test_scan(scanner, message, &before);
     assert_int_equal(otlp_rewrite(scanner, message, TEST_NOW_UNIX_NS, out, &spans_count), 0);
     assert_int_equal(spans_count, before.span_count);
+    if (before.status == 0 && before.refused_count == 0) {
+        struct buffer other;
+        uint32_t other_count = 0;
+        buffer_init(&other, TEST_BYTES_MAX);
+        assert_int_equal(otlp_rewrite_sound(scanner, message, &other, &other_count), 0);
+        assert_int_equal(other_count, spans_count);
+        assert_true(slice_equal(test_slice(&other), test_slice(out)));
+        buffer_deinit(&other);
+    }
     test_scan(scanner, test_slice(out), &after);
     assert_int_equal(after.status, 0);
     assert_int_equal(after.span_count, before.span_count);

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.agent_needed
 LATENCIES = 997
 QUANTILES = (0.01, 0.25, 0.5, 0.9, 0.99, 0.999)
 BUCKETS_PER_OCTAVE = 32
+NATIVE_BUCKETS_MAX = 160
 DURATION = "mesh_request_duration_seconds"
 EDGE = {"source": "productpage", "destination": "reviews"}
 DEFAULT_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -76,15 +77,16 @@ ACCEPTS = [
 ]
 
 
-def latencies():
-    """Log-normal around 8 ms with far outliers, whole microseconds as libweft and SDKs often have them, plus
-    exact bounds."""
+def latencies(sigma=0.4):
+    """Log-normal around 8 ms, whole microseconds as SDKs have them, plus exact bounds and outliers. With the
+    default sigma they fit into the 160 buckets that a native histogram may have at schema 5."""
     rng = random.Random(42)
     made = [
-        max(2_000, int(rng.lognormvariate(math.log(8e6), 1.5)) // 1000 * 1000) for _ in range(LATENCIES - 7)
+        max(2_000, int(rng.lognormvariate(math.log(8e6), sigma)) // 1000 * 1000) for _ in range(LATENCIES - 7)
     ]
     made += [1_953_125, 500_000_000, 1_000_000_000, 25_000_000, 2_000_000_000, 31_000_000_000, 61_000_000_000]
     rng.shuffle(made)
+    assert len({bucket_of(each) for each in made}) <= NATIVE_BUCKETS_MAX or sigma > 1
     return made
 
 
@@ -170,6 +172,24 @@ def test_native_histograms(sent, directory):
             assert lower * (1 - 1e-12) <= value <= upper * (1 + 1e-12), (q, lower, value, upper)
         total = prometheus.value('sum(mesh_requests_total{reporter="source",destination="reviews"})')
         assert total == len(durations)
+
+
+def test_a_wide_native_histogram_is_downscaled_and_stays_exact(directory):
+    """Past 160 buckets the schema falls; counts and sum do not change, quantiles stay in the wider bucket."""
+    durations = latencies(sigma=2.5)
+    with Weftd(directory, metrics={"native_schema": 5}) as agent:
+        otlp.send_durations(agent.socket, durations)
+        agent.wait_spans(len(durations))
+        assert_latency_answers(agent, durations)
+        with Prometheus(directory, agent.address, native=True) as prometheus:
+            prometheus.wait_scraped()
+            selector = f'{DURATION}{{reporter="source",destination="reviews",outcome="ok"}}'
+            ((_, _, native),) = prometheus.query(selector)
+            assert int(native["count"]) == len(durations) == sum(int(row[3]) for row in native["buckets"])
+            assert len(native["buckets"]) <= NATIVE_BUCKETS_MAX
+            for _, lower, upper, count in native["buckets"]:
+                inside = sum(1 for each in durations if float(lower) < each / 1e9 <= float(upper))
+                assert inside == int(count), (lower, upper)
 
 
 def test_classic_histograms_in_openmetrics_with_exemplars(sent, directory):

@@ -28,11 +28,10 @@ def test_sixteen_connections_on_four_shards(directory):
                 connection.send(rawh2.opening())
                 connection.read_until(lambda each: each[0] == rawh2.SETTINGS)
                 open_ones.append(connection)
-            counts = agent.samples().by(("shard",), "weft_connections_accepted_total")
-            # The scrapes' own connections are dealt out too: each shard holds four of ours at least.
+            # A shard says at its ticks how many it holds; a scrape's own connection is dealt out too.
+            wait_for(lambda: agent.samples().total("weft_connections_open") >= 16, "all to be held")
             held = agent.samples().by(("shard",), "weft_connections_open")
-            assert len(held) == len(counts) == 4
-            assert min(held.values()) >= 4 and sum(held.values()) <= 17
+            assert len(held) == 4 and min(held.values()) >= 4 and sum(held.values()) <= 17, held
         finally:
             for connection in open_ones:
                 connection.close()
@@ -56,10 +55,9 @@ def test_a_half_sent_prefix_wakes_the_loop_rarely_and_is_given_up(directory):
         assert agent.samples().total("weft_connections_closed_total", reason="sniff_timeout") == 1
 
 
-@pytest.mark.parametrize("data", [b"\x00\x01\x02\x03\x04\x05\x06\x07\x08", b"SSH-2.0-OpenSSH_9.2\r\n"])
-def test_an_unknown_protocol_is_closed_and_counted(directory, data):
+def test_an_unknown_protocol_is_closed_and_counted(directory):
     with Weftd(directory) as agent, rawh2.Connection(agent.socket) as connection:
-        connection.send(data)
+        connection.send(b"\x00\x01\x02\x03\x04\x05\x06\x07\x08")
         assert connection.closed_within(8)
         assert agent.samples().total("weft_connections_closed_total", reason="unknown_protocol") == 1
 
@@ -81,7 +79,7 @@ def test_two_hundred_messages_at_once_within_the_budget(directory):
     one = otlp.message([MS] * 500)[0]
     message = one * (-(-600_000 // len(one)))
     spans = 500 * (len(message) // len(one))
-    with Weftd(directory, limits={"assembly_bytes_max": 32 * MIB}) as agent:
+    with Weftd(directory, limits={"assembly_bytes_max": 32 * MIB, "message_bytes_max": 16 * MIB}) as agent:
         channels = [
             grpc.insecure_channel(f"unix:{agent.socket}", options=[("grpc.use_local_subchannel_pool", 1)])
             for _ in range(4)
@@ -94,7 +92,7 @@ def test_two_hundred_messages_at_once_within_the_budget(directory):
 
 
 def test_with_the_budget_full_a_message_is_refused_with_retry_info(directory):
-    limits = {"assembly_bytes_max": MIB, "admission_wait_ms": 200, "message_bytes_max": 4 * MIB}
+    limits = {"assembly_bytes_max": MIB, "admission_wait_ms": 200, "message_bytes_max": MIB}
     one = otlp.message([MS] * 500)[0]
     message = one * (900_000 // len(one))
     spans = 500 * (len(message) // len(one))

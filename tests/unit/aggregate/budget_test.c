@@ -182,6 +182,50 @@ static void a_million_label_sets_little_memory(void **state)
     fixture_check_ledger(f);
 }
 
+/* What expired series leave behind is used again, though the budget counts it all the while. */
+static void memory_comes_back_after_expiry(void **state)
+{
+    enum { SETS = 2000, OCTAVES = 30 };
+    struct fixture *f = *state;
+
+    f->limits.series_count_max = 1000000;
+    f->limits.series_bytes_max = 20u << 20;
+    f->limits.sender_series_percent = 100;
+    f->limits.series_idle_s = 60;
+    fixture_start(f, 4);
+    for (unsigned i = 0; i < SETS * OCTAVES; i++) {
+        char route[32];
+
+        (void)snprintf(route, sizeof(route), "/wide/%u", i % SETS);
+        struct request request = fixture_request(f, i % 4, "web", "web", "api", route);
+
+        request.duration_ns = 1000ull << (i / SETS);
+        directory_record(f->directories[i % 4], &request);
+        if (i == SETS - 1) {
+            fixture_advance(f, 10 * SECOND_NS); /* all have their series before memory runs short */
+        }
+    }
+    fixture_advance(f, 10 * SECOND_NS);
+    assert_int_equal(fixture_find(f, "mesh_requests", NULL).sum, SETS * OCTAVES);
+    assert_int_equal(fixture_find(f, "mesh_request_duration_seconds", NULL).sum, SETS * OCTAVES);
+    uint64_t overflow = fixture_find(f, "mesh_requests", NULL).overflow;
+
+    for (int i = 0; i < 20; i++) {
+        fixture_advance(f, 10 * SECOND_NS);
+    }
+    assert_int_equal(aggregator_series_count(f->aggregator), 0);
+    assert_true(f->budget.used_bytes > f->budget.cap_bytes / 4 * 3);
+    for (unsigned i = 0; i < EARLY_COUNT; i++) {
+        record_early(f, i);
+    }
+    fixture_advance(f, 10 * SECOND_NS);
+    check_own_series(f, "/early/", EARLY_COUNT, 1);
+    assert_int_equal(fixture_find(f, "mesh_requests", NULL).overflow, overflow);
+    fixture_check_ledger(f);
+    print_message("%llu of %llu KiB in use for the budget\n", (unsigned long long)f->budget.used_bytes / 1024,
+        (unsigned long long)f->budget.cap_bytes / 1024);
+}
+
 /* Each workload is a sender of its own and lives for a moment; the defaults hold them all without overflow.
  */
 static void a_day_of_a_million_workloads(void **state)
@@ -286,6 +330,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_million_label_sets_one_shard, setup, teardown),
         cmocka_unit_test_setup_teardown(a_million_label_sets_four_shards, setup, teardown),
         cmocka_unit_test_setup_teardown(a_million_label_sets_little_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_comes_back_after_expiry, setup, teardown),
         cmocka_unit_test_setup_teardown(a_day_of_a_million_workloads, setup, teardown),
     };
 

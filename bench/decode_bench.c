@@ -249,15 +249,6 @@ static void run_rewrite_sound(struct bench *bench, const struct batches *batches
     }
 }
 
-static void run_reference(struct bench *bench, const struct batches *batches)
-{
-    for (size_t i = 0; i < batches->message_count; i++) {
-        arena_reset(&bench->arena);
-        bench->sum += otlp__export_trace_service_request__unpack(&bench->arena.allocator,
-                          batches->messages[i].length, batches->messages[i].ptr) != NULL;
-    }
-}
-
 static void run_native(struct bench *bench, const struct batches *batches)
 {
     struct native_check check = {.now_unix_ns = bench->now_unix_ns,
@@ -353,8 +344,6 @@ static void measure_all(struct bench *bench)
     measure(bench, "otlp_encode_512", &bench->native, run_encode);
     measure(bench, "native_decode_and_check_512", &bench->native, run_native);
     measure(bench, "native_unpack_512", &bench->native, run_native_unpack);
-    measure(bench, "reference_arena_unpack_as_recorded", &bench->recorded, run_reference);
-    measure(bench, "reference_arena_unpack_512", &bench->batched, run_reference);
 }
 
 static void first_time(void *user, const struct span *span, uint32_t record)

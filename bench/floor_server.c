@@ -3,7 +3,7 @@
  * throws every message away. What the agent costs above it under the same load is decoding, context and
  * counting.
  *
- *     floor_server SOCKET        until SIGTERM or SIGINT, at most an hour
+ *     floor_server PATH|ADDRESS:PORT        until SIGTERM or SIGINT, at most an hour
  *
  * One thread: the loop's.
  */
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
@@ -103,7 +104,8 @@ static int start(struct floor_server *server, const char *path, struct metric_ce
     limits_init(&server->limits);
     server->assembly.cap_bytes = server->limits.assembly_bytes_max;
     server->waiting.cap_bytes = server->limits.waiting_bytes_max;
-    int error = listener_open_unix(&server->listener, LISTENER_INGEST, &options);
+    int error = strchr(path, '/') != NULL ? listener_open_unix(&server->listener, LISTENER_INGEST, &options)
+                                          : listener_open_tcp(&server->listener, LISTENER_INGEST, path);
     if (error < 0) {
         return error;
     }
@@ -128,7 +130,7 @@ int main(int argc, char **argv)
     static struct metric_cells cells;
 
     if (argc != 2) {
-        (void)fprintf(stderr, "usage: floor_server SOCKET\n");
+        (void)fprintf(stderr, "usage: floor_server PATH|ADDRESS:PORT\n");
         return 2;
     }
     int error = start(&server, argv[1], &cells);

@@ -119,6 +119,9 @@ static void set_option(struct load_options *options, int letter, const char *val
     case 'c':
         options->connections = (uint32_t)strtoul(value, NULL, 10);
         break;
+    case 'r':
+        options->rate = strtod(value, NULL);
+        break;
     case 'm':
         options->streams = (uint32_t)strtoul(value, NULL, 10);
         break;
@@ -135,7 +138,7 @@ int load_options_parse(int argc, char **argv, struct load_options *ret_options)
         {"pid", required_argument, NULL, 'p'}, {"seconds", required_argument, NULL, 't'},
         {"batch", required_argument, NULL, 'b'}, {"connections", required_argument, NULL, 'c'},
         {"streams", required_argument, NULL, 'm'}, {"label-sets", required_argument, NULL, 'l'},
-        {NULL, 0, NULL, 0}};
+        {"rate", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
     int letter;
 
     *ret_options = (struct load_options){
@@ -150,7 +153,7 @@ int load_options_parse(int argc, char **argv, struct load_options *ret_options)
         ret_options->spans_per_message == 0 || ret_options->connections == 0 || ret_options->streams == 0) {
         (void)fprintf(stderr,
             "usage: %s --socket PATH --pid PID --corpus FILE.otlp [--name NAME] [--seconds S] "
-            "[--batch SPANS] [--connections N] [--streams N] [--label-sets N]\n",
+            "[--batch SPANS] [--connections N] [--streams N] [--rate SPANS/S] [--label-sets N]\n",
             argv[0]);
         return WERR_INVALID;
     }

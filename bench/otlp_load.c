@@ -1,9 +1,10 @@
 /*
- * Sends OTLP/gRPC over the agent's Unix socket as fast as it is answered: prebuilt messages, many streams in
- * flight on a few connections, for a fixed time. Then waits for the last answers and prints what the agent's
- * process spent.
+ * Sends OTLP/gRPC over the agent's Unix socket as fast as it is answered (or at --rate): prebuilt messages,
+ * many streams in flight on a few connections, for a fixed time. Then waits for the last answers and prints
+ * what the agent's process spent.
  *
  *     otlp_load --socket PATH --pid PID --corpus FILE.otlp --batch 5|8|512 [--name NAME] [--seconds S]
+ * [--rate SPANS/S]
  *
  * NAME_sent and NAME_accepted count spans: those of messages begun, and of those answered with grpc-status 0.
  * One thread, one poll loop.
@@ -44,6 +45,7 @@ struct load {
     uint64_t sent_messages;
     uint64_t accepted_messages;
     uint64_t failed_messages;
+    uint64_t begin_ns;
     uint64_t last_answer_ns;
     bool stopping;
 };
@@ -104,11 +106,20 @@ static const struct h2_header headers[] = {
     H2_LITERAL("x-forwarded-for", "127.0.0.1"),
 };
 
+/* Whether the rate that was asked for lets another message go. */
+static bool is_due(const struct load *load)
+{
+    double elapsed_s = (double)(now_ns() - load->begin_ns) / 1e9;
+
+    return load->options.rate <= 0 ||
+           (double)(load->sent_messages * load->options.spans_per_message) < load->options.rate * elapsed_s;
+}
+
 static int submit(struct connection *connection)
 {
     struct load *load = connection->load;
 
-    while (!load->stopping && connection->in_flight < load->options.streams) {
+    while (!load->stopping && is_due(load) && connection->in_flight < load->options.streams) {
         struct h2_stream *stream;
         int error = h2_submit_request(&connection->h2, headers, sizeof headers / sizeof headers[0],
             &load->batches.messages[load->next_message], 1, &stream);
@@ -171,7 +182,8 @@ static int turn(struct load *load)
         polls[i] =
             (struct pollfd){.fd = connection->fd, .events = (short)(unsent ? POLLIN | POLLOUT : POLLIN)};
     }
-    if (poll(polls, count, LOAD_POLL_MS) < 0 && errno != EINTR) {
+    if (poll(polls, count, load->options.rate > 0 ? LOAD_PACED_POLL_MS : LOAD_POLL_MS) < 0 &&
+        errno != EINTR) {
         return WERR_IO;
     }
     for (uint32_t i = 0; i < count && error == 0; i++) {
@@ -230,7 +242,7 @@ static int run(struct load *load, struct load_interval *interval)
     uint64_t done_before = 0;
     int error = 0;
 
-    load->last_answer_ns = begin_ns;
+    load->begin_ns = load->last_answer_ns = begin_ns;
     while (error == 0 && (!load->stopping || in_flight(load) > 0)) {
         error = turn(load);
         uint64_t now = now_ns();

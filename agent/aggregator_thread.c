@@ -223,6 +223,9 @@ static void on_export_end(void *user, int error, struct shared_bytes *bytes)
         log_event(export->self->config.log, LOG_LEVEL_WARN, "metrics_encoding_failed",
             LOG_S("reason", werr_text(error)));
     }
+    if (export->due) {
+        want_round(export->self); /* asked for while it ran: the last one of a drain */
+    }
     tell_finished(export->self);
 }
 
@@ -366,10 +369,11 @@ static void on_delta(struct mail *mail, void *receiver)
     struct aggregator_thread *self = receiver;
     struct delta_letter *letter = (struct delta_letter *)mail;
     struct shard_link *link = &self->shards[letter->shard_index];
-
     struct delta *delta = letter->delta;
 
-    link->asked = false;
+    if (letter->answers) {
+        link->asked = false; /* only now: the shard has one letter for its answers */
+    }
     if (delta != NULL) {
         aggregator_merge(self->aggregator, delta);
         link->ops->give_back(link->shard, delta); /* from here on the letter may be used again */

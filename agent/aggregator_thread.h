@@ -68,6 +68,7 @@ struct loop_thread *aggregator_thread_loop(struct aggregator_thread *self);
 struct delta_letter {
     struct mail mail;
     size_t shard_index;
+    bool answers; /* a flip that was asked for; else the shard sends values of its own accord */
     struct delta *delta;
 };
 

@@ -89,18 +89,18 @@ static void take_message(struct http_routes *routes, struct http_exchange *excha
     int code = pipeline_otlp_traces(pipeline, &peer->sender, message, &outcome);
 
     if (code == WERR_CLOSED) {
-        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_DRAINING, 1);
+        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_DRAINING, 1);
         reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "the agent is stopping");
         return;
     }
     if (code < 0) {
-        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_MALFORMED, 1);
+        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MALFORMED, 1);
         reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT, outcome.text);
         return;
     }
     uint8_t reply[REPLY_BYTES_MAX];
     size_t length = pipeline_otlp_reply(&outcome, reply, sizeof reply);
-    metric_add(routes->cells, METRIC_MESSAGES_ACCEPTED_OTLP_HTTP, 1);
+    LEDGER_ADD(routes->cells, METRIC_MESSAGES_ACCEPTED_OTLP_HTTP, 1);
     buffer_init(&body, REPLY_BYTES_MAX);
     (void)buffer_append(&body, reply, length);
     reply_protobuf(routes, exchange, STATUS_OK, &body);
@@ -120,13 +120,13 @@ static void take_compressed(
     if (code == 0) {
         take_message(routes, exchange, slice_of(plain.data, plain.length));
     } else if (code == WERR_OVERSIZED) {
-        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
+        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
         reply_error(routes, exchange, STATUS_OVERSIZED, RPC_RESOURCE_EXHAUSTED, "message is too large");
     } else if (code == WERR_NOMEM) {
-        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
         reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "out of memory");
     } else {
-        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
+        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
         reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT, "damaged compression");
     }
     buffer_deinit(&plain);
@@ -137,17 +137,18 @@ void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange
     enum inflate_format format;
 
     if (http_exchange_connection_user(exchange) == NULL) {
+        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
         reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "out of memory");
         return;
     }
     if (!is_protobuf(http_exchange_header(exchange, "Content-Type"))) {
-        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
+        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
         http_reply_text(exchange, STATUS_MEDIA_TYPE, "Content-Type: expected application/x-protobuf\n");
         return;
     }
     int plain = body_format(http_exchange_header(exchange, "Content-Encoding"), &format);
     if (plain < 0) {
-        metric_add(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
+        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
         reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT,
             "Content-Encoding: expected gzip, zstd, deflate or none");
     } else if (plain > 0) {

@@ -40,6 +40,29 @@ struct pipeline {
     bool draining;      /* new messages are refused */
 };
 
+/* What a pipeline is made of; everything is borrowed and outlives it. */
+struct pipeline_config {
+    uint32_t shard; /* its index */
+    const struct limits *limits;
+    const struct clock *clock;
+    const struct split_bounds *bounds;
+    const struct redaction *redaction;
+    struct budget *series; /* memory of values and strings, shared with the other shards and the aggregator */
+    struct metric_cells *cells;
+    uv_loop_t *loop;
+    struct exporter_thread *exporter; /* NULL: spans are not exported */
+};
+
+/* 0 or WERR_NOMEM. A failed init leaves nothing to undo. */
+int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config);
+
+/* Hands over what waits for the exporter and closes the pipeline's handle, which ends by the next turn of the
+ * loop. */
+void pipeline_close(struct pipeline *pipeline);
+
+/* After the handle has ended. A zeroed one is fine. */
+void pipeline_deinit(struct pipeline *pipeline);
+
 /* Who is at the other end of a connection that sends records; one a connection. */
 struct peer {
     struct pipeline *pipeline;

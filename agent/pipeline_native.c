@@ -389,8 +389,8 @@ void pipeline_native_stats(
         refuse(reply, code, &error);
         return;
     }
-    metric_add(pipeline->cells, METRIC_CLIENT_DROPPED_SPANS, rise(stats->dropped_spans, peer->dropped_spans));
-    metric_add(
+    LEDGER_ADD(pipeline->cells, METRIC_CLIENT_DROPPED_SPANS, rise(stats->dropped_spans, peer->dropped_spans));
+    LEDGER_ADD(
         pipeline->cells, METRIC_CLIENT_DROPPED_POINTS, rise(stats->dropped_points, peer->dropped_points));
     peer->dropped_spans = stats->dropped_spans;
     peer->dropped_points = stats->dropped_points;

@@ -2,7 +2,6 @@
  * exporter. */
 #include "shard.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,7 +16,7 @@
 #include "listen/sniff.h"
 #include "pipeline.h"
 
-enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300 };
+enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
 
 struct shard {
     struct loop_thread thread;
@@ -43,8 +42,8 @@ struct shard {
     struct delta_letter flip_letter;
     struct delta_letter drain_letter;
     struct delta *returned_delta;
+    bool h2_ready;
     bool records_closed;
-    bool flip_wanted; /* the drain waits for a delta to come back */
     struct mailbox *drained_to;
     struct mail *drained_mail;
 };
@@ -245,26 +244,17 @@ void shard_on_arrival(struct mail *mail, void *receiver)
 
 /* ---- flips ---- */
 
-/*
- * On the shard's loop: what was counted goes to the aggregator. False when there is nothing that can be
- * handed over now, because the delta before is still away.
- */
-static bool flip(struct shard *shard, struct delta_letter *letter)
-{
-    struct delta *delta = directory_flip(shard->pipeline.directory);
-
-    letter->shard_index = shard->index;
-    letter->delta = delta;
-    aggregator_thread_post_delta(shard->common->aggregator, letter);
-    return delta != NULL;
-}
-
+/* Answers the aggregator's question for values: NULL when none can be handed over now, because the delta
+ * before is still away. */
 static void on_flip(struct mail *mail, void *receiver)
 {
     struct shard *shard = receiver;
 
     (void)mail; /* the shard's own */
-    (void)flip(shard, &shard->flip_letter);
+    shard->flip_letter.shard_index = shard->index;
+    shard->flip_letter.answers = true;
+    shard->flip_letter.delta = directory_flip(shard->pipeline.directory);
+    aggregator_thread_post_delta(shard->common->aggregator, &shard->flip_letter);
 }
 
 /* From the aggregator's thread, which does not ask again before it was answered: one letter is enough. */
@@ -276,17 +266,12 @@ static void post_flip(void *user)
     (void)mailbox_post(&shard->thread.mailbox, &shard->flip_mail);
 }
 
-static void finish_drain(struct shard *shard);
-
 static void on_give_back(struct mail *mail, void *receiver)
 {
     struct shard *shard = receiver;
 
     (void)mail; /* the shard's own */
     directory_give_back(shard->pipeline.directory, shard->returned_delta);
-    if (shard->flip_wanted) {
-        finish_drain(shard);
-    }
 }
 
 /* From the aggregator's thread; of a shard's two deltas only one is ever away. */
@@ -339,20 +324,30 @@ static void close_records(struct shard *shard)
     shard->records_closed = true;
     shard->pipeline.draining = true;
     sniffer_close(&shard->sniffer);
-    h2_endpoint_close(&shard->h2);
+    if (shard->h2_ready) {
+        h2_endpoint_close(&shard->h2);
+    }
     for (struct native_peer *peer = shard->native_peers; peer != NULL; peer = peer->next) {
         native_connection_close(peer->connection, "stopping");
     }
 }
 
-/* The last values; once they are on their way to the aggregator, main may go on. */
-static void finish_drain(struct shard *shard)
+/*
+ * The last values; once they are on their way to the aggregator, main may go on. With the delta before still
+ * away it tries again: the letter is posted once only.
+ */
+static void on_drain_values(uv_timer_t *timer)
 {
-    shard->flip_wanted = !flip(shard, &shard->drain_letter);
-    if (!shard->flip_wanted && shard->drained_to != NULL) {
-        (void)mailbox_post(shard->drained_to, shard->drained_mail);
-        shard->drained_to = NULL;
+    struct shard *shard = timer->data;
+    struct delta *delta = directory_flip(shard->pipeline.directory);
+
+    if (delta == NULL) {
+        (void)uv_timer_start(&shard->drain_timer, on_drain_values, DRAIN_AGAIN_MS, 0);
+        return;
     }
+    shard->drain_letter = (struct delta_letter){.shard_index = shard->index, .delta = delta};
+    aggregator_thread_post_delta(shard->common->aggregator, &shard->drain_letter);
+    (void)mailbox_post(shard->drained_to, shard->drained_mail);
 }
 
 static void on_drain_over(uv_timer_t *timer)
@@ -361,7 +356,7 @@ static void on_drain_over(uv_timer_t *timer)
 
     close_records(shard);
     span_segment_flush(&shard->pipeline.segment);
-    finish_drain(shard);
+    on_drain_values(timer);
 }
 
 static void on_drain(struct mail *mail, void *receiver)
@@ -388,7 +383,7 @@ void shard_drain(struct shard *shard, struct mailbox *reply_to, struct mail *don
 static void close_all(struct shard *shard)
 {
     close_records(shard);
-    span_segment_close(&shard->pipeline.segment);
+    pipeline_close(&shard->pipeline);
     http_server_close(shard->http);
     uv_close((uv_handle_t *)&shard->tick, NULL);
     uv_close((uv_handle_t *)&shard->drain_timer, NULL);
@@ -403,50 +398,23 @@ static void on_stop(struct mail *mail, void *receiver)
 
 /* ---- start ---- */
 
-static void pipeline_deinit(struct pipeline *pipeline)
-{
-    directory_free(pipeline->directory);
-    context_deinit(&pipeline->context);
-    interner_free(pipeline->interner);
-    arena_deinit(&pipeline->arena);
-}
-
-static int pipeline_init(struct pipeline *pipeline, struct shard *shard)
+static int init_pipeline(struct shard *shard)
 {
     const struct shard_common *common = shard->common;
-    const struct limits *limits = &common->config->limits;
-
-    *pipeline = (struct pipeline){.limits = limits, .clock = common->clock, .cells = shard->cells};
-    arena_init(&pipeline->arena, PIPELINE_ARENA_FIRST_BYTES,
-        (size_t)limits->native_frame_bytes_max * PIPELINE_ARENA_FACTOR);
-    otlp_trace_scanner_init(&pipeline->scanner, limits, common->redaction);
-    pipeline->interner = interner_new((uint32_t)limits->strings_count_max, common->series);
-    if (pipeline->interner == NULL) {
-        return WERR_NOMEM;
-    }
-    struct directory_settings settings = {
+    bool exports = common->exporter != NULL && exporter_thread_takes_spans(common->exporter);
+    struct pipeline_config config = {
         .shard = (uint32_t)shard->index,
-        .interner = pipeline->interner,
-        .bounds = common->bounds,
-        .limits = limits,
-        .budget = common->series,
-        .cells = shard->cells,
+        .limits = &common->config->limits,
         .clock = common->clock,
+        .bounds = common->bounds,
+        .redaction = common->redaction,
+        .series = common->series,
+        .cells = shard->cells,
+        .loop = &shard->thread.loop,
+        .exporter = exports ? common->exporter : NULL,
     };
-    int error = directory_new(&settings, &pipeline->directory);
-    if (error == 0) {
-        error = context_init(&pipeline->context, pipeline->interner, limits, shard->cells);
-    }
-    if (error == 0) {
-        /* The loop is there already: the segment's timer is the pipeline's only handle. */
-        span_segment_init(&pipeline->segment, &shard->thread.loop,
-            common->exporter != NULL && exporter_thread_takes_spans(common->exporter) ? common->exporter
-                                                                                      : NULL,
-            shard->cells);
-    } else {
-        pipeline_deinit(pipeline);
-    }
-    return error;
+
+    return pipeline_init(&shard->pipeline, &config);
 }
 
 static int init_h2(struct shard *shard)
@@ -467,7 +435,9 @@ static int init_h2(struct shard *shard)
             },
     };
 
-    return h2_endpoint_init(&shard->h2, &config);
+    int error = h2_endpoint_init(&shard->h2, &config);
+    shard->h2_ready = error == 0;
+    return error;
 }
 
 static int init_native(struct shard *shard)
@@ -529,7 +499,9 @@ static void free_parts(struct shard *shard)
     http_server_free(shard->http);
     inflater_deinit(&shard->routes.inflater);
     native_shard_free(shard->native);
-    h2_endpoint_deinit(&shard->h2);
+    if (shard->h2_ready) {
+        h2_endpoint_deinit(&shard->h2);
+    }
     pipeline_deinit(&shard->pipeline);
     free(shard);
 }
@@ -551,7 +523,7 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
         free(shard);
         return error;
     }
-    error = pipeline_init(&shard->pipeline, shard);
+    error = init_pipeline(shard);
     if (error < 0) {
         loop_thread_deinit(&shard->thread);
         free(shard);
@@ -568,7 +540,8 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
         error = init_http(shard);
     }
     if (error < 0) {
-        return error; /* a start that fails here ends the process; main says why */
+        shard_free(shard);
+        return error;
     }
     *inlet = (struct shard_inlet){.mailbox = &shard->thread.mailbox};
     aggregator_thread_add_shard(common->aggregator, shard, &aggregator_ops);

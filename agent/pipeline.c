@@ -1,0 +1,46 @@
+/* Making and ending a shard's record path; see pipeline.h. */
+#include "core/error.h"
+#include "pipeline.h"
+
+int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config)
+{
+    const struct limits *limits = config->limits;
+
+    *pipeline = (struct pipeline){.limits = limits, .clock = config->clock, .cells = config->cells};
+    arena_init(&pipeline->arena, PIPELINE_ARENA_FIRST_BYTES,
+        (size_t)limits->native_frame_bytes_max * PIPELINE_ARENA_FACTOR);
+    otlp_trace_scanner_init(&pipeline->scanner, limits, config->redaction);
+    pipeline->interner = interner_new((uint32_t)limits->strings_count_max, config->series);
+    struct directory_settings settings = {
+        .shard = config->shard,
+        .interner = pipeline->interner,
+        .bounds = config->bounds,
+        .limits = limits,
+        .budget = config->series,
+        .cells = config->cells,
+        .clock = config->clock,
+    };
+    int error = pipeline->interner != NULL ? directory_new(&settings, &pipeline->directory) : WERR_NOMEM;
+    if (error == 0) {
+        error = context_init(&pipeline->context, pipeline->interner, limits, config->cells);
+    }
+    if (error < 0) {
+        pipeline_deinit(pipeline);
+        return error;
+    }
+    span_segment_init(&pipeline->segment, config->loop, config->exporter, config->cells);
+    return 0;
+}
+
+void pipeline_close(struct pipeline *pipeline)
+{
+    span_segment_close(&pipeline->segment);
+}
+
+void pipeline_deinit(struct pipeline *pipeline)
+{
+    directory_free(pipeline->directory);
+    context_deinit(&pipeline->context);
+    interner_free(pipeline->interner);
+    arena_deinit(&pipeline->arena);
+}

@@ -2,9 +2,9 @@
  * The series of one shard: key to id, and the values of the interval that is open. Runs on the shard's loop;
  * shares nothing.
  *
- *   struct request ──hash──► series entry ──slot──► active delta     a request's series knows its duration
- * and traffic series: one look-up a request directory_flip ──► delta ──► aggregator_merge ──►
- * directory_give_back
+ *   struct request ──hash──► series ──slot──► active delta
+ *                              └──► its duration and traffic series: one look-up a request
+ *   directory_flip ──► delta ──► aggregator_merge ──► directory_give_back
  *
  * Recording never fails for lack of a series: past a budget the record is counted under overflow, which keeps
  * reporter, outcome and response_code. A series is refused when the shard holds limits.series_count_max, when

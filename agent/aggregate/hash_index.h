@@ -2,12 +2,12 @@
  * Hashes to numbers, open addressing: the caller keeps the things themselves and compares them. One thread a
  * table.
  *
- *   slots: (hash, number + 1) ... linear probing, at most 2/3 full, grows by doubling; no tombstones: a
- * removal closes the gap
+ *   slots: (hash, number + 1)   linear probing, at most 2/3 full, grows by doubling
+ *                               no tombstones: a removal closes the gap
  *
  *   uint32_t at = hash_index_first(&index, hash);
- *   for (uint32_t number; hash_index_next(&index, hash, &at, &number);) { if (same(things[number], key)) ...
- * }
+ *   for (uint32_t number; hash_index_next(&index, hash, &at, &number);)
+ *       if (same(things[number], key)) ...
  */
 #ifndef WEFT_AGGREGATE_HASH_INDEX_H
 #define WEFT_AGGREGATE_HASH_INDEX_H

@@ -2,8 +2,7 @@
  * Rolling windows of 10 s, 1, 5, 15 minutes and 1 hour over what people ask about: (reporter, source,
  * destination) and (reporter, destination, route). The aggregator's thread.
  *
- *   open slot (pages) ──10 s──► 6 closed slots ──6──► 5 of a minute ──5──► 3 of five minutes ──3──► 4 of
- * fifteen minutes
+ *   open (pages) ──10 s──► 6 closed ──6──► 5 of 1 min ──5──► 3 of 5 min ──3──► 4 of 15 min
  *
  * A closed slot is sealed: outcome counts and the sparse form of histogram/sealed.h. A window answers with
  * the open slot and as many closed ones as cover at least its length, the finest ones for the part of a

@@ -145,8 +145,6 @@ static void on_health_timer(uv_timer_t *timer)
     struct daemon *daemon = timer->data;
 
     health_check(&daemon->health, uv_hrtime());
-    metric_set(daemon->cells, METRIC_ASSEMBLY_BYTES,
-        atomic_load_explicit(&daemon->assembly.used_bytes, memory_order_relaxed));
 }
 
 static void start_handles(struct daemon *daemon)

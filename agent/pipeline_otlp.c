@@ -68,8 +68,8 @@ static void on_refused(void *user, const struct decode_error *where)
     }
 }
 
-/* Whole when nothing in it must be kept back, else a copy without it. */
-static void pass_on(struct pipeline *pipeline, struct slice message, uint64_t now_unix_ns,
+/* Whole when nothing in it must be kept back, else a copy without it. `scanned`: what the scan returned. */
+static void pass_on(struct pipeline *pipeline, struct slice message, uint64_t now_unix_ns, int scanned,
     const struct otlp_trace_result *result)
 {
     if (result->spans_count == 0) {
@@ -86,7 +86,10 @@ static void pass_on(struct pipeline *pipeline, struct slice message, uint64_t no
     if (out == NULL) {
         return;
     }
-    if (otlp_rewrite(&pipeline->scanner, message, now_unix_ns, out, &spans_count) < 0) {
+    int code = result->refused_count == 0 && scanned == 0
+                   ? otlp_rewrite_sound(&pipeline->scanner, message, out, &spans_count)
+                   : otlp_rewrite(&pipeline->scanner, message, now_unix_ns, out, &spans_count);
+    if (code < 0) {
         out->error = 0;
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_EXPORT_LOST, result->spans_count);
     } else if (spans_count > 0) {
@@ -118,7 +121,7 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
     if (pass.stored) {
         /* Where the structure broke, only a rewritten copy ends properly. */
         result.needs_rewrite = result.needs_rewrite || code < 0;
-        pass_on(pipeline, message, now_unix_ns, &result);
+        pass_on(pipeline, message, now_unix_ns, code, &result);
     }
     ret_outcome->spans_count = result.spans_count;
     ret_outcome->rejected_count = result.refused_count;

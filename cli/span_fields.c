@@ -80,6 +80,8 @@ static bool parse_number(const char *text, size_t bytes, uint64_t *ret_value)
     return true;
 }
 
+#define DURATION_NS_MAX 1e18 /* some thirty years; what is larger is a mistake, and may not fit */
+
 bool parse_duration(const char *text, uint64_t *ret_ns)
 {
     static const struct {
@@ -89,11 +91,11 @@ bool parse_duration(const char *text, uint64_t *ret_ns)
     char *end;
     double value = strtod(text, &end);
 
-    if (end == text || !(value >= 0) || value > 1e9) {
+    if (end == text || !(value >= 0)) {
         return false;
     }
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(end, units[i].suffix) == 0) {
+        if (strcmp(end, units[i].suffix) == 0 && value * units[i].ns <= DURATION_NS_MAX) {
             *ret_ns = (uint64_t)llround(value * units[i].ns);
             return true;
         }

@@ -251,7 +251,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         .health = &daemon->health,
     };
     for (size_t i = 0; i < daemon->shard_count; i++) {
-        char label[16];
+        char label[24];
         (void)snprintf(label, sizeof label, "%zu", i);
         struct metric_cells *cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_SHARD, label);
         int error = cells != NULL

@@ -185,7 +185,7 @@ static int copy_field(
 {
     enum otlp_kind kind = otlp_child_kind(parent, field->tag);
     struct attribute attribute;
-    struct attribute_meaning meaning;
+    struct attribute_meaning meaning = {.flags = 0};
     bool is_refused = false;
     int status;
 

@@ -80,7 +80,8 @@ static json_t *records_json(const struct metric_registry *registry, const char *
     uint64_t attempts = sum_of(registry, NULL, "weft_records_attempts", signal);
     uint64_t not_a_request = sum_of(registry, NULL, "weft_records_not_a_request", signal);
     uint64_t dropped = sum_of(registry, NULL, "weft_records_dropped", signal);
-    uint64_t flying = recorded - aggregated;
+    /* Withdrawn ones were recorded, then dropped when the aggregator had no room for their series. */
+    uint64_t flying = recorded - aggregated - sum_of(registry, NULL, "weft_records_withdrawn", signal);
 
     *in_flight += flying;
     return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:b}", "signal", signal, "received",

@@ -48,10 +48,12 @@ struct otlp_destination_config {
         *cells; /* METRIC_EXPORT_* rows of this destination; written by the exporter's thread alone */
 };
 
+enum otlp_event_type { OTLP_EVENT_FAILED, OTLP_EVENT_REJECTED, OTLP_EVENT_QUEUE_FULL, OTLP_EVENT_RECOVERED };
+
 /* What happened at a destination, for the owner to log. `text` is a short reason from us or from the peer. */
 struct otlp_event {
     const char *destination;
-    enum { OTLP_EVENT_FAILED, OTLP_EVENT_REJECTED, OTLP_EVENT_QUEUE_FULL, OTLP_EVENT_RECOVERED } type;
+    enum otlp_event_type type;
     int status; /* HTTP or gRPC status; 0: none */
     uint64_t item_count;
     const char *text;

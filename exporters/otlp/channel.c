@@ -328,12 +328,20 @@ static bool start_tls(struct channel *channel)
     return channel->socket == socket;
 }
 
-static bool finish_connect(struct channel *channel)
+/* The error that the socket holds; 0: none. */
+static int socket_error(const struct channel *channel)
 {
     int error_number = 0;
     socklen_t size = sizeof error_number;
 
     (void)getsockopt(channel->socket->fd, SOL_SOCKET, SO_ERROR, &error_number, &size);
+    return error_number;
+}
+
+static bool finish_connect(struct channel *channel)
+{
+    int error_number = socket_error(channel);
+
     if (error_number != 0) {
         fail(channel, "connect", error_number);
         return false;
@@ -358,8 +366,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct channel *channel = ((struct channel_socket *)poll->data)->channel;
 
-    if (status < 0) {
-        fail(channel, "poll", -status);
+    if (status < 0) { /* libuv says only that there is an error, and has stopped polling */
+        int error_number = socket_error(channel);
+        fail(channel, channel->state == CHANNEL_CONNECTING ? "connect" : "connection",
+            error_number != 0 ? error_number : ECONNRESET);
         return;
     }
     if (channel->state == CHANNEL_CONNECTING && !finish_connect(channel)) {

@@ -59,11 +59,11 @@ def send(socket, messages):
             export(each, timeout=10)
 
 
-def send_durations(socket, durations_ns, **keys):
+def send_durations(socket, durations_ns, per_message=SPANS_PER_MESSAGE, **keys):
     """All durations as spans; the trace ids in hex, in the same order."""
     encoded, ids = [], []
-    for at in range(0, len(durations_ns), SPANS_PER_MESSAGE):
-        data, some = message(durations_ns[at : at + SPANS_PER_MESSAGE], **keys)
+    for at in range(0, len(durations_ns), per_message):
+        data, some = message(durations_ns[at : at + per_message], **keys)
         encoded.append(data)
         ids += some
     send(socket, encoded)

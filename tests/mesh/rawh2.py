@@ -101,6 +101,13 @@ class Connection:
     def send(self, data):
         self.socket.sendall(data)
 
+    def open(self):
+        """Preface and SETTINGS, and waits for the other side's: only once they are acknowledged may more
+        than 65,535 bytes be under way."""
+        self.send(opening())
+        self.read_until(lambda each: each[0] == SETTINGS and not each[1])
+        self.send(frame(SETTINGS, 1, 0))
+
     def read_until(self, wanted, seconds=10):
         """Frames until wanted(frame) is true, that one last; raises TimeoutError, or EOFError when it is
         closed."""

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.agent_needed
 MS = 1_000_000
 SPANS = 2000
 REFUSALS = 3
-SMALL_QUEUE = {"queue": {"bytes_max": 65536}}
+SMALL_QUEUE = {"queue": {"bytes_max": 1 << 20}, "batch": {"bytes_max": 1 << 18, "delay_ms": 100}}
+MANY_SPANS = 20_000  # several times that queue
 
 
 def terms(agent, destination="back"):
@@ -59,9 +60,9 @@ def wait_balanced(agent, condition, what):
         raise AssertionError(f"{error}; handed over, sent, queued, dropped: {terms(agent)}") from error
 
 
-def feed(agent, count=SPANS):
+def feed(agent, count=SPANS, per_message=500):
     """Sends spans, waits until they are counted, and checks the records' side of the ledger."""
-    otlp.send_durations(agent.socket, [3 * MS] * count)
+    otlp.send_durations(agent.socket, [3 * MS] * count, per_message)
     samples = agent.wait_spans(count)
     assert samples.total("weft_records_aggregated_total", signal="spans") == count
     assert samples.total("weft_records_dropped_total", signal="spans") == 0
@@ -209,14 +210,16 @@ def test_a_full_queue_drops_and_counts(directory):
     later."""
     port = free_port()
     with Weftd(directory, [otlp_destination("back", port, **SMALL_QUEUE)]) as agent:
-        feed(agent)
-        wait_balanced(agent, lambda handed, sent, queued, lost: handed == SPANS and lost > 0, "an overflow")
+        feed(agent, MANY_SPANS, per_message=100)
+        wait_balanced(
+            agent, lambda handed, sent, queued, lost: handed == MANY_SPANS and lost > 0, "an overflow"
+        )
         with Sink(f"127.0.0.1:{port}") as sink:
             _, sent, _, lost = wait_balanced(
                 agent, lambda handed, sent, queued, lost: queued == 0 and sent > 0, "the rest"
             )
             assert dropped(agent, "queue_full") == lost
-            assert received(sink) == sent == SPANS - lost
+            assert received(sink) == sent == MANY_SPANS - lost
 
 
 def test_one_dead_destination_does_not_hold_up_another(directory):
@@ -248,7 +251,8 @@ def test_a_client_killed_in_the_middle_of_a_message(directory, cut):
         second = rawh2.export_call(3, message)
         headers = len(rawh2.call_headers(3))
         with rawh2.Connection(agent.socket) as connection:
-            connection.send(rawh2.opening() + rawh2.export_call(1, message))
+            connection.open()
+            connection.send(rawh2.export_call(1, message))
             connection.read_until(rawh2.ends_stream(1))
             connection.send(second[: headers + 9 + 5 + cut] if cut > 0 else second[:cut])
             time.sleep(0.2)

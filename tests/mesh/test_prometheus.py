@@ -77,17 +77,21 @@ ACCEPTS = [
 ]
 
 
-def latencies(sigma=0.4):
-    """Log-normal around 8 ms, whole microseconds as SDKs have them, plus exact bounds and outliers. With the
-    default sigma they fit into the 160 buckets that a native histogram may have at schema 5."""
+def latencies():
+    """Log-normal around 11 ms, whole microseconds as SDKs have them, and exact bounds; all within five
+    octaves, the 160 buckets that a native histogram may span at schema 5."""
     rng = random.Random(42)
-    made = [
-        max(2_000, int(rng.lognormvariate(math.log(8e6), sigma)) // 1000 * 1000) for _ in range(LATENCIES - 7)
-    ]
-    made += [1_953_125, 500_000_000, 1_000_000_000, 25_000_000, 2_000_000_000, 31_000_000_000, 61_000_000_000]
+    made = [int(rng.lognormvariate(math.log(11e6), 0.6)) // 1000 * 1000 for _ in range(LATENCIES - 3)]
+    made = [min(max(each, 2_000_000), 62_000_000) for each in made] + [3_906_250, 25_000_000, 62_500_000]
     rng.shuffle(made)
-    assert len({bucket_of(each) for each in made}) <= NATIVE_BUCKETS_MAX or sigma > 1
     return made
+
+
+def wide_latencies():
+    """From microseconds to over a minute, the classic bounds themselves among them."""
+    rng = random.Random(43)
+    made = [max(2_000, int(rng.lognormvariate(math.log(8e6), 2.5))) for _ in range(LATENCIES)]
+    return made + [int(bound * 1e9) for bound in DEFAULT_BOUNDS] + [61_000_000_000]
 
 
 def exact_quantile(durations_ns, q):
@@ -176,7 +180,7 @@ def test_native_histograms(sent, directory):
 
 def test_a_wide_native_histogram_is_downscaled_and_stays_exact(directory):
     """Past 160 buckets the schema falls; counts and sum do not change, quantiles stay in the wider bucket."""
-    durations = latencies(sigma=2.5)
+    durations = wide_latencies()
     with Weftd(directory, metrics={"native_schema": 5}) as agent:
         otlp.send_durations(agent.socket, durations)
         agent.wait_spans(len(durations))
@@ -230,10 +234,10 @@ def traffic():
     with TemporaryDirectory() as directory, Sink(f"127.0.0.1:{sink_port}"), Weftd(
         directory, [otlp_destination("sink", sink_port)], metrics={"native_schema": 5}
     ) as agent:
-        otlp.send_durations(agent.socket, latencies())
+        otlp.send_durations(agent.socket, wide_latencies())
         otlp.send_durations(agent.socket, [1_000_000], status=503, route='/odd/"quoted\\path"\nline')
         otlp.send_durations(agent.socket, [2_000_000], source="été-☃", route="/" + "x" * 400)
-        agent.wait_spans(LATENCIES + 2)
+        agent.wait_spans(len(wide_latencies()) + 2)
         yield agent
 
 
@@ -287,6 +291,17 @@ def test_openmetrics_parser_accepts_everything(traffic):
         assert family.type != "unknown", f"{family.name} has no type"
 
 
+def test_classic_buckets_are_exact(traffic):
+    """Every `le` count equals a brute-force count, also where a latency is the bound itself."""
+    durations = wide_latencies()
+    found = traffic.samples().matching(
+        f"{DURATION}_bucket", reporter="source", route="/reviews/{id}", outcome="ok", **EDGE
+    )
+    assert sorted(float(labels["le"]) for labels, _ in found) == [*DEFAULT_BOUNDS, math.inf]
+    for labels, value in found:
+        assert value == sum(1 for each in durations if each / 1e9 <= float(labels["le"])), labels["le"]
+
+
 def test_text_and_openmetrics_agree(traffic):
     """The same values for mesh_ families in both formats."""
     text = traffic.samples()
@@ -315,7 +330,7 @@ def test_an_edge_begins_with_a_zero_count_for_every_outcome(traffic):
             f"{DURATION}_count", reporter="source", route="/reviews/{id}", **EDGE
         )
     }
-    assert counts.pop("ok") == LATENCIES
+    assert counts.pop("ok") == len(wide_latencies())
     assert counts == {"client_error": 0, "server_error": 0, "no_response": 0, "cancelled": 0}
 
 

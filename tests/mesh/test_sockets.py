@@ -25,8 +25,7 @@ def test_sixteen_connections_on_four_shards(directory):
         try:
             for _ in range(16):
                 connection = rawh2.Connection(agent.socket)
-                connection.send(rawh2.opening())
-                connection.read_until(lambda each: each[0] == rawh2.SETTINGS)
+                connection.open()
                 open_ones.append(connection)
             # A shard says at its ticks how many it holds; a scrape's own connection is dealt out too.
             wait_for(lambda: agent.samples().total("weft_connections_open") >= 16, "all to be held")
@@ -92,24 +91,31 @@ def test_two_hundred_messages_at_once_within_the_budget(directory):
 
 
 def test_with_the_budget_full_a_message_is_refused_with_retry_info(directory):
-    limits = {"assembly_bytes_max": MIB, "admission_wait_ms": 200, "message_bytes_max": MIB}
+    """A message larger than a stream's window needs assembly memory; another client holds it, half sent."""
+    limits = {"assembly_bytes_max": 4 * MIB, "message_bytes_max": 4 * MIB, "admission_wait_ms": 200}
     one = otlp.message([MS] * 500)[0]
-    message = one * (900_000 // len(one))
+    message = one * (3 * MIB // len(one))
     spans = 500 * (len(message) // len(one))
-    body = rawh2.grpc_prefix(len(message)) + message
-    with Weftd(directory, limits=limits) as agent, rawh2.Connection(agent.socket) as holder:
-        half = len(body) // 2
-        holder.send(rawh2.opening() + rawh2.call_headers(1) + rawh2.data_frames(1, body[:half], end=False))
-        wait_for(lambda: agent.samples().total("weft_assembly_bytes") > 0, "the reservation")
-        with grpc.insecure_channel(f"unix:{agent.socket}", options=[("grpc.enable_retries", 0)]) as channel:
-            with pytest.raises(grpc.RpcError) as refused:
-                channel.unary_unary(otlp.TRACES)(message, timeout=10)
-        assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
-        details = dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
-        assert b"google.rpc.RetryInfo" in details
-        assert agent.samples().total("weft_messages_refused_total", reason="memory") == 1
-        holder.send(rawh2.data_frames(1, body[half:]))
-        holder.read_until(rawh2.ends_stream(1))
+    start = rawh2.grpc_prefix(len(message)) + message[:100_000]
+    with Weftd(directory, limits=limits) as agent:
+        with rawh2.Connection(agent.socket) as holder:
+            holder.open()
+            holder.send(rawh2.call_headers(1) + rawh2.data_frames(1, start, end=False))
+            wait_for(lambda: agent.samples().total("weft_assembly_bytes") > 0, "the reservation")
+            with grpc.insecure_channel(
+                f"unix:{agent.socket}", options=[("grpc.enable_retries", 0)]
+            ) as channel:
+                with pytest.raises(grpc.RpcError) as refused:
+                    channel.unary_unary(otlp.TRACES)(message, timeout=10)
+            assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+            details = dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
+            assert b"google.rpc.RetryInfo" in details
+            assert agent.samples().total("weft_messages_refused_total", reason="memory") == 1
+        # The holder is gone: its memory is free again.
+        wait_for(
+            lambda: agent.samples().total("weft_messages_cut_total") == 1, "the holder's message to be cut"
+        )
+        assert call(agent, message) == grpc.StatusCode.OK
         assert agent.wait_spans(spans).total("mesh_requests_total") == spans
 
 

@@ -43,7 +43,8 @@ static const struct ledger_rows rows[OTLP_SIGNAL_COUNT] = {
 
 static void lane_look(struct lane *lane);
 
-static void emit(struct destination *self, enum otlp_event_type type, int status, uint64_t item_count, const char *text)
+static void emit(
+    struct destination *self, enum otlp_event_type type, int status, uint64_t item_count, const char *text)
 {
     struct otlp_event event = {
         .destination = self->config->name,

@@ -1,2 +1,2 @@
-# The scripted gRPC server of these tests stands on core/h2, the HTTP one on libmicrohttpd.
-list(APPEND WEFT_TEST_LIBRARIES weft_core weft_proto weft_queue PkgConfig::MHD PkgConfig::OPENSSL PkgConfig::XXHASH)
+# The scripted back-end of these tests stands on core/h2 and OpenSSL.
+list(APPEND WEFT_TEST_LIBRARIES weft_core weft_proto weft_queue PkgConfig::OPENSSL PkgConfig::XXHASH)

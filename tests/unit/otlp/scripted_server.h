@@ -347,7 +347,10 @@ static inline void server_http(struct server_connection *connection)
     size_t head_length = (size_t)(end - request->data) + 4;
     struct slice head = slice_of(request->data, head_length - 2);
     size_t line_end = slice_find(head, '\n');
-    (void)sscanf((const char *)head.ptr, "POST %127s", connection->server->path);
+    struct slice path = slice_sub(head, 5, line_end); /* after "POST " */
+    path = slice_sub(path, 0, slice_find(path, ' '));
+    (void)snprintf(connection->server->path, sizeof connection->server->path, "%.*s", (int)path.length,
+        (const char *)path.ptr);
     for (head = slice_sub(head, line_end + 1, head.length); head.length > 0;) {
         line_end = slice_find(head, '\n');
         struct slice line = slice_sub(head, 0, line_end - 1);

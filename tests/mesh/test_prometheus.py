@@ -79,7 +79,7 @@ ACCEPTS = [
 
 def latencies():
     """Log-normal around 11 ms, whole microseconds as SDKs have them, and exact bounds; all within five
-    octaves, the 160 buckets that a native histogram may span at schema 5."""
+    octaves, which are 160 buckets at schema 5."""
     rng = random.Random(42)
     made = [int(rng.lognormvariate(math.log(11e6), 0.6)) // 1000 * 1000 for _ in range(LATENCIES - 3)]
     made = [min(max(each, 2_000_000), 62_000_000) for each in made] + [3_906_250, 25_000_000, 62_500_000]
@@ -179,7 +179,7 @@ def test_native_histograms(sent, directory):
 
 
 def test_a_wide_native_histogram_is_downscaled_and_stays_exact(directory):
-    """At the default schema of 3, past 160 buckets, it falls; counts and sum do not change, quantiles stay in the wider bucket."""
+    """Past 160 buckets the default schema of 3 is lowered; every bucket still holds its exact count."""
     durations = wide_latencies()
     with Weftd(directory) as agent:
         otlp.send_durations(agent.socket, durations)

@@ -122,7 +122,8 @@ static bool has_trace(const struct request *request)
     return memcmp(request->trace_id, none, sizeof none) != 0;
 }
 
-static void encode_span(struct native_pass *pass, uint32_t i, const struct request *request)
+/* Whether the span is in the segment now. */
+static bool encode_span(struct native_pass *pass, uint32_t i, const struct request *request)
 {
     const struct pipeline *pipeline = pass->peer->pipeline;
     const struct native_spans *spans = pass->spans;
@@ -151,9 +152,11 @@ static void encode_span(struct native_pass *pass, uint32_t i, const struct reque
         .parent_id = spans->parent_ids != NULL ? spans->parent_ids + (size_t)i * NATIVE_SPAN_ID_BYTES : NULL,
     };
 
-    if (otlp_encode_span(pass->encoder, &out) > 0) {
-        pass->encoded_count++;
+    if (otlp_encode_span(pass->encoder, &out) <= 0) {
+        return false;
     }
+    pass->encoded_count++;
+    return true;
 }
 
 static void take_span(struct native_pass *pass, uint32_t i)
@@ -176,8 +179,7 @@ static void take_span(struct native_pass *pass, uint32_t i)
         return;
     }
     if (pass->encoder != NULL && has_trace(&request)) {
-        request.stored = true;
-        encode_span(pass, i, &request);
+        request.stored = encode_span(pass, i, &request);
     }
     directory_record(pipeline->directory, &request);
 }

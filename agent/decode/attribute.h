@@ -134,6 +134,17 @@ static inline void attribute_key_words(struct slice key, uint64_t *ret_first, ui
     }
 }
 
+/* The bytes of a key of more than 16 bytes between its first and last 8, without a call for all up to 24. */
+static inline bool attribute_key_middle_is(struct slice key, const char *text)
+{
+    uint64_t ours;
+    uint64_t theirs;
+
+    memcpy(&ours, key.ptr + 8, 8);
+    memcpy(&theirs, text + 8, 8);
+    return ours == theirs && (key.length <= 24 || memcmp(text + 16, key.ptr + 16, key.length - 24) == 0);
+}
+
 static inline uint32_t attribute_slot_index(uint64_t first, uint64_t last, size_t length)
 {
     uint64_t mixed = (first ^ (last << 23 | last >> 41)) + length;
@@ -155,7 +166,7 @@ static inline struct attribute_meaning attribute_lookup(const struct attribute_t
         for (const struct attribute_slot *slot = &table->slots[index]; slot->length != 0;
              slot = &table->slots[index = (index + 1) % ATTRIBUTE_SLOT_COUNT]) {
             if (slot->first == first && slot->last == last && slot->length == key.length &&
-                (key.length <= 16 || memcmp(slot->key + 8, key.ptr + 8, key.length - 16) == 0)) {
+                (key.length <= 16 || attribute_key_middle_is(key, slot->key))) {
                 return slot->meaning;
             }
         }

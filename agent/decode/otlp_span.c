@@ -14,6 +14,7 @@
 struct scan {
     const struct otlp_trace_scanner *scanner;
     struct span *span;
+    struct otlp_repeats *repeats;
     uint32_t attributes_count;
     uint64_t skipped_count;
     const uint8_t *texts_begin; /* the run of bytes that holds every attribute read */
@@ -74,21 +75,141 @@ static int read_attribute_slow(struct scan *scan, struct slice encoded)
     return 0;
 }
 
+static uint64_t load8(const uint8_t *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* The end first: there values differ. length: at least 8. */
+static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t length)
+{
+    if (load8(a + length - 8) != load8(b + length - 8)) {
+        return false;
+    }
+    for (size_t i = 0; i + 8 < length; i += 8) {
+        if (load8(a + i) != load8(b + i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static inline void keep_text(struct span *span, uint8_t id, struct slice text)
+{
+    span->attribute[id] = (struct span_value){.text = text};
+    span->attribute_set |= 1ull << id;
+}
+
+static inline uint32_t kind_of_repeats(const struct scan *scan)
+{
+    return (uint32_t)scan->span->kind % OTLP_REPEATS_KIND_COUNT;
+}
+
+/*
+ * Takes the attribute when it is, byte for byte, the one that the span before had at this place, and had an
+ * effect, or none, that depends on nothing else. False: it is to be read.
+ */
+static inline bool take_repeated(struct scan *scan, struct slice encoded)
+{
+    uint32_t kind = kind_of_repeats(scan);
+    uint32_t place = scan->attributes_count - 1;
+
+    if (place >= OTLP_REPEATS_COUNT_MAX || encoded.length < 8 ||
+        scan->repeats->length_bytes[kind][place] != encoded.length ||
+        scan->attributes_count > scan->scanner->attributes_count_max) {
+        return false;
+    }
+    const struct otlp_repeat *before = &scan->repeats->places[kind][place];
+    if (!is_same(before->encoded, encoded.ptr, encoded.length)) {
+        return false;
+    }
+    if (before->span_id == ATTRIBUTE_UNKNOWN) {
+        return true;
+    }
+    if ((scan->span->attribute_set >> before->span_id & 1) != 0) {
+        return false;
+    }
+    keep_text(scan->span, before->span_id, slice_of(encoded.ptr + before->text_at, before->text_bytes));
+    return true;
+}
+
+/* text: the value, within the encoded attribute. */
+static inline void note(struct scan *scan, struct slice encoded, uint8_t span_id, struct slice text)
+{
+    uint32_t kind = kind_of_repeats(scan);
+    uint32_t place = scan->attributes_count - 1;
+
+    if (place < OTLP_REPEATS_COUNT_MAX && encoded.length <= OTLP_REPEAT_BYTES_MAX) {
+        scan->repeats->length_bytes[kind][place] = (uint8_t)encoded.length;
+        scan->repeats->places[kind][place] = (struct otlp_repeat){.encoded = encoded.ptr,
+            .span_id = span_id,
+            .text_at = (uint8_t)(text.ptr - encoded.ptr),
+            .text_bytes = (uint8_t)text.length};
+    }
+}
+
+/* A plain attribute of a key that holds something to redact or a query string. */
+static __attribute__((noinline)) void take_flagged(
+    struct scan *scan, struct slice key, struct slice text, struct attribute_meaning meaning)
+{
+    struct attribute attribute = {.key = key, .value = {.type = ATTRIBUTE_TEXT, .text = text}};
+
+    scan->span->needs_rewrite |=
+        attribute_is_dirty(&scan->scanner->attributes, &attribute, meaning.flags) > 0;
+    take(scan, meaning, &attribute.value);
+}
+
+/* A plain attribute whose key says no more than what it is, and perhaps that it is a URL. */
+static inline void take_plain(
+    struct scan *scan, struct slice encoded, struct attribute_meaning meaning, struct slice text)
+{
+    struct slice whole = text;
+
+    if ((meaning.flags & ATTRIBUTE_URL) != 0) {
+        text.length = slice_find(text, '?');
+        scan->span->needs_rewrite |= text.length < whole.length;
+    }
+    if (meaning.span_id == ATTRIBUTE_UNKNOWN) {
+        if (text.length == whole.length) {
+            note(scan, encoded, ATTRIBUTE_UNKNOWN, text);
+        }
+        return;
+    }
+    if (__builtin_expect(scan->attributes_count > scan->scanner->attributes_count_max ||
+                             whole.length > scan->scanner->attribute_bytes_max,
+            0)) {
+        scan->skipped_count++;
+        return;
+    }
+    if ((scan->span->attribute_set >> meaning.span_id & 1) == 0) {
+        keep_text(scan->span, meaning.span_id, text);
+        if (text.length == whole.length) {
+            note(scan, encoded, meaning.span_id, text);
+        }
+    }
+}
+
 static inline int read_attribute(struct scan *scan, struct slice encoded)
 {
-    struct attribute attribute = {.value = {.type = ATTRIBUTE_TEXT}};
+    struct slice key;
+    struct slice text;
 
     scan->attributes_count++;
-    if (__builtin_expect(
-            !attribute_parse_plain(encoded.ptr, encoded.length, &attribute.key, &attribute.value.text), 0)) {
+    if (take_repeated(scan, encoded)) {
+        return 0;
+    }
+    if (__builtin_expect(!attribute_parse_plain(encoded.ptr, encoded.length, &key, &text), 0)) {
         return read_attribute_slow(scan, encoded);
     }
-    struct attribute_meaning meaning = attribute_lookup(&scan->scanner->attributes, attribute.key);
-    if (__builtin_expect(meaning.flags != 0, 0)) {
-        scan->span->needs_rewrite |=
-            attribute_is_dirty(&scan->scanner->attributes, &attribute, meaning.flags) > 0;
+    struct attribute_meaning meaning = attribute_lookup(&scan->scanner->attributes, key);
+    if (__builtin_expect((meaning.flags & ~ATTRIBUTE_URL) != 0, 0)) {
+        take_flagged(scan, key, text, meaning);
+    } else {
+        take_plain(scan, encoded, meaning, text);
     }
-    take(scan, meaning, &attribute.value);
     return 0;
 }
 
@@ -344,10 +465,11 @@ static void clear(struct span *span, struct slice encoded)
     span->needs_rewrite = false;
 }
 
-enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
-    uint64_t now_unix_ns, struct span *span, uint64_t *attributes_skipped_count, struct decode_error *where)
+enum record_error otlp_trace_read_next_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
+    uint64_t now_unix_ns, struct span *span, struct otlp_repeats *repeats, uint64_t *attributes_skipped_count,
+    struct decode_error *where)
 {
-    struct scan scan = {.scanner = scanner, .span = span, .field = "span"};
+    struct scan scan = {.scanner = scanner, .span = span, .repeats = repeats, .field = "span"};
     struct wire_reader reader = wire_reader_of(encoded);
     enum record_error reason = RECORD_ERROR_NONE;
     int error = 0;
@@ -377,4 +499,14 @@ enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner,
         where->field = scan.field;
     }
     return reason;
+}
+
+enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
+    uint64_t now_unix_ns, struct span *span, uint64_t *attributes_skipped_count, struct decode_error *where)
+{
+    struct otlp_repeats repeats;
+
+    otlp_repeats_init(&repeats);
+    return otlp_trace_read_next_span(
+        scanner, encoded, now_unix_ns, span, &repeats, attributes_skipped_count, where);
 }

@@ -22,6 +22,7 @@ struct walk {
     struct decode_error where; /* code 0: nothing wrong yet */
     struct otlp_resource resource;
     bool scope_is_dirty;
+    struct otlp_repeats repeats;
     struct span span;
 };
 
@@ -156,8 +157,8 @@ static void refuse(struct walk *walk)
 
 static void deliver(struct walk *walk, struct slice encoded)
 {
-    enum record_error reason = otlp_trace_read_span(walk->scanner, encoded, walk->now_unix_ns, &walk->span,
-        &walk->result->attributes_skipped_count, &walk->where);
+    enum record_error reason = otlp_trace_read_next_span(walk->scanner, encoded, walk->now_unix_ns,
+        &walk->span, &walk->repeats, &walk->result->attributes_skipped_count, &walk->where);
 
     if (__builtin_expect(reason == RECORD_ERROR_NONE && !walk->resource.texts_are_valid, 0)) {
         reason = RECORD_ERROR_UTF8;
@@ -189,6 +190,20 @@ static void read_scope_ahead(struct walk *walk, struct slice scope_spans)
     }
 }
 
+/* wire_next, shortened for a sound span. */
+static inline int next_of_scope_spans(struct wire_reader *reader, struct wire_field *field)
+{
+    struct wire_reader ahead = *reader;
+
+    if (reader->at < reader->end && *ahead.at++ == WIRE_TAG(2, WIRE_BYTES) &&
+        wire_bytes(&ahead, &field->bytes) == 0) {
+        field->tag = WIRE_TAG(2, WIRE_BYTES);
+        *reader = ahead;
+        return 1;
+    }
+    return wire_next(reader, field);
+}
+
 static int walk_scope_spans(struct walk *walk, struct slice encoded)
 {
     struct wire_reader reader = wire_reader_of(encoded);
@@ -200,7 +215,7 @@ static int walk_scope_spans(struct walk *walk, struct slice encoded)
     if (encoded.length > 0 && encoded.ptr[0] != WIRE_TAG(1, WIRE_BYTES)) {
         read_scope_ahead(walk, encoded);
     }
-    while ((status = wire_next(&reader, &field)) > 0) {
+    while ((status = next_of_scope_spans(&reader, &field)) > 0) {
         enum otlp_kind kind = otlp_child_kind(OTLP_SCOPE_SPANS, field.tag);
         if (kind == OTLP_SPAN) {
             deliver(walk, field.bytes);
@@ -258,6 +273,7 @@ int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct slice messa
     walk.now_unix_ns = now_unix_ns;
     walk.where = decode_error_of(0, "");
     walk.where.record = 0;
+    otlp_repeats_init(&walk.repeats);
     walk.span.resource = &walk.resource.names; /* attributes are only defined where attribute_set says so */
     while ((status = wire_next(&reader, &field)) > 0) {
         if (otlp_child_kind(OTLP_REQUEST, field.tag) == OTLP_RESOURCE_SPANS) {

@@ -64,6 +64,36 @@ int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct slice messa
 enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
     uint64_t now_unix_ns, struct span *span, uint64_t *attributes_skipped_count, struct decode_error *where);
 
+enum { OTLP_REPEATS_COUNT_MAX = 32, OTLP_REPEATS_KIND_COUNT = 2, OTLP_REPEAT_BYTES_MAX = 255 };
+
+/*
+ * The attributes of the span before of the same kind (odd or even: client or server), by their place: spans
+ * of one sender repeat most of them byte for byte, and a repeated one needs no look-up.
+ */
+struct otlp_repeats {
+    uint8_t length_bytes[OTLP_REPEATS_KIND_COUNT]
+                        [OTLP_REPEATS_COUNT_MAX]; /* of the encoded attribute; 0: none is known */
+    struct otlp_repeat {
+        const uint8_t *encoded;
+        uint8_t span_id; /* enum span_attribute_id, or ATTRIBUTE_UNKNOWN: it has no effect */
+        uint8_t text_at; /* where in it its value begins */
+        uint8_t text_bytes;
+    } places[OTLP_REPEATS_KIND_COUNT][OTLP_REPEATS_COUNT_MAX];
+};
+
+static inline void otlp_repeats_init(struct otlp_repeats *repeats)
+{
+    memset(repeats->length_bytes, 0, sizeof repeats->length_bytes);
+}
+
+/*
+ * As otlp_trace_read_span, for spans one after the other: `repeats` is the same for all of them, and they lie
+ * in memory that stays as it is meanwhile (one message).
+ */
+enum record_error otlp_trace_read_next_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
+    uint64_t now_unix_ns, struct span *span, struct otlp_repeats *repeats, uint64_t *attributes_skipped_count,
+    struct decode_error *where);
+
 /* What the Resource of a ResourceSpans says. */
 struct otlp_resource {
     struct span_resource names;

@@ -71,6 +71,9 @@ static void finish(struct daemon *daemon)
     uv_close((uv_handle_t *)&daemon->health_timer, NULL);
     uv_close((uv_handle_t *)&daemon->signals[0], NULL);
     uv_close((uv_handle_t *)&daemon->signals[1], NULL);
+    /* A further signal shall not kill what is about to end by itself: closed handles leave the default. */
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN);
     uv_stop(daemon->loop);
 }
 

@@ -1,4 +1,5 @@
 /* weftd: options, configuration, and the main loop. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ static int run(const struct config *config)
         log_event(&log, LOG_LEVEL_ERROR, "start_failed", LOG_S("reason", "no event loop"));
         return EXIT_FAILURE;
     }
+    (void)signal(SIGPIPE, SIG_IGN); /* who reads stderr, or a TLS peer, may go: an error like others */
     int error = daemon_start(config, &log, &loop, &daemon, reason);
     if (error < 0) {
         log_event(&log, LOG_LEVEL_ERROR, "start_failed", LOG_S("reason", reason));

@@ -90,8 +90,10 @@ struct otlp_exporter_config {
 
 struct otlp_exporter;
 
-/* 0 with *ret_exporter; WERR_CONFIG for a bad URL or TLS file (*ret_what: which, static or borrowed),
- * WERR_NOMEM, WERR_IO. */
+/*
+ * 0 with *ret_exporter; WERR_CONFIG for a bad URL or TLS file (*ret_what: which, static), WERR_NOMEM,
+ * WERR_IO. After an error nothing is left but handles that close in the loop's next turns.
+ */
 int otlp_exporter_new(
     const struct otlp_exporter_config *config, struct otlp_exporter **ret_exporter, const char **ret_what);
 

@@ -198,7 +198,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *user, vo
     if (socket == NULL) {
         socket = add_socket(self, fd);
         if (socket == NULL) {
-            return -1; /* the attempt ends by its timeout at the latest */
+            return 0; /* an error would end the whole multi handle; so the attempt ends by its timeout */
         }
     }
     int events = (what & CURL_POLL_IN) != 0 ? UV_READABLE : 0;

@@ -264,6 +264,26 @@ static void no_answer_is_retried(void **state)
     }
 }
 
+/* The body is larger than the windows: without a reset it could never end. */
+static void an_answer_before_the_end_of_the_request_ends_it(void **state)
+{
+    (void)state;
+    static const struct script_step script[] = {{.kind = SCRIPT_EARLY, .grpc_status = 16}, {0}};
+    struct fixture *fixture = fixture_new();
+
+    fixture_listen(fixture, GRPC, NULL, script, 2);
+    fixture_start(fixture);
+    offer_sized(fixture, 100, 60000);
+    run_until(fixture, METRIC_EXPORT_SPANS_DROPPED_REJECTED, 100);
+    assert_int_equal(fixture->last_status, 16);
+    offer(fixture, 3);
+    run_until(fixture, METRIC_EXPORT_SPANS_SENT, 3);
+    assert_int_equal(fixture->server.accepted_span_count, 3);
+    assert_int_equal(fixture->server.connection_count, 1);
+    assert_int_equal(cell(fixture, METRIC_EXPORT_ATTEMPTS_RETRY), 0);
+    fixture_end(fixture);
+}
+
 static void after_goaway_the_next_request_takes_a_new_connection(void **state)
 {
     (void)state;
@@ -425,6 +445,7 @@ int main(void)
         cmocka_unit_test(http_statuses_without_grpc_status_are_translated),
         cmocka_unit_test(what_a_partial_success_rejects_is_dropped),
         cmocka_unit_test(no_answer_is_retried),
+        cmocka_unit_test(an_answer_before_the_end_of_the_request_ends_it),
         cmocka_unit_test(after_goaway_the_next_request_takes_a_new_connection),
         cmocka_unit_test(a_server_that_comes_back_gets_what_waited),
         cmocka_unit_test(a_full_queue_drops_its_oldest),

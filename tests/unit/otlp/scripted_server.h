@@ -37,7 +37,7 @@ enum script_kind {
     SCRIPT_HANG_UP_HALF, /* begins to answer, then closes */
     SCRIPT_RESET,        /* gRPC: RST_STREAM */
     SCRIPT_GOAWAY,       /* gRPC: answers, and takes no more on this connection */
-    SCRIPT_NO_ALPN,
+    SCRIPT_EARLY,        /* gRPC: answers after the headers and reads no body */
 };
 
 /* One answer. grpc_status below 0: none, and http_status counts. */
@@ -81,6 +81,7 @@ struct server_connection {
     bool shaken;
     bool closing;
     bool close_when_sent;
+    bool early; /* the call's answer went before its body came */
     struct h2_session h2;
     bool h2_open;
     struct buffer request; /* gRPC: the stream's body; HTTP: all of it */
@@ -213,6 +214,9 @@ static inline int server_on_data(void *user, struct h2_stream *stream, struct sl
 {
     struct server_connection *connection = user;
 
+    if (connection->early) {
+        return 0;
+    }
     assert_int_equal(buffer_append_slice(&connection->request, data), 0);
     return h2_stream_consume(&connection->h2, stream, data.length);
 }
@@ -261,6 +265,9 @@ static inline int server_on_end(void *user, struct h2_stream *stream)
     struct slice message = slice_of(connection->request.data, connection->request.length);
     bool compressed = connection->gzip || connection->zstd;
 
+    if (connection->early) {
+        return 0;
+    }
     assert_in_range(message.length, 5, SERVER_REQUEST_BYTES_MAX);
     assert_int_equal(message.ptr[0], compressed);
     assert_int_equal((size_t)message.ptr[1] << 24 | (size_t)message.ptr[2] << 16 |
@@ -291,7 +298,24 @@ static inline int server_on_end(void *user, struct h2_stream *stream)
     return 0;
 }
 
+static inline int server_on_headers_end(void *user, struct h2_stream *stream, bool trailers)
+{
+    struct server_connection *connection = user;
+    struct server *server = connection->server;
+    size_t at =
+        server->request_count < server->script_count ? server->request_count : server->script_count - 1;
+
+    assert_false(trailers);
+    connection->early = server->script[at].kind == SCRIPT_EARLY;
+    if (connection->early) {
+        server->request_count++;
+        server_answer_grpc(connection, stream, &server->script[at]);
+    }
+    return 0;
+}
+
 static const struct h2_callbacks server_h2_callbacks = {
+    .on_headers_end = server_on_headers_end,
     .on_begin = server_on_begin,
     .on_header = server_on_header,
     .on_data = server_on_data,

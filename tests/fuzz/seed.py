@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the decoders' fuzz targets: tests/fuzz/corpus/{otlp_trace,native}/seed-*.
+"""Writes the seeds of the payloads' fuzz targets: tests/fuzz/corpus/{otlp_trace,native}/seed-*.
 
 Real messages come from tests/corpus; beside them stand the same ones damaged on purpose and small ones made by hand for
 what real senders never do. Deterministic: the same recordings give the same seeds. Inputs that a fuzzer found are kept
@@ -155,7 +155,7 @@ def otlp_seeds():
 
 
 def batch(count=3, extra=b"", **columns):
-    ids = b"".join(bytes([i + 1]) * 16 for i in range(count))
+    ids = b"".join(bytes([i % 255 + 1]) * 16 for i in range(count))
     fields = {7: [zigzag(-i * 1000) for i in range(count)], 8: [1000 + i for i in range(count)], 9: [1 + i % 3 for i in range(count)],
               10: list(range(count)), 14: [7] * count, 17: [200] * count, 18: [i % 3 for i in range(count)], 21: [10**6] * count,
               23: [1 << 55] * count}
@@ -232,5 +232,6 @@ def write(target, seeds):
         (folder / f"seed-{name}").write_bytes(data)
 
 
-write("otlp_trace", otlp_seeds())
-write("native", ((name, bytes([kind]) + payload) for name, kind, payload in hand_made_native()))
+if __name__ == "__main__":
+    write("otlp_trace", otlp_seeds())
+    write("native", ((name, bytes([kind]) + payload) for name, kind, payload in hand_made_native()))

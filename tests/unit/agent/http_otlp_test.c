@@ -1,0 +1,251 @@
+/* OTLP over HTTP: every answer that POST /v1/traces can have, and what the ledger says of each. */
+#include <errno.h>
+
+#include "core/compress.h"
+#include "http_routes.h"
+#include "otlp_message.h"
+#include "unit/prometheus/failing_memory.h"
+
+struct web {
+    struct rig rig;
+    struct budget assembly;
+    struct http_server *server;
+    struct http_routes routes;
+    struct peer peer;
+    bool without_peer; /* as if memory for it had failed */
+    bool without_memory;
+};
+
+static void on_request(void *user, struct http_exchange *exchange)
+{
+    struct web *web = user;
+
+    failing_memory_left = web->without_memory ? 0 : -1;
+    http_routes_handle(&web->routes, exchange);
+    failing_memory_left = -1;
+}
+
+static void *on_opened(void *user, int fd, enum listener_kind kind)
+{
+    struct web *web = user;
+
+    (void)fd;
+    (void)kind;
+    return web->without_peer ? NULL : &web->peer;
+}
+
+static void on_closed(void *user, void *connection_user)
+{
+    (void)user;
+    (void)connection_user;
+}
+
+static void web_start(struct web *web)
+{
+    memset(web, 0, sizeof *web);
+    rig_init(&web->rig);
+    web->rig.limits.message_bytes_max = 65536;
+    rig_start(&web->rig, NULL);
+    web->assembly.cap_bytes = web->rig.limits.assembly_bytes_max;
+    web->peer.pipeline = &web->rig.pipeline;
+    web->peer.sender = web->rig.sender;
+    web->routes = (struct http_routes){.pipeline = &web->rig.pipeline, .cells = web->rig.shard_cells};
+    inflater_init(&web->routes.inflater);
+    struct http_server_config config = {
+        .loop = &web->rig.loop,
+        .limits = &web->rig.limits,
+        .assembly = &web->assembly,
+        .cells = web->rig.shard_cells,
+        .handler = {.request = on_request,
+            .connection_opened = on_opened,
+            .connection_closed = on_closed,
+            .user = web},
+    };
+    web->server = http_server_new(&config);
+    assert_non_null(web->server);
+}
+
+static void web_stop(struct web *web)
+{
+    http_server_close(web->server);
+    rig_turn(&web->rig);
+    http_server_free(web->server);
+    inflater_deinit(&web->routes.inflater);
+    rig_stop(&web->rig);
+    assert_int_equal(web->assembly.used_bytes, 0);
+}
+
+/* Posts and reads the whole answer into `answer`; its status. */
+static unsigned post(
+    struct web *web, const char *headers, struct slice body, char *answer, size_t answer_bytes)
+{
+    int fds[2];
+    char head[512];
+    size_t length = 0;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    http_server_add(web->server, fds[1], LISTENER_INGEST);
+    int head_bytes = snprintf(head, sizeof head,
+        "POST /v1/traces HTTP/1.1\r\nHost: weft\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n",
+        body.length, headers);
+    assert_int_equal(send(fds[0], head, (size_t)head_bytes, MSG_NOSIGNAL), head_bytes);
+    for (int i = 0; i < 10000; i++) {
+        if (body.length > 0) {
+            ssize_t sent = send(fds[0], body.ptr, body.length, MSG_NOSIGNAL);
+            body = sent > 0 ? slice_of(body.ptr + sent, body.length - (size_t)sent) : body;
+        }
+        rig_turn(&web->rig);
+        ssize_t received = recv(fds[0], answer + length, answer_bytes - length - 1, 0);
+        if (received == 0 || (received < 0 && errno == ECONNRESET)) {
+            break;
+        }
+        length += received > 0 ? (size_t)received : 0;
+    }
+    answer[length] = '\0';
+    (void)close(fds[0]);
+    rig_turn(&web->rig);
+    assert_true(length > strlen("HTTP/1.1 200"));
+    return (unsigned)strtoul(answer + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+static const char protobuf_header[] = "Content-Type: application/x-protobuf\r\n";
+static const char gzip_headers[] = "Content-Type: application/x-protobuf\r\nContent-Encoding: gzip\r\n";
+
+/* `out`: freed by the caller. */
+static void pack(enum compression compression, struct slice plain, struct buffer *out)
+{
+    struct compressor *compressor = compressor_new(compression);
+
+    assert_non_null(compressor);
+    buffer_init(out, MESSAGE_BYTES_MAX);
+    assert_int_equal(compressor_write(compressor, plain, out), 0);
+    assert_int_equal(compressor_finish(compressor, out), 0);
+    compressor_free(compressor);
+}
+
+static void accepted_messages_count(void **state)
+{
+    static const struct {
+        enum compression compression;
+        const char *headers;
+    } cases[] = {{COMPRESSION_NONE, protobuf_header}, {COMPRESSION_GZIP, gzip_headers},
+        {COMPRESSION_ZSTD, "Content-Type: application/x-protobuf; x=y\r\nContent-Encoding: zstd\r\n"}};
+    struct web web;
+    struct message message;
+    char answer[4096];
+
+    (void)state;
+    web_start(&web);
+    message_begin(&message, "opentelemetry");
+    put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
+    put_span(&message.bytes, SPAN_ENDS_EARLY, RIG_NOW_UNIX_NS);
+    struct slice plain = message_end(&message);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buffer body;
+        pack(cases[i].compression, plain, &body);
+        assert_int_equal(
+            post(&web, cases[i].headers, slice_of(body.data, body.length), answer, sizeof answer), 200);
+        assert_non_null(strstr(answer, "application/x-protobuf"));
+        buffer_deinit(&body);
+    }
+    message_deinit(&message);
+    rig_expect(&web.rig, METRIC_MESSAGES_ACCEPTED_OTLP_HTTP, 3);
+    rig_expect(&web.rig, METRIC_SPANS_RECEIVED, 6);
+    rig_expect(&web.rig, METRIC_SPANS_DROPPED_END, 3);
+    rig_expect_spans(&web.rig, 3);
+    /* An empty request is a success. */
+    assert_int_equal(post(&web, protobuf_header, slice_of(NULL, 0), answer, sizeof answer), 200);
+    rig_expect(&web.rig, METRIC_MESSAGES_ACCEPTED_OTLP_HTTP, 1);
+    rig_check(&web.rig);
+    web_stop(&web);
+}
+
+static void refused_messages_count(void **state)
+{
+    struct web web;
+    struct buffer bomb;
+    char answer[4096];
+    uint8_t *zeros = calloc(1, 1 << 20);
+
+    (void)state;
+    assert_non_null(zeros);
+    web_start(&web);
+    pack(COMPRESSION_GZIP, slice_of(zeros, 1 << 20), &bomb);
+    const struct {
+        const char *headers;
+        struct slice body;
+        unsigned status;
+        enum metric_id row;
+    } cases[] = {
+        {"Content-Type: text/plain\r\n", SLICE_LITERAL("x"), 415, METRIC_MESSAGES_REFUSED_UNKNOWN},
+        {"", SLICE_LITERAL("x"), 415, METRIC_MESSAGES_REFUSED_UNKNOWN},
+        {"Content-Type: application/x-protobuf\r\nContent-Encoding: br\r\n", SLICE_LITERAL("x"), 400,
+            METRIC_MESSAGES_REFUSED_COMPRESSION},
+        {gzip_headers, SLICE_LITERAL("this is no gzip"), 400, METRIC_MESSAGES_REFUSED_COMPRESSION},
+        {gzip_headers, slice_of(bomb.data, bomb.length / 2), 413, METRIC_MESSAGES_REFUSED_OVERSIZED},
+        {protobuf_header, slice_of(zeros, 65537), 413, METRIC_MESSAGES_REFUSED_OVERSIZED},
+        {protobuf_header, SLICE_LITERAL("\x0a\x7f"), 400, METRIC_MESSAGES_REFUSED_MALFORMED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(post(&web, cases[i].headers, cases[i].body, answer, sizeof answer), cases[i].status);
+        rig_expect(&web.rig, cases[i].row, 1);
+        rig_check(&web.rig);
+    }
+    buffer_deinit(&bomb);
+    free(zeros);
+    web_stop(&web);
+}
+
+static void without_memory_or_time_it_comes_again(void **state)
+{
+    struct web web;
+    struct message message;
+    struct buffer body;
+    char answer[4096];
+
+    (void)state;
+    web_start(&web);
+    message_begin(&message, "opentelemetry");
+    put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
+    struct slice plain = message_end(&message);
+    pack(COMPRESSION_GZIP, plain, &body);
+
+    web.without_memory = true;
+    assert_int_equal(post(&web, gzip_headers, slice_of(body.data, body.length), answer, sizeof answer), 503);
+    assert_non_null(strstr(answer, "Retry-After: 1\r\n"));
+    web.without_memory = false;
+    rig_expect(&web.rig, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+    rig_check(&web.rig);
+
+    web.without_peer = true;
+    assert_int_equal(post(&web, protobuf_header, plain, answer, sizeof answer), 503);
+    web.without_peer = false;
+    rig_expect(&web.rig, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+    rig_check(&web.rig);
+
+    web.rig.pipeline.draining = true;
+    assert_int_equal(post(&web, protobuf_header, plain, answer, sizeof answer), 503);
+    assert_non_null(strstr(answer, "Retry-After: 1\r\n"));
+    web.rig.pipeline.draining = false;
+    rig_expect(&web.rig, METRIC_MESSAGES_REFUSED_DRAINING, 1);
+    rig_check(&web.rig);
+
+    assert_int_equal(post(&web, protobuf_header, plain, answer, sizeof answer), 200);
+    rig_expect(&web.rig, METRIC_MESSAGES_ACCEPTED_OTLP_HTTP, 1);
+    rig_expect(&web.rig, METRIC_SPANS_RECEIVED, 1);
+    rig_expect_spans(&web.rig, 1);
+    buffer_deinit(&body);
+    message_deinit(&message);
+    web_stop(&web);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepted_messages_count),
+        cmocka_unit_test(refused_messages_count),
+        cmocka_unit_test(without_memory_or_time_it_comes_again),
+    };
+
+    return cmocka_run_group_tests_name("http_otlp", tests, NULL, NULL);
+}

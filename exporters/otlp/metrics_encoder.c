@@ -273,7 +273,8 @@ static int add_series(
         return 0;
     }
     if (is_delta) {
-        last = series_memory_find(memory, family->name, series->labels_text, series->labels_text_length);
+        last = series_memory_find(
+            memory, family->name, series->labels_text, series->labels_text_length, series->histogram);
         if (last == NULL) {
             return 0; /* counted there; without a memory of it no delta can be told */
         }
@@ -284,7 +285,7 @@ static int add_series(
         self->step_points++;
     }
     if (error == 0 && is_delta) {
-        error = series_memory_store(memory, last, series, self->context.time_unix_ns);
+        series_memory_store(last, series, self->context.time_unix_ns);
     }
     return error;
 }

@@ -2,11 +2,10 @@
  * thread. */
 #include "exporters/otlp/series_memory.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
-
-#include "core/error.h"
 
 enum { SLOTS_COUNT_FIRST = 256 };
 
@@ -122,32 +121,6 @@ static struct series_last *make_last(struct series_memory *memory, const char *n
     return last;
 }
 
-struct series_last *series_memory_find(
-    struct series_memory *memory, const char *family_name, const char *labels_text, size_t labels_length)
-{
-    size_t name_length = strlen(family_name);
-    uint64_t hash = hash_key(family_name, name_length, labels_text, labels_length);
-    size_t mask = memory->slot_count - 1;
-
-    for (size_t at = (size_t)hash & mask; memory->slot_count > 0 && memory->slots[at] != NULL;
-         at = (at + 1) & mask) {
-        struct series_last *last = memory->slots[at];
-        if (last->hash == hash && last->key_length == name_length + 1 + labels_length &&
-            memcmp(last->key, family_name, name_length + 1) == 0 &&
-            (labels_length == 0 || memcmp(last->key + name_length + 1, labels_text, labels_length) == 0)) {
-            last->sweep = memory->sweep;
-            return last;
-        }
-    }
-    struct series_last *last = make_last(memory, family_name, name_length, labels_text, labels_length);
-    if (last == NULL) {
-        memory->refused_count++;
-        return NULL;
-    }
-    last->sweep = memory->sweep;
-    return last;
-}
-
 static bool make_room(struct series_memory *memory, struct series_last *last, size_t number_count)
 {
     if (number_count <= last->number_count_max) {
@@ -161,43 +134,84 @@ static bool make_room(struct series_memory *memory, struct series_last *last, si
     if (numbers == NULL) {
         return false;
     }
+    last->histogram.buckets = numbers; /* realloc has kept what is in them */
+    last->histogram.bound_counts = numbers + last->histogram.bucket_count;
     last->numbers = numbers;
     last->number_count_max = number_count;
     memory->bytes += more_bytes;
     return true;
 }
 
-int series_memory_store(struct series_memory *memory, struct series_last *last,
-    const struct snapshot_series *series, uint64_t time_unix_ns)
+static struct series_last *look_up(const struct series_memory *memory, uint64_t hash, const char *name,
+    size_t name_length, const char *labels, size_t labels_length)
 {
-    const struct snapshot_histogram *histogram = series->histogram;
+    size_t mask = memory->slot_count - 1;
 
-    if (histogram != NULL) {
-        size_t number_count = histogram->bucket_count + histogram->bound_count;
-        if (!make_room(memory, last, number_count)) {
-            memory->refused_count++;
-            return WERR_NOMEM;
+    for (size_t at = (size_t)hash & mask; memory->slot_count > 0 && memory->slots[at] != NULL;
+         at = (at + 1) & mask) {
+        struct series_last *last = memory->slots[at];
+        if (last->hash == hash && last->key_length == name_length + 1 + labels_length &&
+            memcmp(last->key, name, name_length + 1) == 0 &&
+            (labels_length == 0 || memcmp(last->key + name_length + 1, labels, labels_length) == 0)) {
+            return last;
         }
-        last->histogram = *histogram;
-        last->histogram.buckets = last->numbers;
-        last->histogram.bound_counts = last->numbers != NULL ? last->numbers + histogram->bucket_count : NULL;
-        last->histogram.bounds = NULL;
-        last->histogram.exemplars = NULL;
-        last->histogram.exemplar_count = 0;
-        if (histogram->bucket_count > 0) {
-            memcpy(last->numbers, histogram->buckets, histogram->bucket_count * sizeof *last->numbers);
-        }
-        if (histogram->bound_count > 0) {
-            memcpy(last->numbers + histogram->bucket_count, histogram->bound_counts,
-                histogram->bound_count * sizeof *last->numbers);
-        }
+    }
+    return NULL;
+}
+
+struct series_last *series_memory_find(struct series_memory *memory, const char *family_name,
+    const char *labels_text, size_t labels_length, const struct snapshot_histogram *histogram)
+{
+    size_t name_length = strlen(family_name);
+    size_t number_count = histogram != NULL ? histogram->bucket_count + histogram->bound_count : 0;
+    uint64_t hash = hash_key(family_name, name_length, labels_text, labels_length);
+    struct series_last *last = look_up(memory, hash, family_name, name_length, labels_text, labels_length);
+
+    if (last == NULL) {
+        last = make_last(memory, family_name, name_length, labels_text, labels_length);
+    }
+    if (last != NULL) {
+        last->sweep = memory->sweep;
+    }
+    if (last == NULL || !make_room(memory, last, number_count)) {
+        memory->refused_count++;
+        return NULL;
+    }
+    return last;
+}
+
+static void store_histogram(struct series_last *last, const struct snapshot_histogram *histogram)
+{
+    last->histogram = *histogram;
+    last->histogram.bounds = NULL;
+    last->histogram.exemplars = NULL;
+    last->histogram.exemplar_count = 0;
+    last->histogram.buckets = last->numbers;
+    last->histogram.bound_counts = NULL;
+    if (histogram->bucket_count > 0) {
+        memcpy(last->numbers, histogram->buckets, histogram->bucket_count * sizeof *last->numbers);
+    }
+    if (histogram->bound_count > 0) {
+        last->histogram.bound_counts = last->numbers + histogram->bucket_count;
+        memcpy(last->numbers + histogram->bucket_count, histogram->bound_counts,
+            histogram->bound_count * sizeof *last->numbers);
+    }
+}
+
+void series_memory_store(
+    struct series_last *last, const struct snapshot_series *series, uint64_t time_unix_ns)
+{
+    if (series->histogram != NULL) {
+        const struct snapshot_histogram *histogram = series->histogram;
+        assert(histogram->bucket_count + histogram->bound_count <= last->number_count_max);
+        assert(last->numbers != NULL || last->number_count_max == 0);
+        store_histogram(last, histogram);
     }
     last->is_new = false;
     last->created_unix_ns = series->created_unix_ns;
     last->time_unix_ns = time_unix_ns;
     last->value = series->value;
     last->integer = series->integer;
-    return 0;
 }
 
 void series_memory_sweep(struct series_memory *memory)

@@ -42,15 +42,17 @@ struct series_memory;
 struct series_memory *series_memory_new(void);
 void series_memory_free(struct series_memory *memory);
 
-/* The entry of a series, made when there was none; NULL past a limit or out of memory. Borrowed until sweep.
+/*
+ * The entry of a series, made when there was none, with room for the histogram's numbers (NULL: it has none).
+ * NULL past a limit or out of memory; then what is known of the series stays, and a later point tells the
+ * whole difference. Borrowed until sweep.
  */
-struct series_last *series_memory_find(
-    struct series_memory *memory, const char *family_name, const char *labels_text, size_t labels_length);
+struct series_last *series_memory_find(struct series_memory *memory, const char *family_name,
+    const char *labels_text, size_t labels_length, const struct snapshot_histogram *histogram);
 
-/* Keeps the values of a point that is to be sent. 0 or WERR_NOMEM (limits included): then the entry is as
- * before. */
-int series_memory_store(struct series_memory *memory, struct series_last *last,
-    const struct snapshot_series *series, uint64_t time_unix_ns);
+/* Keeps the values of a point that is to be sent; its histogram is the one that find was given. */
+void series_memory_store(
+    struct series_last *last, const struct snapshot_series *series, uint64_t time_unix_ns);
 
 /* The end of an encoding. */
 void series_memory_sweep(struct series_memory *memory);

@@ -40,7 +40,7 @@ static int parse_port(struct slice text, struct url *url)
 /* host, host:port, [v6], [v6]:port */
 static int parse_authority(struct slice authority, struct url *url)
 {
-    struct slice host = authority;
+    struct slice host;
     struct slice rest = {0};
 
     if (slice_find(authority, '@') < authority.length) {

@@ -306,16 +306,41 @@ static void the_memory_of_series_is_bounded_and_says_so(void **state)
     assert_non_null(memory);
     for (size_t i = 0; i < SERIES_MEMORY_COUNT_MAX + 3; i++) {
         int length = snprintf(labels, sizeof labels, "n=\"%zu\"", i);
-        struct series_last *last = series_memory_find(memory, "f", labels, (size_t)length);
+        struct series_last *last = series_memory_find(memory, "f", labels, (size_t)length, NULL);
         assert_int_equal(last == NULL, i >= SERIES_MEMORY_COUNT_MAX);
     }
     assert_int_equal(series_memory_count(memory), SERIES_MEMORY_COUNT_MAX);
     assert_int_equal(series_memory_refused_count(memory), 3);
     series_memory_sweep(memory); /* all were seen in it */
     assert_int_equal(series_memory_count(memory), SERIES_MEMORY_COUNT_MAX);
-    assert_non_null(series_memory_find(memory, "f", "n=\"7\"", 5));
+    assert_non_null(series_memory_find(memory, "f", "n=\"7\"", 5, NULL));
     series_memory_sweep(memory);
     assert_int_equal(series_memory_count(memory), 1);
+    series_memory_free(memory);
+}
+
+/* A histogram that would need more than the memory has is refused, and what was known of it stays. */
+static void a_refused_histogram_keeps_what_is_known(void **state)
+{
+    (void)state;
+    struct series_memory *memory = series_memory_new();
+    struct moment moment;
+
+    assert_non_null(memory);
+    moment_init(&moment, 0);
+    struct series_last *last = series_memory_find(memory, "f", "", 0, &moment.histogram);
+    assert_non_null(last);
+    series_memory_store(last, &moment.others[2], FIRST);
+    struct snapshot_histogram huge = moment.histogram;
+    huge.bucket_count = SERIES_MEMORY_BYTES_MAX / 8 + 1;
+    assert_null(series_memory_find(memory, "f", "", 0, &huge));
+    assert_int_equal(series_memory_refused_count(memory), 1);
+    huge.bucket_count = 1000;
+    assert_ptr_equal(series_memory_find(memory, "f", "", 0, &huge), last);
+    assert_int_equal(last->time_unix_ns, FIRST);
+    assert_int_equal(last->histogram.bucket_count, 4);
+    assert_memory_equal(last->histogram.buckets, moment.buckets, sizeof moment.buckets);
+    assert_memory_equal(last->histogram.bound_counts, moment.bound_counts, sizeof moment.bound_counts);
     series_memory_free(memory);
 }
 
@@ -398,6 +423,7 @@ int main(void)
         cmocka_unit_test(delta_without_memory_is_refused),
         cmocka_unit_test(a_full_buffer_is_an_error),
         cmocka_unit_test(the_memory_of_series_is_bounded_and_says_so),
+        cmocka_unit_test(a_refused_histogram_keeps_what_is_known),
         cmocka_unit_test(downscale_equals_recount),
         cmocka_unit_test(buckets_are_limited_subtracted_and_trimmed),
     };

@@ -2,6 +2,7 @@
  * `weft emit`: sends spans and counters from a shell through libweft, and waits until the agent has
  * acknowledged them. One thread, beside libweft's own.
  */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -140,6 +141,7 @@ static bool parse_rate(const char *text, double *ret_rate)
 /* What does not need the client. Span fields follow once it is open, since their strings are interned. */
 static bool take_option(struct emit *emit, struct weft_options *options, int option)
 {
+    assert(options != NULL); /* the first pass over the options has them */
     switch (option) {
     case OPTION_SOCKET:
         options->socket_path = optarg;

@@ -141,7 +141,7 @@ static void take_cells(
 /* Bucket i of the next lower scale is buckets 2i and 2i + 1 (the arithmetic shift of the index). */
 static void halve(uint64_t *buckets)
 {
-    for (uint32_t cell = 0; cell < HISTOGRAM_CELLS_COUNT / 2; cell++) {
+    for (size_t cell = 0; cell < HISTOGRAM_CELLS_COUNT / 2; cell++) {
         buckets[cell] = buckets[2 * cell] + buckets[2 * cell + 1];
     }
 }

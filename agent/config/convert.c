@@ -4,6 +4,7 @@
  */
 #include "config/loader.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -210,6 +211,7 @@ static int convert_list(struct loader *loader, const struct config_field *field,
     if (list.items == NULL) {
         return loader_fail_memory(loader);
     }
+    assert(texts != NULL || count == 0);
     for (size_t i = 0; i < count; i++) {
         char item_path[CONFIG_PATH_BYTES_MAX];
         const char *text;

@@ -115,7 +115,7 @@ static int fail_in_file(struct loader *loader, int status)
 
 static int convert_document(struct loader *loader, const char *text, size_t length)
 {
-    struct document document;
+    struct document document = {.cells = NULL};
     int status = marks_load(&loader->marks, &loader->config->arena, text, length, loader->error);
 
     if (status == 0) {

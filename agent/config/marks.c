@@ -273,7 +273,7 @@ static bool find_place(const char *path, struct place *ret_place)
     while (*path != '\0') {
         if (*path == '[') {
             place.is_item = true;
-            place.group = place.field->group;
+            place.group = place.field != NULL ? place.field->group : NULL;
             path += strcspn(path, "]") + 1;
             continue;
         }

@@ -9,6 +9,7 @@
  */
 #include "config/loader.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -256,6 +257,7 @@ static int read_grpc_endpoint(struct loader *loader, enum config_signal signal,
     const char *scheme = is_insecure ? "http://" : "https://";
     char url[ENDPOINT_BYTES_MAX];
 
+    assert(variable->value != NULL);
     if (strstr(variable->value, "://") != NULL) {
         scheme = "";
     }

@@ -47,10 +47,10 @@ int16_t grpc_status_of(struct slice text)
     if (text.length == 0) {
         return GRPC_STATUS_NONE;
     }
-    for (int16_t i = 0; i <= GRPC_STATUS_MAX; i++) {
+    for (int i = 0; i <= GRPC_STATUS_MAX; i++) {
         if (strlen(grpc_rows[i].name) == text.length &&
             strncasecmp(grpc_rows[i].name, (const char *)text.ptr, text.length) == 0) {
-            return i;
+            return (int16_t)i;
         }
     }
     for (size_t i = 0; i < text.length; i++) {

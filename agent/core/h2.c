@@ -38,7 +38,7 @@ struct h2_stream *h2_stream_take(struct h2_session *session)
 
 void h2_stream_give_back(struct h2_session *session, struct h2_stream *stream)
 {
-    if (stream->previous != NULL) {
+    if (session->live != stream) {
         stream->previous->next = stream->next;
     } else {
         session->live = stream->next;

@@ -1,6 +1,7 @@
 /* Decoding of native payloads, see native.h. Runs on the shard that owns the connection. */
 #include "decode/native.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -179,6 +180,7 @@ int native_decode_spans(
     if (error < 0) {
         return error;
     }
+    assert(message != NULL);
     const Weft__V1__SpanBatch *batch = message;
     struct native_spans spans = {.batch = batch,
         .sequence = batch->sequence,

@@ -9,7 +9,7 @@ void histogram_flat_reset(struct histogram_flat *flat)
 {
     for (unsigned octave = 0; octave < LATTICE_OCTAVE_COUNT; octave++) {
         if ((flat->octaves >> octave & 1) != 0) {
-            memset(&flat->cells[octave * LATTICE_CELLS_PER_OCTAVE], 0,
+            memset(&flat->cells[(size_t)octave * LATTICE_CELLS_PER_OCTAVE], 0,
                 LATTICE_CELLS_PER_OCTAVE * sizeof(flat->cells[0]));
         }
     }

@@ -297,7 +297,9 @@ double sum_ns_seconds(uint64_t low, uint64_t high)
 {
     unsigned __int128 sum_ns = (unsigned __int128)high << 64 | low;
 
-    return (double)(sum_ns / 1000000000u) + (double)(uint64_t)(sum_ns % 1000000000u) / 1e9;
+    unsigned __int128 whole_s = sum_ns / 1000000000u;
+
+    return (double)whole_s + (double)(uint64_t)(sum_ns % 1000000000u) / 1e9;
 }
 
 double histogram_sum_seconds(const struct histogram *histogram)

@@ -117,7 +117,7 @@ static void write_details(
     struct writer any = {.filled = 0};
 
     put_number(&duration, 1, retry_after_ms / 1000);
-    put_number(&duration, 2, retry_after_ms % 1000 * 1000000u);
+    put_number(&duration, 2, (uint64_t)(retry_after_ms % 1000) * 1000000u);
     put_bytes(&info, 1, duration.data, duration.filled);
     put_bytes(&any, 1, type_url, sizeof type_url - 1);
     put_bytes(&any, 2, info.data, info.filled);

@@ -5,6 +5,7 @@
  */
 #include "listen/grpc_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,6 +171,7 @@ void grpc_unhold(struct grpc_stream *stream, size_t bytes)
 /* Doubles the scratch memory, all of the growth reserved. */
 static int scratch_grow(struct grpc_server *server)
 {
+    assert(server->scratch_bytes >= GRPC_SCRATCH_BYTES);
     if (!grpc_reserve(server, server->scratch_bytes)) {
         return WERR_AGAIN;
     }

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <net/if.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,19 +230,14 @@ static void format_bound(struct listener *listener)
 {
     struct sockaddr_storage bound = {0};
     socklen_t length = sizeof bound;
-    char host[INET6_ADDRSTRLEN] = "";
+    char host[INET6_ADDRSTRLEN + IF_NAMESIZE];
+    char port[8];
 
-    (void)getsockname(listener->fd, (struct sockaddr *)&bound, &length);
-    if (bound.ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&bound;
-        (void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-        (void)snprintf(
-            listener->address, sizeof listener->address, "%s:%u", host, (unsigned)ntohs(v4->sin_port));
-    } else {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&bound;
-        (void)inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        (void)snprintf(
-            listener->address, sizeof listener->address, "[%s]:%u", host, (unsigned)ntohs(v6->sin6_port));
+    if (getsockname(listener->fd, (struct sockaddr *)&bound, &length) == 0 &&
+        getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port, sizeof port,
+            NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+        (void)snprintf(listener->address, sizeof listener->address,
+            bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
     }
 }
 

@@ -4,6 +4,7 @@
  */
 #include "listen/native_connection.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,6 +233,7 @@ static void take_payload(struct native_connection *connection, struct slice *dat
     size_t missing = connection->header.payload_bytes - connection->assembly_bytes;
     size_t taken = data->length < missing ? data->length : missing;
 
+    assert(connection->assembly != NULL);
     if (data->ptr != connection->assembly + connection->assembly_bytes) {
         memcpy(connection->assembly + connection->assembly_bytes, data->ptr, taken);
     }

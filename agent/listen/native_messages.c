@@ -196,7 +196,7 @@ static void take_hello(struct native_connection *connection, struct slice payloa
         memcpy(connection->instance, hello->instance_id.data, NATIVE_INSTANCE_BYTES);
         connection->handler->hello(connection->user, connection, payload, reply);
     }
-    if (reply->error_code == 0) {
+    if (hello != NULL && reply->error_code == 0) {
         connection->hello_seen = true;
         connection->last_sequence =
             instances_open(connection->shard->config.instances, connection->instance, hello->next_sequence);

@@ -91,6 +91,7 @@ static void decimal_of_any(double value, struct decimal *ret_decimal)
     } while (strtod(text, NULL) != value && ++count <= DIGITS_MAX);
     const char *exponent = strchr(text, 'e');
     ret_decimal->count = 0;
+    ret_decimal->digits[0] = '0';
     for (const char *at = text; at < exponent; at++) {
         if (*at >= '0' && *at <= '9') {
             ret_decimal->digits[ret_decimal->count++] = *at;

@@ -14,6 +14,8 @@ enum { NONE = UINT32_MAX };
 struct entry {
     uint8_t id[INSTANCE_ID_BYTES];
     uint64_t last_sequence;
+    uint64_t dropped_spans; /* as it said last */
+    uint64_t dropped_points;
     uint32_t next_in_slot;
     uint32_t older; /* used less recently */
     uint32_t newer;
@@ -130,6 +132,8 @@ static struct entry *add(struct instances *instances, const uint8_t *id, uint64_
 
     memcpy(entry->id, id, INSTANCE_ID_BYTES);
     entry->last_sequence = last_sequence;
+    entry->dropped_spans = 0;
+    entry->dropped_points = 0;
     entry->next_in_slot = *slot;
     *slot = at;
     list_append(instances, at);
@@ -176,6 +180,30 @@ enum instances_verdict instances_claim(struct instances *instances,
     *ret_last = entry->last_sequence;
     pthread_mutex_unlock(&instances->lock);
     return verdict;
+}
+
+static uint64_t rise(uint64_t *last, uint64_t now)
+{
+    uint64_t risen = now > *last ? now - *last : 0;
+
+    *last += risen;
+    return risen;
+}
+
+void instances_dropped(struct instances *instances, const uint8_t id[static INSTANCE_ID_BYTES],
+    uint64_t dropped_spans, uint64_t dropped_points, uint64_t *ret_spans, uint64_t *ret_points)
+{
+    pthread_mutex_lock(&instances->lock);
+    uint32_t at = find(instances, id);
+    if (at != NONE) {
+        *ret_spans = rise(&instances->entries[at].dropped_spans, dropped_spans);
+        *ret_points = rise(&instances->entries[at].dropped_points, dropped_points);
+    } else {
+        /* forgotten since its Hello: what it said before is not known any more */
+        *ret_spans = 0;
+        *ret_points = 0;
+    }
+    pthread_mutex_unlock(&instances->lock);
 }
 
 uint64_t instances_count(struct instances *instances)

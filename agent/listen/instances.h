@@ -42,6 +42,14 @@ uint64_t instances_open(
 enum instances_verdict instances_claim(struct instances *instances,
     const uint8_t id[static INSTANCE_ID_BYTES], uint64_t sequence, uint64_t *ret_last);
 
+/*
+ * What `id` says that it dropped so far, cumulative for the instance: sets *ret_spans and *ret_points to what
+ * is new since it said so last, on whichever connection; 0 for numbers below (they were overtaken by a newer
+ * connection's).
+ */
+void instances_dropped(struct instances *instances, const uint8_t id[static INSTANCE_ID_BYTES],
+    uint64_t dropped_spans, uint64_t dropped_points, uint64_t *ret_spans, uint64_t *ret_points);
+
 /* How many are remembered now, and how many were forgotten for want of room. */
 uint64_t instances_count(struct instances *instances);
 uint64_t instances_forgotten(struct instances *instances);

@@ -34,6 +34,7 @@ enum {
     NATIVE_ANSWERS_BYTES_MAX = 131072,   /* Acks and Errors that the peer has not read; past it: flood */
     NATIVE_ANSWERS_PAUSE_BYTES = 16384,  /* with more than that unread, its frames are not read either */
     NATIVE_REPLY_MESSAGE_BYTES_MAX = 96,
+    NATIVE_HELLO_BYTES_MAX = 65536, /* unpacked: protobuf-c keeps unknown fields, at forty times their size */
 };
 
 /* What the handler says of one frame. Zeroed before the call: nothing to say. */
@@ -62,6 +63,13 @@ enum native_claim {
  */
 enum native_claim native_connection_claim(
     struct native_connection *connection, uint64_t sequence, struct native_reply *reply);
+
+/*
+ * For the handler of ClientStats: of what the client says that it dropped, cumulative for its instance, the
+ * part that it has not said before, on this connection or an earlier one.
+ */
+void native_connection_dropped(struct native_connection *connection, uint64_t dropped_spans,
+    uint64_t dropped_points, uint64_t *ret_spans, uint64_t *ret_points);
 
 /*
  * The owner of a connection. `user` is what native_connection_new was given; payloads are protobuf messages

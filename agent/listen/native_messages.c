@@ -144,6 +144,13 @@ enum native_claim native_connection_claim(
     return verdict == INSTANCES_DUPLICATE ? NATIVE_CLAIM_DUPLICATE : NATIVE_CLAIM_NEW;
 }
 
+void native_connection_dropped(struct native_connection *connection, uint64_t dropped_spans,
+    uint64_t dropped_points, uint64_t *ret_spans, uint64_t *ret_points)
+{
+    instances_dropped(connection->shard->config.instances, connection->instance, dropped_spans,
+        dropped_points, ret_spans, ret_points);
+}
+
 /* What a batch's reply means for sequence numbers, the Ack and the counters. */
 static void settle_batch(struct native_connection *connection, const struct native_reply *reply)
 {
@@ -185,6 +192,10 @@ static void settle_batch(struct native_connection *connection, const struct nati
 /* Reads what this layer needs of Hello, then lets the owner have it. */
 static void take_hello(struct native_connection *connection, struct slice payload, struct native_reply *reply)
 {
+    if (payload.length > NATIVE_HELLO_BYTES_MAX) {
+        native_reply_error(reply, WEFT__V1__ERROR_CODE__ERROR_CODE_OVERSIZED, "Hello larger than 64 KiB");
+        return;
+    }
     Weft__V1__Hello *hello = weft__v1__hello__unpack(NULL, payload.length, payload.ptr);
 
     if (hello == NULL || hello->instance_id.len != NATIVE_INSTANCE_BYTES || hello->next_sequence == 0) {

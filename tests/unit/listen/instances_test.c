@@ -95,6 +95,36 @@ static void test_many_claims(void **state)
     instances_free(instances);
 }
 
+/* A client says the same sum again on each new connection: only what is new counts. */
+static void test_dropped_counts_what_is_new(void **state)
+{
+    struct instances *instances;
+    uint64_t spans;
+    uint64_t points;
+    (void)state;
+
+    assert_int_equal(instances_new(16, &instances), 0);
+    (void)instances_open(instances, id_of(1), 1);
+    (void)instances_open(instances, id_of(2), 1);
+    instances_dropped(instances, id_of(1), 10, 3, &spans, &points);
+    assert_int_equal(spans, 10);
+    assert_int_equal(points, 3);
+    (void)instances_open(instances, id_of(1), 1); /* a new connection */
+    instances_dropped(instances, id_of(1), 10, 4, &spans, &points);
+    assert_int_equal(spans, 0);
+    assert_int_equal(points, 1);
+    instances_dropped(instances, id_of(1), 7, 4, &spans, &points); /* overtaken */
+    assert_int_equal(spans, 0);
+    instances_dropped(instances, id_of(1), 12, 4, &spans, &points);
+    assert_int_equal(spans, 2);
+    instances_dropped(instances, id_of(2), 5, 0, &spans, &points); /* another client */
+    assert_int_equal(spans, 5);
+    instances_dropped(instances, id_of(3), 5, 5, &spans, &points); /* forgotten */
+    assert_int_equal(spans, 0);
+    assert_int_equal(points, 0);
+    instances_free(instances);
+}
+
 static void test_bad_sizes(void **state)
 {
     struct instances *instances = NULL;
@@ -111,6 +141,7 @@ int main(void)
         cmocka_unit_test(test_new_duplicate_gap),
         cmocka_unit_test(test_forgets_the_quiet),
         cmocka_unit_test(test_many_claims),
+        cmocka_unit_test(test_dropped_counts_what_is_new),
         cmocka_unit_test(test_bad_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -380,6 +380,36 @@ static void test_bad_hello(void **state)
     fixture->bytes.length = 0;
 }
 
+/* protobuf-c keeps unknown fields: 16 MiB of them would become 700, before any limit of ours is asked. */
+static void test_large_hello_ends(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buffer *bytes = &fixture->bytes;
+    size_t payload_at = NATIVE_MAGIC_BYTES + NATIVE_HEADER_BYTES;
+
+    for (int large = 0; large < 2; large++) {
+        struct peer peer;
+        peer_open(&peer, &fixture->agent);
+        bytes->length = 0;
+        put_hello(bytes, (uint8_t)(1 + large), 1);
+        while (bytes->length + 2 - payload_at <= NATIVE_HELLO_BYTES_MAX) {
+            buffer_append(bytes, "\x78\x01", 2); /* field 15, which there is not */
+        }
+        if (large != 0) {
+            buffer_append(bytes, "\x78\x01", 2);
+        }
+        native_header_write(bytes->data + NATIVE_MAGIC_BYTES,
+            (struct native_header){
+                .payload_bytes = (uint32_t)(bytes->length - payload_at), .type = NATIVE_TYPE_HELLO});
+        peer_send(&peer, bytes->data, bytes->length);
+        assert_int_equal(peer.ended, large != 0);
+        assert_int_equal(peer.last_error, large != 0 ? CODE(OVERSIZED) : 0);
+        peer_close(&peer);
+    }
+    assert_int_equal(fixture->agent.hellos, 1);
+    assert_int_equal(metric(fixture, METRIC_MESSAGES_REFUSED_OVERSIZED), 1);
+}
+
 static void test_unknown_type_is_skipped(void **state)
 {
     struct fixture *fixture = *state;
@@ -628,6 +658,7 @@ int main(void)
         NATIVE_TEST(test_bad_magic),
         NATIVE_TEST(test_hello_comes_first_and_once),
         NATIVE_TEST(test_bad_hello),
+        NATIVE_TEST(test_large_hello_ends),
         NATIVE_TEST(test_unknown_type_is_skipped),
         NATIVE_TEST(test_malformed_payloads_go_on),
         NATIVE_TEST(test_oversized_frame_ends),

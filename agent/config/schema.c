@@ -94,7 +94,7 @@ static const struct config_field tls_fields[] = {
 static const struct config_group tls_group = GROUP(tls_fields, struct config_tls);
 
 static const struct config_field queue_fields[] = {
-    {INTEGER(bytes_max, 65536, 17179869184, "67108864"), RESTART, .offset = offsetof(struct config_queue, bytes_max)},
+    {INTEGER(bytes_max, 1048576, 17179869184, "67108864"), RESTART, .offset = offsetof(struct config_queue, bytes_max)},
 };
 static const struct config_group queue_group = GROUP(queue_fields, struct config_queue);
 

@@ -115,7 +115,7 @@ static void test_otlp(void **state)
                                  "      headers: [{name: X-Tenant, value: t}]\n"
                                  "      compression: zstd\n"
                                  "      timeout_ms: 5\n"
-                                 "      queue: {bytes_max: 65536}\n"
+                                 "      queue: {bytes_max: 1048576}\n"
                                  "      batch: {count_max: 1, bytes_max: 4096, delay_ms: 9}\n"
                                  "      metrics: {interval_s: 1, temporality: delta, histograms: explicit}\n"
                                  "      tls: {server_name: s, insecure_skip_verify: true}\n"
@@ -338,8 +338,35 @@ static void test_bad_otlp(void **state)
     expect_error(OTLP "      headers: [{name: a, value: \"x\\r\\ny: z\"}]\n", 5, "headers[0]", "control");
     expect_error(OTLP "      tls: {ca_file: /no/such/file}\n", 5, "tls.ca_file", "readable file");
     expect_error(OTLP "      tls: {cert_file: /dev/null}\n", 5, "tls", "together");
-    expect_error(OTLP "      queue: {bytes_max: 65536}\n", 3, "batch.bytes_max", "at most queue.bytes_max");
+    expect_error(OTLP "      queue: {bytes_max: 1048576}\n", 3, "batch.bytes_max", "at most queue.bytes_max");
     expect_error(OTLP "      timeout_ms: 0\n", 5, "timeout_ms", "from 1 to 600000");
+}
+
+/* What start would refuse is refused here. */
+static void test_counts(void **state)
+{
+    char text[16384];
+    int length = snprintf(text, sizeof text, "metrics:\n  bounds_ms: [1");
+
+    (void)state;
+    _Static_assert((int)CONFIG_BOUNDS_COUNT_MAX == (int)BOUNDS_COUNT_MAX, "as many as histograms can hold");
+    for (int i = 2; i <= CONFIG_BOUNDS_COUNT_MAX; i++) {
+        length += snprintf(text + length, sizeof text - (size_t)length, ", %d", i);
+    }
+    (void)snprintf(text + length, sizeof text - (size_t)length, "]\n");
+    config_free(load(text, no_environment));
+    (void)snprintf(text + length, sizeof text - (size_t)length, ", 97]\n");
+    expect_error(text, 2, "metrics.bounds_ms", "at most 96 bounds, got 97");
+
+    length = snprintf(text, sizeof text, "exporters:\n  otlp:\n");
+    for (int i = 0; i <= CONFIG_OTLP_COUNT_MAX; i++) {
+        if (i == CONFIG_OTLP_COUNT_MAX) {
+            config_free(load(text, no_environment));
+        }
+        length += snprintf(text + length, sizeof text - (size_t)length,
+            "    - {name: d%d, endpoint: \"http://127.0.0.1:1\"}\n", i);
+    }
+    expect_error(text, 2, "exporters.otlp", "at most 16 destinations, got 17");
 }
 
 static void test_options_and_places(void **state)
@@ -368,6 +395,7 @@ static void test_options_and_places(void **state)
     assert_string_equal(config->socket.path, "/tmp/x/s.sock");
     assert_string_equal(config->api_socket.path, "/tmp/x/api.sock");
     assert_int_equal(((const struct sockaddr_in *)&config->http.sockaddr)->sin_port, 0);
+    assert_string_equal(config->http.address, "127.0.0.1:0"); /* nothing after this resolves names */
     assert_int_equal(config->shards, 2);
     config_free(config);
     config = NULL;
@@ -455,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_not_yaml),
         cmocka_unit_test(test_bad_values),
         cmocka_unit_test(test_bad_otlp),
+        cmocka_unit_test(test_counts),
         cmocka_unit_test(test_options_and_places),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_too_large),

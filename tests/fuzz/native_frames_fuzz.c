@@ -27,7 +27,7 @@ enum fuzz_option {
     FUZZ_LATER = 128, /* the second connection comes a day later */
 };
 
-enum { PIECES_COUNT_MAX = 256, ANSWER_BYTES_MAX = 16384, TURNS_COUNT = 3 };
+enum { PIECES_COUNT_MAX = 32, ANSWER_BYTES_MAX = 16384, END_TURNS_COUNT_MAX = 64 };
 
 #define FUZZ_NOW_UNIX_NS 1700000000000000000ull
 #define FUZZ_LATER_NS 100000000000000ull
@@ -116,9 +116,7 @@ static void read_answers(struct client *client)
 
 static void turn(struct client *client, uint8_t options)
 {
-    for (int i = 0; i < TURNS_COUNT; i++) {
-        (void)uv_run(&client->fuzz->loop, UV_RUN_NOWAIT);
-    }
+    (void)uv_run(&client->fuzz->loop, UV_RUN_NOWAIT);
     if ((options & FUZZ_PEER_READS_NOT) == 0) {
         read_answers(client);
     }
@@ -162,7 +160,7 @@ static void client_end(struct client *client, uint8_t options)
         turn(client, options);
     }
     (void)close(client->fd);
-    for (int i = 0; i < PIECES_COUNT_MAX && !client->closed; i++) {
+    for (int i = 0; i < END_TURNS_COUNT_MAX && !client->closed; i++) {
         (void)uv_run(&client->fuzz->loop, UV_RUN_NOWAIT);
     }
     FUZZ_CHECK(client->closed);
@@ -177,15 +175,14 @@ static void fuzz_init(struct fuzz *fuzz, uint8_t options)
         fuzz->limits.dictionary_count_max = 64;
         fuzz->limits.string_bytes_max = 16;
         fuzz->limits.series_count_max = 64;
-        fuzz->limits.native_instances_count_max = 16;
     }
+    fuzz->limits.native_instances_count_max = 16; /* its table is made whole for each input */
     fuzz->limits.strings_count_max = (options & FUZZ_SMALL_LIMITS) != 0 ? 256 : 4096;
     fuzz->assembly.cap_bytes = (options & FUZZ_SMALL_ASSEMBLY) != 0 ? 64 : fuzz->limits.assembly_bytes_max;
     fuzz->series.cap_bytes = (options & FUZZ_SMALL_SERIES) != 0 ? 1 << 17 : fuzz->limits.series_bytes_max;
     clock_manual_init(&fuzz->clock, 1000000000000ull, FUZZ_NOW_UNIX_NS);
     redaction_init_default(&fuzz->redaction);
     FUZZ_CHECK(split_bounds_init(&fuzz->bounds, bounds_default_ns, bounds_default_count) == 0);
-    FUZZ_CHECK(uv_loop_init(&fuzz->loop) == 0);
     fuzz->cells = metric_registry_add(&fuzz->registry, METRIC_SCOPE_SHARD, "0");
     FUZZ_CHECK(
         fuzz->cells != NULL && instances_new(fuzz->limits.native_instances_count_max, &fuzz->instances) == 0);
@@ -193,6 +190,7 @@ static void fuzz_init(struct fuzz *fuzz, uint8_t options)
         .assembly = &fuzz->assembly,
         .instances = fuzz->instances,
         .cells = fuzz->cells};
+    FUZZ_CHECK(uv_loop_init(&fuzz->loop) == 0);
     FUZZ_CHECK(native_shard_new(&native, &fuzz->loop, &fuzz->shard) == 0);
 }
 

@@ -148,6 +148,17 @@ static bool parse_host(const char *host, uint64_t port, struct config_http *http
     return true;
 }
 
+/* Whoever binds the address resolves no names. */
+static int replace_localhost(struct loader *loader, uint64_t port)
+{
+    struct config_http *http = &loader->config->http;
+    char address[32];
+    int length = snprintf(address, sizeof address, "127.0.0.1:%u", (unsigned)port);
+
+    http->address = loader_copy(loader, address, (size_t)length);
+    return http->address != NULL ? 0 : loader_fail_memory(loader);
+}
+
 static int check_http(struct loader *loader)
 {
     struct config_http *http = &loader->config->http;
@@ -160,12 +171,28 @@ static int check_http(struct loader *loader)
         memcpy(host, http->address, host_length);
         host[host_length] = '\0';
         if (parse_host(host, port, http)) {
-            return 0;
+            return strcmp(host, "localhost") == 0 ? replace_localhost(loader, port) : 0;
         }
     }
     return loader_fail(loader, WERR_CONFIG, loader->source->http_address != NULL ? "--http" : "http.address",
         "expected ADDRESS:PORT with an IPv4 address, an IPv6 address in [] or localhost, got \"%.100s\"",
         http->address);
+}
+
+/* Lists that may not be as long as others: what cannot be started with is said here. */
+static int check_counts(struct loader *loader)
+{
+    const struct config *config = loader->config;
+
+    if (config->metrics.bounds_ns.count > CONFIG_BOUNDS_COUNT_MAX) {
+        return loader_fail(loader, WERR_CONFIG, "metrics.bounds_ms", "expected at most %d bounds, got %zu",
+            CONFIG_BOUNDS_COUNT_MAX, config->metrics.bounds_ns.count);
+    }
+    if (config->exporters.otlp.count > CONFIG_OTLP_COUNT_MAX) {
+        return loader_fail(loader, WERR_CONFIG, "exporters.otlp", "expected at most %d destinations, got %zu",
+            CONFIG_OTLP_COUNT_MAX, config->exporters.otlp.count);
+    }
+    return 0;
 }
 
 static int check_limits(struct loader *loader)
@@ -200,6 +227,9 @@ int check_config(struct loader *loader)
     }
     if (status == 0) {
         status = check_limits(loader);
+    }
+    if (status == 0) {
+        status = check_counts(loader);
     }
     for (size_t i = 0; status == 0 && i < config->exporters.otlp.count; i++) {
         status = check_otlp(loader, i);

@@ -23,6 +23,8 @@ enum {
     CONFIG_SECRET_BYTES_MAX = 65536,   /* a file that a *_file key names */
     CONFIG_MEMORY_BYTES_MAX = 8388608, /* everything that one configuration holds */
     CONFIG_LIST_COUNT_MAX = 256,       /* entries of any list */
+    CONFIG_BOUNDS_COUNT_MAX = 96,      /* of metrics.bounds_ms: what histograms can hold */
+    CONFIG_OTLP_COUNT_MAX = 16,        /* destinations of exporters.otlp */
     CONFIG_WARNING_COUNT_MAX = 32,
     CONFIG_ERROR_BYTES_MAX = 1024,
     CONFIG_SHARD_COUNT_MAX = 64
@@ -55,7 +57,7 @@ struct config_api_socket {
 };
 
 struct config_http {
-    const char *address; /* as written, "127.0.0.1:9464" */
+    const char *address; /* "127.0.0.1:9464": as written, but with the address that localhost stands for */
     struct sockaddr_storage sockaddr;
     socklen_t sockaddr_bytes;
 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "histogram/bounds.h"
 #include "loading.h"
 #include "temporary.h"
 

@@ -72,7 +72,7 @@ static void serve_metrics(struct http_routes *routes, struct http_exchange *exch
     }
     ask->encoder = prometheus_negotiate(http_exchange_header(exchange, "Accept"));
     ask->options = (struct encoder_options){
-        .classic_histograms = true,
+        .classic_histograms = routes->classic_histograms,
         .native_histograms = true,
         .created = true,
         .exemplars = true,

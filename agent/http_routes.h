@@ -6,6 +6,8 @@
 #ifndef WEFT_AGENT_HTTP_ROUTES_H
 #define WEFT_AGENT_HTTP_ROUTES_H
 
+#include <stdbool.h>
+
 #include "aggregator_thread.h"
 #include "core/inflate.h"
 #include "health.h"
@@ -18,6 +20,7 @@ struct http_routes {
     const struct health *health;
     struct pipeline *pipeline;
     struct metric_cells *cells;
+    bool classic_histograms; /* beside native ones, as metrics.classic says */
     struct inflater inflater;
 };
 

@@ -476,6 +476,7 @@ static int init_http(struct shard *shard)
         .health = common->health,
         .pipeline = &shard->pipeline,
         .cells = shard->cells,
+        .classic_histograms = common->config->metrics.classic,
     };
     inflater_init(&shard->routes.inflater);
     shard->http = http_server_new(&config);

@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import random
+import struct
 import subprocess
 import time
 
@@ -289,6 +290,19 @@ def test_openmetrics_parser_accepts_everything(traffic):
     for family in families.values():
         assert family.documentation, f"{family.name} has no help"
         assert family.type != "unknown", f"{family.name} has no type"
+
+
+@pytest.mark.parametrize("classic", [True, False])
+def test_classic_buckets_leave_protobuf_when_not_wanted(directory, classic):
+    """A classic bucket is told by its bound: field 2, eight bytes. Text has them all the same."""
+    bound = b"\x11" + struct.pack("<d", 0.0025)
+    with Weftd(directory, metrics={"classic": classic}) as agent:
+        otlp.send_durations(agent.socket, [1_000_000])
+        samples = agent.wait_spans(1)
+        _, answer, body = agent.get("/metrics", {"accept": PROTOBUF})
+        assert answer["content-type"].startswith("application/vnd.google.protobuf")
+        assert DURATION.encode() in body and (bound in body) == classic
+        assert samples.matching(f"{DURATION}_bucket", le="0.0025")
 
 
 def test_classic_buckets_are_exact(traffic):

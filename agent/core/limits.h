@@ -35,6 +35,7 @@
     X(routes_per_destination_max,  200,        1, 100000,      "route templates of one destination; past it the route is /*")              \
     X(scrape_wait_ms,              50,         1, 10000,       "how long a scrape waits for shards")                                       \
     X(query_answer_bytes_max,      67108864,   65536, 1073741824, "one exposition or answer")                                              \
+    X(answers_bytes_max,           134217728,  65536, 17179869184, "answers of one shard that their readers have not taken; past it a large one becomes 503") \
     X(h2_resets_unanswered_max,    2000,       10, 1000000,    "resets of unanswered streams before the connection ends")                  \
     X(h2_streams_count_max,        1024,       1, 65536,       "streams at once on a connection")                                          \
     X(sniff_timeout_ms,            5000,       100, 60000,     "how long a connection may take to say its protocol")                       \

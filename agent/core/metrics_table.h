@@ -1,12 +1,13 @@
 /*
- * Every counter and gauge of the agent itself, declared once: docs/metrics.md, /metrics, the ledger and the tests read
- * this table.
+ * Every counter and gauge of the agent itself, declared once: docs/metrics.md, /metrics, the ledger and the
+ * tests read this table.
  *
  * X(ID, family, TYPE, SCOPE, labels, unit, stability, help)
  *   ID         METRIC_<ID> indexes the cells
  *   family     name without the `_total` that a counter's sample gets; rows of one family stand together
  *   TYPE       COUNTER or GAUGE
- *   SCOPE      PROCESS: cells of all threads are summed.  SHARD, DESTINATION: one sample per owner, with that label
+ *   SCOPE      PROCESS: cells of all threads are summed
+ *              SHARD, DESTINATION: one sample per owner, with that label
  *   labels     fixed labels as the exposition writes them, or ""
  *   unit       "seconds", "bytes", or "" for plain counts
  *   stability  "stable" or "experimental"
@@ -108,6 +109,7 @@
     X(SCRAPES,               "weft_scrapes", COUNTER, PROCESS, "", "", "stable", "Expositions served on /metrics.") \
     X(QUERIES,               "weft_queries", COUNTER, PROCESS, "", "", "stable", "Requests answered by the query API.") \
     X(QUERIES_BAD,           "weft_queries_rejected", COUNTER, PROCESS, "", "", "stable", "Requests to the query API with bad arguments.") \
+    X(ANSWERS_REFUSED,       "weft_answers_refused", COUNTER, PROCESS, "", "", "stable", "Answers to scrapes and queries that became 503 because answers that nobody reads hold answers_bytes_max.") \
     X(LOOP_TICKS,            "weft_loop_ticks", COUNTER, SHARD, "", "", "experimental", "Heartbeats of this shard's loop; /healthz watches them.") \
     X(ASSEMBLY_BYTES,        "weft_assembly_bytes", GAUGE, PROCESS, "", "bytes", "experimental", "Bytes reserved for messages being received.")
 /* clang-format on */

@@ -14,6 +14,15 @@
 
 #include "core/error.h"
 
+enum {
+    STATUS_HEAD_BYTES = 4,
+    STATUS_BYTES_MAX = 64,
+    RETRY_TEXT_BYTES = 24,
+    /* google.rpc.Code */
+    RPC_RESOURCE_EXHAUSTED = 8,
+    RPC_UNAVAILABLE = 14,
+};
+
 struct http_exchange {
     struct http_server *server;
     struct MHD_Connection *connection;
@@ -26,6 +35,7 @@ struct http_exchange {
     unsigned refusal_status;  /* set while the body arrives; 0: none */
     struct MHD_Response *response;
     unsigned status;
+    bool large;     /* the answer counts in server->answer_bytes */
     bool handled;   /* the handler was called */
     bool suspended; /* in libmicrohttpd and in the server's list */
     struct http_exchange *next;
@@ -95,7 +105,9 @@ static void take_body(struct http_exchange *exchange, const char *bytes, size_t 
 {
     struct http_server *server = exchange->server;
 
-    if (exchange->refusal_status != 0) {
+    if (exchange->refusal_status != 0 || exchange->own->kind != LISTENER_INGEST) {
+        /* A listener that takes no records may be public: what it is sent must not take memory from records.
+         */
         exchange->discarded_bytes += length;
         return;
     }
@@ -116,15 +128,44 @@ static void take_body(struct http_exchange *exchange, const char *bytes, size_t 
     release_body(exchange);
 }
 
+static uint64_t discard_bytes_max(const struct http_exchange *exchange)
+{
+    return exchange->own->kind == LISTENER_INGEST
+               ? HTTP_DISCARD_FACTOR * exchange->server->config.limits->message_bytes_max
+               : HTTP_READ_BODY_BYTES;
+}
+
+/* google.rpc.Status { code = 1, message = 2 }, both below 128: what OTLP/HTTP wants with every error. */
+static struct shared_bytes *status_body(uint8_t code, const char *message)
+{
+    uint8_t bytes[STATUS_BYTES_MAX] = {0x08, code, 0x12, (uint8_t)strlen(message)};
+    size_t length = strlen(message);
+
+    memcpy(bytes + STATUS_HEAD_BYTES, message, length);
+    return shared_bytes_copy(slice_of(bytes, STATUS_HEAD_BYTES + length));
+}
+
+static void write_retry_after(const struct http_server *server, char out[RETRY_TEXT_BYTES])
+{
+    uint64_t retry_ms = server->config.limits->retry_after_ms;
+
+    (void)snprintf(out, RETRY_TEXT_BYTES, "%llu", (unsigned long long)((retry_ms + 999) / 1000));
+}
+
 static void refuse(struct http_exchange *exchange)
 {
-    char seconds[24];
-    uint64_t retry_ms = exchange->server->config.limits->retry_after_ms;
+    char seconds[RETRY_TEXT_BYTES];
+    bool later = exchange->refusal_status == MHD_HTTP_SERVICE_UNAVAILABLE;
+    struct shared_bytes *body = later ? status_body(RPC_UNAVAILABLE, "no memory for the message now")
+                                      : status_body(RPC_RESOURCE_EXHAUSTED, "message is too large");
+    const struct http_header headers[] = {
+        {.name = "Content-Type", .value = "application/x-protobuf"},
+        {.name = "Retry-After", .value = seconds},
+    };
 
-    (void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)((retry_ms + 999) / 1000));
-    struct http_header retry = {.name = "Retry-After", .value = seconds};
-    http_reply(exchange, exchange->refusal_status, NULL, &retry,
-        exchange->refusal_status == MHD_HTTP_SERVICE_UNAVAILABLE ? 1 : 0);
+    write_retry_after(exchange->server, seconds);
+    http_reply(exchange, exchange->refusal_status, body, headers, later ? 2 : 1);
+    shared_bytes_unref(body);
 }
 
 /* The whole request is there. */
@@ -148,6 +189,10 @@ static enum MHD_Result queue(struct http_exchange *exchange)
     struct MHD_Response *response = exchange->response;
 
     exchange->response = NULL;
+    if (exchange->large) {
+        (void)MHD_set_connection_option(
+            exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)HTTP_READER_STALL_S);
+    }
     enum MHD_Result result = MHD_queue_response(exchange->connection, exchange->status, response);
     MHD_destroy_response(response);
     return result;
@@ -167,8 +212,7 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *conne
         metric_add(exchange->server->config.cells, METRIC_RECEIVED_BYTES, *upload_bytes);
         take_body(exchange, upload, *upload_bytes);
         *upload_bytes = 0;
-        uint64_t discard_max = HTTP_DISCARD_FACTOR * exchange->server->config.limits->message_bytes_max;
-        return exchange->discarded_bytes <= discard_max ? MHD_YES : MHD_NO;
+        return exchange->discarded_bytes <= discard_bytes_max(exchange) ? MHD_YES : MHD_NO;
     }
     if (!exchange->handled) {
         dispatch(exchange);
@@ -192,12 +236,14 @@ void http_exchange_on_completed(
     struct http_exchange *exchange = *context;
 
     (void)cls;
-    (void)connection;
-    (void)code;
     if (exchange == NULL) {
         return;
     }
     *context = NULL;
+    if (exchange->large && code == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
+        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+            (unsigned)exchange->server->config.limits->idle_timeout_s);
+    }
     if (exchange->suspended) {
         unlink_suspended(exchange);
     }
@@ -269,26 +315,67 @@ void http_exchange_each_argument(
     (void)MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, on_argument, &pass);
 }
 
-static void unref_body(void *body)
+/* What libmicrohttpd holds of an answer until it is sent or given up. */
+struct held_answer {
+    struct http_server *server;
+    struct shared_bytes *body;
+    bool large;
+};
+
+static void free_held(void *user)
 {
-    shared_bytes_unref(body);
+    struct held_answer *held = user;
+
+    held->server->answer_bytes -= held->large ? held->body->length : 0;
+    shared_bytes_unref(held->body);
+    free(held);
+}
+
+static struct MHD_Response *hold_answer(struct http_exchange *exchange, struct shared_bytes *body)
+{
+    struct held_answer *held = malloc(sizeof *held);
+
+    if (held == NULL) {
+        return NULL;
+    }
+    *held = (struct held_answer){.server = exchange->server,
+        .body = shared_bytes_ref(body),
+        .large = body->length > HTTP_SMALL_ANSWER_BYTES};
+    exchange->large = held->large;
+    exchange->server->answer_bytes += held->large ? body->length : 0;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer_with_free_callback_cls(body->length, body->data, free_held, held);
+    if (response == NULL) {
+        free_held(held);
+    }
+    return response;
+}
+
+/* Whether readers that do not read have left no room for this answer. One may always be under way. */
+static bool is_too_much(const struct http_server *server, const struct shared_bytes *body)
+{
+    return body != NULL && body->length > HTTP_SMALL_ANSWER_BYTES && server->answer_bytes > 0 &&
+           server->answer_bytes + body->length > server->config.limits->answers_bytes_max;
 }
 
 void http_reply(struct http_exchange *exchange, unsigned status, struct shared_bytes *body,
     const struct http_header *headers, size_t header_count)
 {
     struct http_server *server = exchange->server;
-    struct MHD_Response *response;
+    char seconds[RETRY_TEXT_BYTES];
+    const struct http_header retry = {.name = "Retry-After", .value = seconds};
 
-    if (body != NULL) {
-        response = MHD_create_response_from_buffer_with_free_callback_cls(
-            body->length, body->data, unref_body, shared_bytes_ref(body));
-        if (response == NULL) {
-            shared_bytes_unref(body);
-        }
-    } else {
-        response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    if (is_too_much(server, body)) {
+        metric_add(server->config.cells, METRIC_ANSWERS_REFUSED, 1);
+        write_retry_after(server, seconds);
+        status = MHD_HTTP_SERVICE_UNAVAILABLE;
+        body = NULL;
+        headers = &retry;
+        header_count = 1;
     }
+    struct MHD_Response *response = body != NULL
+                                        ? hold_answer(exchange, body)
+                                        : MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     for (size_t i = 0; response != NULL && i < header_count && i < HTTP_HEADER_COUNT_MAX; i++) {
         (void)MHD_add_response_header(response, headers[i].name, headers[i].value);
     }

@@ -21,6 +21,8 @@ struct http_server {
     struct http_exchange *suspended; /* handed out and not answered yet */
     enum listener_kind arriving;     /* of the connection being added */
     size_t connection_count;
+    size_t ended_count;    /* connections that were reported as closed, ever */
+    uint64_t answer_bytes; /* of answers that libmicrohttpd holds and their readers have not taken */
 };
 
 void http_server_run_soon(struct http_server *server);

@@ -77,6 +77,7 @@ static void on_connection(
         return;
     }
     server->connection_count--;
+    server->ended_count++;
     server->config.handler.connection_closed(server->config.handler.user, own != NULL ? own->user : NULL);
     free(own);
     *context = NULL;
@@ -125,7 +126,7 @@ void http_server_add(struct http_server *server, int fd, enum listener_kind kind
 {
     struct sockaddr_storage peer = {0};
     socklen_t length = sizeof peer;
-    size_t before_count = server->connection_count;
+    size_t begun_count = server->connection_count + server->ended_count;
 
     (void)getpeername(fd, (struct sockaddr *)&peer, &length);
     server->arriving = kind;
@@ -134,9 +135,10 @@ void http_server_add(struct http_server *server, int fd, enum listener_kind kind
         server->config.handler.connection_closed(server->config.handler.user, NULL);
         return;
     }
-    /* On failure libmicrohttpd closes the descriptor itself. */
+    /* On failure libmicrohttpd closes the descriptor itself; it may have told of the connection, and its end.
+     */
     if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&peer, length) != MHD_YES &&
-        server->connection_count == before_count) {
+        server->connection_count + server->ended_count == begun_count) {
         server->config.handler.connection_closed(server->config.handler.user, NULL);
         return;
     }

@@ -21,7 +21,13 @@
 #include "core/metrics.h"
 #include "listen/listener.h"
 
-enum { HTTP_HEADER_COUNT_MAX = 8, HTTP_DISCARD_FACTOR = 4 };
+enum {
+    HTTP_HEADER_COUNT_MAX = 8,
+    HTTP_DISCARD_FACTOR = 4,      /* times message_bytes_max: of a refused body, before the connection ends */
+    HTTP_READ_BODY_BYTES = 65536, /* of a body that comes with a read: nobody looks at it */
+    HTTP_SMALL_ANSWER_BYTES = 4096, /* is sent however much others have not taken */
+    HTTP_READER_STALL_S = 30,       /* a reader that takes nothing of a larger answer for so long is left */
+};
 
 /* One request and its answer. Belongs to the server; the handler may keep it until it has replied. */
 struct http_exchange;
@@ -77,7 +83,8 @@ void http_exchange_each_argument(struct http_exchange *exchange,
 
 /*
  * Answers, once, on the loop's thread. `body` is referenced for as long as it is needed (NULL: empty). At
- * most HTTP_HEADER_COUNT_MAX headers. The exchange is not to be used afterwards.
+ * most HTTP_HEADER_COUNT_MAX headers. The exchange is not to be used afterwards. When other answers that are
+ * not read hold limits.answers_bytes_max, a large one becomes 503 with Retry-After, and is counted.
  */
 void http_reply(struct http_exchange *exchange, unsigned status, struct shared_bytes *body,
     const struct http_header *headers, size_t header_count);

@@ -1,4 +1,5 @@
 /* The HTTP server on a loop: answers at once and later, bodies within the budget, foreign hosts refused. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@
 
 #include "listen/http_server.h"
 
-enum { ANSWER_BYTES = 8192, RUN_COUNT_MAX = 20000, BODY_BYTES = 100000 };
+enum { ANSWER_BYTES = 8192, RUN_COUNT_MAX = 20000, BODY_BYTES = 100000, LARGE_BYTES = 4194304 };
 
 struct fixture {
     uv_loop_t loop;
@@ -21,12 +22,15 @@ struct fixture {
     struct metric_registry registry;
     struct metric_cells *cells;
     struct http_server *server;
+    enum listener_kind kind;    /* of the connection */
     struct http_exchange *kept; /* not answered yet */
     size_t request_count;
     size_t body_bytes;
     size_t opened_count;
     size_t closed_count;
-    int fd; /* the client's */
+    bool closed_user_may_be_null;
+    struct shared_bytes *large; /* the answer of /large */
+    int fd;                     /* the client's */
     char answer[ANSWER_BYTES];
     size_t answer_length;
 };
@@ -39,6 +43,8 @@ static void on_request(void *user, struct http_exchange *exchange)
     fixture->body_bytes = http_exchange_body(exchange).length;
     if (strcmp(http_exchange_path(exchange), "/later") == 0) {
         fixture->kept = exchange;
+    } else if (strcmp(http_exchange_path(exchange), "/large") == 0) {
+        http_reply(exchange, 200, fixture->large, NULL, 0);
     } else {
         const char *name = http_exchange_argument(exchange, "name");
         http_reply_text(exchange, 200, name != NULL ? name : "none");
@@ -50,7 +56,7 @@ static void *on_opened(void *user, int fd, enum listener_kind kind)
     struct fixture *fixture = user;
 
     assert_true(fd >= 0);
-    assert_int_equal(kind, LISTENER_HTTP);
+    assert_int_equal(kind, fixture->kind);
     fixture->opened_count++;
     return fixture;
 }
@@ -59,13 +65,12 @@ static void on_closed(void *user, void *connection_user)
 {
     struct fixture *fixture = user;
 
-    assert_ptr_equal(connection_user, fixture);
+    assert_true(connection_user == fixture || (connection_user == NULL && fixture->closed_user_may_be_null));
     fixture->closed_count++;
 }
 
-static int setup(void **state)
+static void start(struct fixture *fixture)
 {
-    struct fixture *fixture = calloc(1, sizeof *fixture);
     int pair[2];
 
     limits_init(&fixture->limits);
@@ -86,8 +91,28 @@ static int setup(void **state)
     fixture->server = http_server_new(&config);
     assert_non_null(fixture->server);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    http_server_add(fixture->server, pair[0], LISTENER_HTTP);
+    http_server_add(fixture->server, pair[0], fixture->kind);
     fixture->fd = pair[1];
+}
+
+/* A listener that serves reads. */
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    fixture->kind = LISTENER_HTTP;
+    start(fixture);
+    *state = fixture;
+    return 0;
+}
+
+/* One that takes records. */
+static int setup_records(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    fixture->kind = LISTENER_INGEST;
+    start(fixture);
     *state = fixture;
     return 0;
 }
@@ -105,6 +130,7 @@ static int teardown(void **state)
     assert_int_equal(fixture->assembly.used_bytes, 0);
     (void)close(fixture->fd);
     metric_registry_deinit(&fixture->registry);
+    shared_bytes_unref(fixture->large);
     free(fixture);
     return 0;
 }
@@ -254,6 +280,8 @@ static void too_large_a_body_is_refused_and_counted(void **state)
 
     post(fixture, BODY_BYTES + 11);
     assert_non_null(strstr(fixture->answer, "HTTP/1.1 413"));
+    assert_non_null(strstr(fixture->answer, "Content-Type: application/x-protobuf"));
+    assert_non_null(strstr(fixture->answer, "\r\n\r\n\x08\x08\x12\x14message is too large"));
     assert_int_equal(metric_get(fixture->cells, METRIC_MESSAGES_REFUSED_OVERSIZED), 1);
     post(fixture, 10);
     assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
@@ -267,8 +295,105 @@ static void without_memory_the_sender_is_told_when_to_come_again(void **state)
     post(fixture, 2000);
     assert_non_null(strstr(fixture->answer, "HTTP/1.1 503"));
     assert_non_null(strstr(fixture->answer, "Retry-After: 1"));
+    assert_non_null(strstr(fixture->answer, "\r\n\r\n\x08\x0e\x12\x1dno memory for the message now"));
     assert_int_equal(metric_get(fixture->cells, METRIC_MESSAGES_REFUSED_MEMORY), 1);
     assert_int_equal(fixture->assembly.used_bytes, 0);
+}
+
+/* What is sent with a read is thrown away, as far as it goes, and takes nothing from records. */
+static void bodies_of_reads_take_no_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    char head[128];
+    char bytes[HTTP_READ_BODY_BYTES] = {0};
+
+    post(fixture, HTTP_READ_BODY_BYTES);
+    assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
+    assert_int_equal(fixture->body_bytes, 0);
+
+    (void)snprintf(head, sizeof head, "POST /now HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n",
+        HTTP_READ_BODY_BYTES * 2);
+    request(fixture, head);
+    for (int i = 0; fixture->closed_count == 0 && i < RUN_COUNT_MAX; i++) {
+        (void)send(fixture->fd, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)uv_run(&fixture->loop, UV_RUN_NOWAIT);
+        assert_int_equal(fixture->assembly.used_bytes, 0);
+    }
+    assert_int_equal(fixture->closed_count, 1);
+    assert_int_equal(fixture->request_count, 1);
+}
+
+/* Asks for /large on a connection of its own and reads nothing. */
+static int ask_for_large(struct fixture *fixture)
+{
+    static const char text[] = "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    size_t before_count = fixture->request_count;
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    http_server_add(fixture->server, pair[0], LISTENER_HTTP);
+    assert_int_equal(send(pair[1], text, sizeof text - 1, MSG_NOSIGNAL), sizeof text - 1);
+    for (int i = 0; fixture->request_count == before_count && i < RUN_COUNT_MAX; i++) {
+        (void)uv_run(&fixture->loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(fixture->request_count, before_count + 1);
+    return pair[1];
+}
+
+static void answers_that_nobody_reads_are_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buffer bytes;
+
+    buffer_init(&bytes, LARGE_BYTES);
+    assert_non_null(buffer_reserve(&bytes, LARGE_BYTES));
+    memset(bytes.data, 'x', LARGE_BYTES);
+    bytes.length = LARGE_BYTES;
+    fixture->large = shared_bytes_take(&bytes);
+    assert_non_null(fixture->large);
+    fixture->limits.answers_bytes_max = 2 * LARGE_BYTES;
+    int first = ask_for_large(fixture);
+    int second = ask_for_large(fixture);
+    request(fixture, "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    receive(fixture);
+    assert_non_null(strstr(fixture->answer, "HTTP/1.1 503"));
+    assert_non_null(strstr(fixture->answer, "Retry-After: 1"));
+    assert_int_equal(metric_get(fixture->cells, METRIC_ANSWERS_REFUSED), 1);
+    request(fixture, "GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n"); /* small: always */
+    receive(fixture);
+    assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
+
+    /* one of them goes: there is room again */
+    (void)close(first);
+    for (int i = 0; fixture->closed_count == 0 && i < RUN_COUNT_MAX; i++) {
+        (void)uv_run(&fixture->loop, UV_RUN_NOWAIT);
+    }
+    int third = ask_for_large(fixture);
+    assert_int_equal(metric_get(fixture->cells, METRIC_ANSWERS_REFUSED), 1);
+    (void)close(second);
+    (void)close(third);
+    for (int i = 0; fixture->closed_count < 3 && i < RUN_COUNT_MAX; i++) {
+        (void)uv_run(&fixture->loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(fixture->closed_count, 3);
+    fixture->opened_count -= 3; /* the teardown counts the fixture's own */
+    fixture->closed_count -= 3;
+}
+
+/* epoll takes no files: libmicrohttpd tells of the connection, and of its end, before it says that it failed.
+ */
+static void a_descriptor_that_cannot_be_watched_ends_once(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    fixture->closed_user_may_be_null = true;
+    http_server_add(fixture->server, fd, LISTENER_HTTP);
+    (void)uv_run(&fixture->loop, UV_RUN_NOWAIT);
+    assert_int_equal(fixture->closed_count, 1);
+    fixture->opened_count = 1;
+    fixture->closed_count = 0;
 }
 
 int main(void)
@@ -278,11 +403,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(answers_later, setup, teardown),
         cmocka_unit_test_setup_teardown(unanswered_exchanges_end_with_the_server, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_hosts_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(bodies_arrive_whole, setup, teardown),
-        cmocka_unit_test_setup_teardown(chunked_bodies_arrive_whole, setup, teardown),
-        cmocka_unit_test_setup_teardown(too_large_a_body_is_refused_and_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(bodies_arrive_whole, setup_records, teardown),
+        cmocka_unit_test_setup_teardown(chunked_bodies_arrive_whole, setup_records, teardown),
+        cmocka_unit_test_setup_teardown(too_large_a_body_is_refused_and_counted, setup_records, teardown),
         cmocka_unit_test_setup_teardown(
-            without_memory_the_sender_is_told_when_to_come_again, setup, teardown),
+            without_memory_the_sender_is_told_when_to_come_again, setup_records, teardown),
+        cmocka_unit_test_setup_teardown(bodies_of_reads_take_no_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(answers_that_nobody_reads_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_descriptor_that_cannot_be_watched_ends_once, setup, teardown),
     };
     return cmocka_run_group_tests_name("http_server", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * Configuration texts: whatever is in the file, loading ends in a configuration or in one line that says why not. Variables
- * come from a fixed environment, so that a finding can be replayed.
+ * Configuration texts: whatever is in the file, loading ends in a configuration or in one line that says why
+ * not. Variables come from a fixed environment, so that a finding can be replayed.
  */
 #include "fuzz.h"
 

@@ -16,6 +16,8 @@ enum {
     DICTIONARY_BYTES_MAX = 1 << 24,
     SPANS_PER_BATCH_MAX = 4096,
     ROUTES_PER_DESTINATION = 100,
+    ENDING_COUNT = 5,
+    FLAG_DC = 14,                          /* the downstream went away: its bit in proto/README.md's order */
     SEQUENCE_AT = NATIVE_HEADER_BYTES + 1, /* the batch's first field, behind its tag */
     SEQUENCE_BYTES = 5,
 };
@@ -215,11 +217,25 @@ static int add_request(struct making *making, const struct corpus *corpus, const
     return making->count == making->spans_per_batch ? close_batch(making) : 0;
 }
 
+/* A request of each outcome: they are label sets of their own, and the agent shows all of an edge's. */
+static const struct {
+    uint32_t response_code;
+    uint64_t response_flags;
+} endings[] = {
+    {.response_code = 200}, {.response_code = 404}, {.response_code = 503},
+    {.response_code = 0},                                  /* no response */
+    {.response_code = 0, .response_flags = 1u << FLAG_DC}, /* cancelled */
+};
+
+_Static_assert(sizeof endings / sizeof endings[0] == ENDING_COUNT, "one ending an outcome");
+
 static int add_label_set(struct making *making, uint32_t set, uint32_t octave)
 {
+    uint32_t ending = set % ENDING_COUNT;
+    uint32_t route = set / ENDING_COUNT;
     char name[32];
     uint32_t i = making->count++;
-    int length = snprintf(name, sizeof name, "service-%u", (unsigned)(set / ROUTES_PER_DESTINATION));
+    int length = snprintf(name, sizeof name, "service-%u", (unsigned)(route / ROUTES_PER_DESTINATION));
 
     put_ids(making, i);
     making->start_offset_ns[i] = 0;
@@ -227,11 +243,12 @@ static int add_label_set(struct making *making, uint32_t set, uint32_t octave)
     making->reporter[i] = WEFT__V1__REPORTER__REPORTER_SOURCE;
     making->source[i] = string_id(making, SLICE_LITERAL("bench"));
     making->destination[i] = string_id(making, slice_of(name, (size_t)length));
-    length = snprintf(name, sizeof name, "/route-%u", (unsigned)(set % ROUTES_PER_DESTINATION));
+    length = snprintf(name, sizeof name, "/route-%u", (unsigned)(route % ROUTES_PER_DESTINATION));
     making->route[i] = string_id(making, slice_of(name, (size_t)length));
     making->method[i] = string_id(making, SLICE_LITERAL("GET"));
     making->protocol[i] = WEFT__V1__PROTOCOL__PROTOCOL_HTTP2;
-    making->response_code[i] = 200;
+    making->response_code[i] = endings[ending].response_code;
+    making->response_flags[i] = endings[ending].response_flags;
     return making->count == making->spans_per_batch ? close_batch(making) : 0;
 }
 

@@ -27,8 +27,9 @@ int native_frames_of_corpus(
     const struct corpus *corpus, uint32_t spans_per_batch, struct native_frames *ret_frames);
 
 /*
- * label_sets different (destination, route) pairs, 100 routes a destination, a request in each of `octaves`
- * octaves of latency. Their product is a multiple of spans_per_batch, or the rest is left out.
+ * label_sets different sets (destination, route, outcome), 100 routes a destination and five outcomes a
+ * route, a request in each of `octaves` octaves of latency. Their product is a multiple of spans_per_batch,
+ * or the rest is left out.
  */
 int native_frames_of_label_sets(
     uint32_t label_sets, uint32_t octaves, uint32_t spans_per_batch, struct native_frames *ret_frames);

@@ -1,4 +1,6 @@
 /* Making and ending a shard's record path; see pipeline.h. */
+#include <stdlib.h>
+
 #include "core/error.h"
 #include "pipeline.h"
 
@@ -20,7 +22,10 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         .cells = config->cells,
         .clock = config->clock,
     };
-    int error = pipeline->interner != NULL ? directory_new(&settings, &pipeline->directory) : WERR_NOMEM;
+    pipeline->pending = calloc(1, sizeof *pipeline->pending);
+    int error = pipeline->interner != NULL && pipeline->pending != NULL
+                    ? directory_new(&settings, &pipeline->directory)
+                    : WERR_NOMEM;
     if (error == 0) {
         error = context_init(&pipeline->context, pipeline->interner, limits, config->cells);
     }
@@ -42,5 +47,6 @@ void pipeline_deinit(struct pipeline *pipeline)
     directory_free(pipeline->directory);
     context_deinit(&pipeline->context);
     interner_free(pipeline->interner);
+    free(pipeline->pending);
     arena_deinit(&pipeline->arena);
 }

@@ -11,6 +11,7 @@
 #include "aggregate/directory.h"
 #include "context/context.h"
 #include "context/native_request.h"
+#include "context/pending_attempts.h"
 #include "context/sender.h"
 #include "core/arena.h"
 #include "core/clock.h"
@@ -34,6 +35,7 @@ struct pipeline {
     struct interner *interner;
     struct context context;
     struct directory *directory;
+    struct pending_attempts *pending; /* attempts that came before their request */
     struct otlp_trace_scanner scanner;
     struct span_segment segment;
     struct arena arena; /* of one native payload */
@@ -90,6 +92,12 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
 /* A partial success (ExportTraceServiceResponse) into out; returns its length, 0 when there is nothing to
  * say. */
 size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, size_t out_bytes);
+
+/*
+ * Counts attempts whose request has not come for a while without a route; `all`: every one, because the shard
+ * ends. Once a second or so.
+ */
+void pipeline_expire_attempts(struct pipeline *pipeline, bool all);
 
 /* The gRPC methods that the agent serves; `user` is the pipeline, connection_user a struct peer. */
 extern const struct grpc_method pipeline_grpc_methods[];

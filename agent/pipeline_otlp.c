@@ -14,6 +14,8 @@ struct otlp_pass {
     const struct sender *sender;
     bool stored; /* its spans will be exported, and may become exemplars */
     struct otlp_outcome *outcome;
+    uint64_t now_monotonic_ns;
+    struct pending_attempts_sink attempts;
 };
 
 enum metric_id pipeline_dropped_metric(enum record_error reason)
@@ -32,6 +34,36 @@ enum metric_id pipeline_dropped_metric(enum record_error reason)
     return ids[reason];
 }
 
+/* Ids are not held while an attempt waits: a string may have been given up meanwhile. */
+static uint32_t live_id(const struct pipeline *pipeline, uint32_t id)
+{
+    return interner_text(pipeline->interner, id).ptr != NULL ? id : INTERNED_UNKNOWN;
+}
+
+/* Attempts that no request came for. */
+static void on_attempts(void *user, const struct attempt *attempt, uint32_t count)
+{
+    struct pipeline *pipeline = user;
+    struct attempt live = *attempt;
+
+    live.source = live_id(pipeline, attempt->source);
+    live.source_namespace = live_id(pipeline, attempt->source_namespace);
+    live.destination = live_id(pipeline, attempt->destination);
+    live.destination_namespace = live_id(pipeline, attempt->destination_namespace);
+    live.route = live_id(pipeline, attempt->route);
+    live.sender = live_id(pipeline, attempt->sender);
+    for (uint32_t i = 0; i < count; i++) {
+        directory_record_attempt(pipeline->directory, &live);
+    }
+}
+
+void pipeline_expire_attempts(struct pipeline *pipeline, bool all)
+{
+    struct pending_attempts_sink sink = {.out = on_attempts, .user = pipeline};
+
+    pending_attempts_expire(pipeline->pending, all ? UINT64_MAX : clock_monotonic_ns(pipeline->clock), &sink);
+}
+
 static void on_span(void *user, const struct span *span, uint32_t record)
 {
     struct otlp_pass *pass = user;
@@ -44,11 +76,14 @@ static void on_span(void *user, const struct span *span, uint32_t record)
     switch (span_to_request(&pipeline->context, span, pass->sender, &request, &attempt)) {
     case SPAN_IS_REQUEST:
         request.stored = pass->stored;
+        if (request.attempts == 0) {
+            request.attempts = pending_attempts_take(pipeline->pending, span);
+        }
         directory_record(pipeline->directory, &request);
         break;
     case SPAN_IS_ATTEMPT:
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_ATTEMPTS, 1);
-        directory_record_attempt(pipeline->directory, &attempt);
+        pending_attempts_add(pipeline->pending, span, &attempt, pass->now_monotonic_ns, &pass->attempts);
         break;
     case SPAN_IS_NEITHER:
     default:
@@ -106,6 +141,8 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
         .sender = sender,
         .stored = span_segment_wanted(&pipeline->segment),
         .outcome = ret_outcome,
+        .now_monotonic_ns = clock_monotonic_ns(pipeline->clock),
+        .attempts = {.out = on_attempts, .user = pipeline},
     };
     struct otlp_trace_sink sink = {.user = &pass, .on_span = on_span, .on_refused = on_refused};
     struct otlp_trace_result result;

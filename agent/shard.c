@@ -310,6 +310,7 @@ static void on_tick(uv_timer_t *timer)
     metric_set(shard->cells, METRIC_CONNECTIONS_OPEN,
         atomic_load_explicit(&shard->inlet->connection_count, memory_order_relaxed));
     metric_add(shard->cells, METRIC_LOOP_TICKS, 1);
+    pipeline_expire_attempts(&shard->pipeline, false);
     shard->tick_ns = now_ns;
     shard->cpu_ns = cpu_ns;
 }
@@ -355,6 +356,7 @@ static void on_drain_over(uv_timer_t *timer)
     struct shard *shard = timer->data;
 
     close_records(shard);
+    pipeline_expire_attempts(&shard->pipeline, true);
     span_segment_flush(&shard->pipeline.segment);
     on_drain_values(timer);
 }

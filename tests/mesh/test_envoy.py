@@ -112,6 +112,7 @@ def assert_attempts(samples, spawn, attempts):
     if spawn:
         assert samples.total("mesh_request_attempts_total", reporter="source", **REVIEWS) == attempts
         assert samples.total("mesh_request_attempts_total", reporter="destination", **REVIEWS) == attempts
+        assert samples.matching("mesh_request_attempts_total", route="unknown") == [], "each has its request's route"
         assert attempts > REQUESTS, "the mix has retries"
     else:
         assert (

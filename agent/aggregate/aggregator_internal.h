@@ -70,6 +70,13 @@ struct point_family {
     struct table series; /* struct point_series, by family_number */
 };
 
+/* A counter as one process tells it: what it said last. */
+struct point_stream {
+    uint64_t start_unix_ns;
+    uint64_t last_time_unix_ns;
+    double last_value;
+};
+
 struct point_series {
     struct series_base base;
     struct point_family *family;
@@ -82,10 +89,12 @@ struct point_series {
     char *text; /* labels text, then each label's name and value, NUL-terminated; one allocation with `labels`
                  */
     struct snapshot_label *labels;
-    uint64_t last_time_unix_ns;
-    uint64_t last_start_unix_ns;
-    double last_value;
-    double total; /* counter: never falls; gauge: the last value */
+    uint64_t last_time_unix_ns;   /* gauge */
+    struct point_stream *streams; /* counter: stream_count of stream_capacity, in no order */
+    uint32_t stream_count;
+    uint32_t stream_capacity;
+    uint64_t forgotten_start_unix_ns; /* the latest start of a stream that had to be forgotten */
+    double total;                     /* counter: never falls; gauge: the last value */
     struct exp_histogram *histogram;
 };
 

@@ -88,18 +88,24 @@ struct flags_slot {
     uint64_t count;
 };
 
-/* A cumulative counter's or a gauge's points of one interval, folded. */
+/*
+ * A cumulative counter's or a gauge's points of one interval, folded. Several processes may share a sender
+ * and with it a series; each counts since a start of its own, so a counter has a slot for each start.
+ */
 struct scalar_slot {
     uint32_t id;
+    uint32_t next; /* number + 1 of the series' slot for another start */
     uint32_t point_count;
+    uint64_t start_unix_ns;      /* counter: since when it counts; 0: not told. Gauge: 0 */
     uint64_t first_time_unix_ns; /* the first point, for the rise since the interval before */
-    uint64_t first_start_unix_ns;
     double first_value;
     uint64_t last_time_unix_ns;
-    uint64_t last_start_unix_ns;
     double last_value;
     double rise; /* from the first to the last, resets taken out */
 };
+
+/* Starts of one counter that are told apart, in an interval of a shard and in the aggregator. */
+enum { POINT_STREAM_COUNT_MAX = 256 };
 
 struct distribution_slot {
     uint32_t id;

@@ -129,8 +129,37 @@ static void *touch_point(struct directory *directory, uint32_t id, struct slot_a
 static void begin_scalar(struct scalar_slot *slot, const struct metric_point *point)
 {
     slot->first_time_unix_ns = slot->last_time_unix_ns = point->time_unix_ns;
-    slot->first_start_unix_ns = slot->last_start_unix_ns = point->start_unix_ns;
     slot->first_value = slot->last_value = point->value;
+}
+
+/* The slot of the series for this start; NULL without memory, or when there are too many. */
+static struct scalar_slot *touch_scalar(struct directory *directory, uint32_t id, uint64_t start_unix_ns)
+{
+    struct slot_array *slots = &directory->active->scalars;
+    struct scalar_slot *slot = touch_point(directory, id, slots);
+
+    for (uint32_t count = 1; slot != NULL; count++) {
+        if (slot->point_count == 0) {
+            slot->start_unix_ns = start_unix_ns;
+        }
+        if (slot->start_unix_ns == start_unix_ns) {
+            return slot;
+        }
+        if (slot->next == 0) {
+            uint32_t added =
+                count < POINT_STREAM_COUNT_MAX ? slot_array_push(slots, &directory->pool) : SLOT_NONE;
+
+            if (added == SLOT_NONE) {
+                return NULL;
+            }
+            slot->next = added + 1;
+            slot = slot_array_at(slots, added);
+            *slot = (struct scalar_slot){.id = id};
+            continue;
+        }
+        slot = slot_array_at(slots, slot->next - 1);
+    }
+    return NULL;
 }
 
 /* A point older than the last one says nothing new: it is counted as recorded and changes no value. */
@@ -144,12 +173,9 @@ static void fold_scalar(struct scalar_slot *slot, const struct metric_point *poi
         return;
     }
     if (point->type == METRIC_POINT_COUNTER) {
-        bool reset = point->start_unix_ns > slot->last_start_unix_ns || point->value < slot->last_value;
-
-        slot->rise += reset ? point->value : point->value - slot->last_value;
+        slot->rise += point->value < slot->last_value ? point->value : point->value - slot->last_value;
     }
     slot->last_time_unix_ns = point->time_unix_ns;
-    slot->last_start_unix_ns = point->start_unix_ns;
     slot->last_value = point->value;
 }
 
@@ -173,7 +199,8 @@ static bool is_well_formed(const struct metric_point *point)
 static bool fold_point(struct directory *directory, uint32_t id, const struct metric_point *point)
 {
     if (point->type != METRIC_POINT_HISTOGRAM) {
-        struct scalar_slot *slot = touch_point(directory, id, &directory->active->scalars);
+        struct scalar_slot *slot =
+            touch_scalar(directory, id, point->type == METRIC_POINT_COUNTER ? point->start_unix_ns : 0);
 
         if (slot != NULL) {
             fold_scalar(slot, point);

@@ -241,6 +241,7 @@ static void free_memory(struct aggregator *aggregator, struct point_series *seri
 
     memory_free(budget, series->labels, series->texts_bytes);
     memory_free(budget, series->histogram, sizeof(*series->histogram));
+    memory_free(budget, series->streams, series->stream_capacity * sizeof(*series->streams));
     memory_free(budget, series, sizeof(*series));
 }
 
@@ -264,6 +265,24 @@ static bool enter(struct aggregator *aggregator, struct point_series *series, ui
     return true;
 }
 
+/* What the values of its family's type need from the beginning. */
+static bool add_values(struct aggregator *aggregator, struct point_series *series)
+{
+    struct budget *budget = aggregator->settings.budget;
+
+    switch (series->family->type) {
+    case METRIC_POINT_HISTOGRAM:
+        series->histogram = memory_calloc(budget, sizeof(*series->histogram));
+        return series->histogram != NULL;
+    case METRIC_POINT_COUNTER:
+        series->streams = memory_calloc(budget, sizeof(*series->streams));
+        series->stream_capacity = series->streams != NULL ? 1 : 0;
+        return series->streams != NULL;
+    default:
+        return true;
+    }
+}
+
 static struct point_series *add_series(struct aggregator *aggregator, const struct delta *delta,
     struct point_family *family, const struct rendering *rendering, uint32_t hash, uint32_t sender)
 {
@@ -282,11 +301,8 @@ static struct point_series *add_series(struct aggregator *aggregator, const stru
         .creator = sender,
         .family = FAMILY_POINTS,
     };
-    if (family->type == METRIC_POINT_HISTOGRAM) {
-        series->histogram = memory_calloc(budget, sizeof(*series->histogram));
-    }
-    if ((family->type == METRIC_POINT_HISTOGRAM && series->histogram == NULL) ||
-        !copy_texts(aggregator, series, rendering) || !aggregator_pay(aggregator, sender)) {
+    if (!add_values(aggregator, series) || !copy_texts(aggregator, series, rendering) ||
+        !aggregator_pay(aggregator, sender)) {
         free_memory(aggregator, series);
         return NULL;
     }
@@ -350,44 +366,124 @@ void points_free(struct aggregator *aggregator, struct point_series *series)
     free_memory(aggregator, series);
 }
 
-static double rise_between(double from, uint64_t from_start_ns, double to, uint64_t to_start_ns)
+static double rise_between(double from, double to)
 {
-    return to_start_ns > from_start_ns || to < from ? to : to - from;
+    return to < from ? to : to - from;
+}
+
+static struct point_stream *find_stream(const struct point_series *series, uint64_t start_unix_ns)
+{
+    for (uint32_t i = 0; i < series->stream_count; i++) {
+        if (series->streams[i].start_unix_ns == start_unix_ns) {
+            return &series->streams[i];
+        }
+    }
+    return NULL;
+}
+
+/* Room for one more; false when there may be no more, or without memory. */
+static bool reserve_stream(const struct aggregator *aggregator, struct point_series *series)
+{
+    uint32_t capacity = series->stream_capacity * 2;
+
+    if (series->stream_count < series->stream_capacity) {
+        return true;
+    }
+    if (capacity > POINT_STREAM_COUNT_MAX) {
+        return false;
+    }
+    struct point_stream *streams = memory_grow(aggregator->settings.budget, series->streams,
+        series->stream_capacity * sizeof(*streams), capacity * sizeof(*streams));
+
+    if (streams == NULL) {
+        return false;
+    }
+    series->streams = streams;
+    series->stream_capacity = capacity;
+    return true;
+}
+
+/* A stream that is told of for the first time; without room in the place of the one that was quiet longest.
+ */
+static struct point_stream *add_stream(
+    const struct aggregator *aggregator, struct point_series *series, uint64_t start_unix_ns)
+{
+    struct point_stream *stream = &series->streams[0];
+
+    if (reserve_stream(aggregator, series)) {
+        stream = &series->streams[series->stream_count++];
+    } else {
+        for (uint32_t i = 1; i < series->stream_count; i++) {
+            if (series->streams[i].last_time_unix_ns < stream->last_time_unix_ns) {
+                stream = &series->streams[i];
+            }
+        }
+        if (stream->start_unix_ns > series->forgotten_start_unix_ns) {
+            series->forgotten_start_unix_ns = stream->start_unix_ns;
+        }
+    }
+    *stream = (struct point_stream){.start_unix_ns = start_unix_ns};
+    return stream;
+}
+
+/* The first slot of a stream. One that may have been forgotten says only from where it goes on to rise. */
+static double first_rise(struct point_series *series, const struct scalar_slot *slot)
+{
+    bool is_forgotten =
+        series->forgotten_start_unix_ns > 0 && slot->start_unix_ns <= series->forgotten_start_unix_ns;
+
+    return is_forgotten ? slot->rise : slot->first_value + slot->rise;
+}
+
+static void begin_counter(
+    const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
+{
+    if (!series->seen && slot->start_unix_ns > aggregator->expired_created_unix_ns &&
+        slot->start_unix_ns < series->base.created_unix_ns) {
+        series->base.created_unix_ns = slot->start_unix_ns;
+    }
 }
 
 static void merge_counter(
     const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
 {
-    if (!series->seen) {
-        series->total = slot->first_value + slot->rise;
-        if (slot->first_start_unix_ns > aggregator->expired_created_unix_ns &&
-            slot->first_start_unix_ns < series->base.created_unix_ns) {
-            series->base.created_unix_ns = slot->first_start_unix_ns;
-        }
-    } else if (slot->first_time_unix_ns >= series->last_time_unix_ns) {
-        series->total += slot->rise + rise_between(series->last_value, series->last_start_unix_ns,
-                                          slot->first_value, slot->first_start_unix_ns);
+    struct point_stream *stream = find_stream(series, slot->start_unix_ns);
+
+    if (stream == NULL) {
+        begin_counter(aggregator, series, slot);
+        series->total += first_rise(series, slot);
+        stream = add_stream(aggregator, series, slot->start_unix_ns);
+    } else if (slot->last_time_unix_ns < stream->last_time_unix_ns) {
+        return; /* another shard has already told of later */
+    } else if (slot->first_time_unix_ns >= stream->last_time_unix_ns) {
+        series->total += slot->rise + rise_between(stream->last_value, slot->first_value);
     } else {
-        series->total += rise_between(
-            series->last_value, series->last_start_unix_ns, slot->last_value, slot->last_start_unix_ns);
+        series->total += rise_between(stream->last_value, slot->last_value);
+    }
+    stream->last_time_unix_ns = slot->last_time_unix_ns;
+    stream->last_value = slot->last_value;
+}
+
+static void merge_gauge(struct point_series *series, const struct scalar_slot *slot)
+{
+    if (!series->seen || slot->last_time_unix_ns >= series->last_time_unix_ns) {
+        series->total = slot->last_value;
+        series->last_time_unix_ns = slot->last_time_unix_ns;
     }
 }
 
 void points_merge_scalar(
     const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
 {
-    if (slot->point_count == 0 || (series->seen && slot->last_time_unix_ns < series->last_time_unix_ns)) {
-        return; /* another shard has already told of later */
+    if (slot->point_count == 0) {
+        return;
     }
     if (series->family->type == METRIC_POINT_COUNTER) {
         merge_counter(aggregator, series, slot);
     } else {
-        series->total = slot->last_value;
+        merge_gauge(series, slot);
     }
     series->seen = true;
-    series->last_time_unix_ns = slot->last_time_unix_ns;
-    series->last_start_unix_ns = slot->last_start_unix_ns;
-    series->last_value = slot->last_value;
 }
 
 void points_merge_distribution(struct point_series *series, const struct distribution_slot *slot)

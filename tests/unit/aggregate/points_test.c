@@ -87,6 +87,60 @@ static void a_counter_never_falls(void **state)
     fixture_check_ledger(f);
 }
 
+/* Workers of one sender count each for itself; their sum is the counter, whatever order they report in. */
+static void counters_of_several_processes_add_up(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 2);
+    record_counter(f, 0, 10, 1, 100);
+    record_counter(f, 0, 10, 2, 5);
+    record_counter(f, 0, 11, 1, 110);
+    record_counter(f, 0, 11, 2, 6);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 116);
+    record_counter(f, 0, 12, 2, 8);
+    record_counter(f, 1, 12, 3, 1000); /* a third one, on another shard */
+    fixture_flip_all(f);
+    record_counter(f, 1, 13, 1, 120);  /* the first one connects to the other shard */
+    record_counter(f, 0, 13, 3, 1001); /* and the third one to this */
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 120 + 8 + 1001);
+    record_counter(f, 0, 14, 2, 3); /* a fall without a new start is a reset, of this one alone */
+    record_counter(f, 0, 14, 1, 121);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 121 + 8 + 3 + 1001);
+    fixture_check_ledger(f);
+}
+
+/* More processes than can be told apart at once: nothing is counted twice. */
+static void forgotten_processes_count_no_more_than_they_did(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 1);
+    for (uint64_t start_s = 1; start_s <= POINT_STREAM_COUNT_MAX + 10; start_s++) {
+        record_counter(f, 0, 1000 + start_s, start_s, 7);
+        fixture_flip_all(f);
+    }
+    assert_true(counter_value(f) == 7 * (POINT_STREAM_COUNT_MAX + 10));
+    record_counter(f, 0, 5000, 1, 8); /* forgotten: from where did it rise? */
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 7 * (POINT_STREAM_COUNT_MAX + 10));
+    record_counter(f, 0, 5001, 1, 10);
+    record_counter(f, 0, 5001, POINT_STREAM_COUNT_MAX + 10, 9);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 7 * (POINT_STREAM_COUNT_MAX + 10) + 2 + 2);
+
+    /* in one interval a shard tells as many apart; what is past it is dropped, and counted */
+    for (uint64_t start_s = 1; start_s <= POINT_STREAM_COUNT_MAX + 3; start_s++) {
+        record_counter(f, 0, 6000, 10000 + start_s, 1);
+    }
+    assert_int_equal(metric_get(f->shard_cells[0], METRIC_POINTS_DROPPED_SERIES), 3);
+    fixture_flip_all(f);
+    fixture_check_ledger(f);
+}
+
 static void a_gauge_is_its_last_value_by_time(void **state)
 {
     struct fixture *f = *state;
@@ -323,6 +377,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_counter_never_falls, setup, teardown),
+        cmocka_unit_test_setup_teardown(counters_of_several_processes_add_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(forgotten_processes_count_no_more_than_they_did, setup, teardown),
         cmocka_unit_test_setup_teardown(a_gauge_is_its_last_value_by_time, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms_of_any_scale_merge, setup, teardown),
         cmocka_unit_test(exponential_merges_are_exact),

@@ -107,7 +107,8 @@ static void take_message(struct http_routes *routes, struct http_exchange *excha
     buffer_deinit(&body);
 }
 
-/* Inflates within what the assembly budget still has: the plain bytes are admitted like any message's. */
+/* The body was admitted by the server. What it inflates to is bounded by limits.message_bytes_max, and there
+ * is one such buffer a shard at most: the message is taken and freed at once. */
 static void take_compressed(
     struct http_routes *routes, struct http_exchange *exchange, enum inflate_format format)
 {

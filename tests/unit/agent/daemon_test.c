@@ -31,16 +31,24 @@ static uint64_t send_messages(const struct daemon_rig *rig, int count)
     return (uint64_t)count * SPANS_PER_MESSAGE;
 }
 
-/* Asks until nothing is in flight and, of the destination, nothing is queued (or `queued_ok`). */
+static bool is_settled(const json_t *ledger, uint64_t offered_count, bool queued_ok)
+{
+    const json_t *destination = destination_of(ledger);
+
+    if (member(ledger, "in_flight") != 0 || !is_balanced(ledger)) {
+        return false;
+    }
+    return destination == NULL || ((uint64_t)member(destination, "handed_over") == offered_count &&
+                                      (queued_ok || member(destination, "queued") == 0));
+}
+
+/* Asks until all lines are even, nothing is in flight and, of the destination, nothing is queued (or
+ * `queued_ok`). */
 static json_t *settled_ledger(const struct daemon_rig *rig, uint64_t offered_count, bool queued_ok)
 {
     for (int waited_ms = 0; waited_ms < DAEMON_WAIT_MS; waited_ms += 20) {
         json_t *ledger = get_ledger(rig);
-        const json_t *destination = destination_of(ledger);
-        check_balanced(ledger);
-        if (member(ledger, "in_flight") == 0 &&
-            (destination == NULL || ((uint64_t)member(destination, "handed_over") == offered_count &&
-                                        (queued_ok || member(destination, "queued") == 0)))) {
+        if (is_settled(ledger, offered_count, queued_ok)) {
             return ledger;
         }
         json_decref(ledger);
@@ -120,6 +128,29 @@ static void ends_with_everything_half_done(void **state)
             (void)close(fds[i]);
         }
     }
+    assert_int_equal(open_descriptors_count(), before_count);
+}
+
+/* Answers to clients that left go nowhere, and cost nothing. */
+static void survives_clients_that_do_not_wait(void **state)
+{
+    enum { CLIENTS_COUNT = 200 };
+    static const char *const paths[] = {"/metrics", "/api/v1/ledger", "/api/v1/services", "/healthz"};
+    struct daemon_rig rig;
+    size_t before_count = open_descriptors_count();
+
+    (void)state;
+    assert_int_equal(daemon_rig_start(&rig, ""), 0);
+    for (size_t i = 0; i < CLIENTS_COUNT; i++) {
+        (void)close(http_begin(rig.api_path, paths[i % 4]));
+        if (i % 50 == 0) {
+            send_messages(&rig, 1);
+        }
+    }
+    json_t *ledger = settled_ledger(&rig, 0, true);
+    check_records(ledger, CLIENTS_COUNT / 50);
+    json_decref(ledger);
+    daemon_rig_stop(&rig);
     assert_int_equal(open_descriptors_count(), before_count);
 }
 
@@ -395,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_serves_and_ends),
         cmocka_unit_test(ends_with_everything_half_done),
+        cmocka_unit_test(survives_clients_that_do_not_wait),
         cmocka_unit_test(a_second_signal_does_not_wait),
         cmocka_unit_test(drains_under_scrapes),
         cmocka_unit_test(a_failed_start_leaves_nothing),

@@ -159,10 +159,20 @@ static int loader_init(struct loader *loader, const struct config_source *source
     return convert_defaults(loader, &config_schema, loader->config);
 }
 
+void loader_make_line(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 static int loader_finish(struct loader *loader, int status, struct config **ret_config)
 {
     if (status < 0) {
         config_free(loader->config);
+        loader_make_line(loader->error->text);
         return status;
     }
     *ret_config = loader->config;

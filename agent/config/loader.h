@@ -47,6 +47,10 @@ __attribute__((format(printf, 4, 5))) int loader_fail(
 
 int loader_fail_memory(struct loader *loader);
 
+/* Keys and values may hold line breaks and control characters; what is said of them is one line: they become
+ * question marks. */
+void loader_make_line(char *text);
+
 /* A copy in the configuration's arena, NULL when it is full. */
 const char *loader_copy(struct loader *loader, const char *text, size_t length);
 

@@ -58,6 +58,7 @@ static int warn(struct loader *loader, const char *name, const char *expected, c
 
     int length = snprintf(text, sizeof text, "%s: expected %s%s%.100s%s; ignored", name, expected,
         shown != NULL ? ", got \"" : "", shown != NULL ? shown : "", shown != NULL ? "\"" : "");
+    loader_make_line(text);
     if (warnings->items == NULL) {
         warnings->items = arena_zalloc(&loader->config->arena, CONFIG_WARNING_COUNT_MAX * sizeof(char *));
     }

@@ -113,17 +113,17 @@ static void take_body(struct http_exchange *exchange, const char *bytes, size_t 
     }
     if (exchange->body.length + length > server->config.limits->message_bytes_max) {
         exchange->refusal_status = MHD_HTTP_CONTENT_TOO_LARGE;
-        metric_add(server->config.cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
+        LEDGER_ADD(server->config.cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
     } else if (!budget_reserve(server->config.assembly, length)) {
         exchange->refusal_status = MHD_HTTP_SERVICE_UNAVAILABLE;
-        metric_add(server->config.cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+        LEDGER_ADD(server->config.cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
     } else {
         exchange->reserved_bytes += length;
         if (buffer_append(&exchange->body, bytes, length) == 0) {
             return;
         }
         exchange->refusal_status = MHD_HTTP_SERVICE_UNAVAILABLE;
-        metric_add(server->config.cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+        LEDGER_ADD(server->config.cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
     }
     release_body(exchange);
 }
@@ -248,7 +248,7 @@ void http_exchange_on_completed(
         unlink_suspended(exchange);
     }
     if (!exchange->handled && exchange->body.length > 0) {
-        metric_add(exchange->server->config.cells, METRIC_MESSAGES_CUT, 1);
+        LEDGER_ADD(exchange->server->config.cells, METRIC_MESSAGES_CUT, 1);
     }
     release_body(exchange);
     if (exchange->response != NULL) {

@@ -78,7 +78,7 @@ static void close_now(struct native_connection *connection, const char *reason)
     bool cut = connection->head_bytes > 0 || connection->state == NATIVE_STATE_PAYLOAD ||
                connection->state == NATIVE_STATE_SKIP;
     if (cut) {
-        metric_add(connection->shard->config.cells, METRIC_MESSAGES_CUT, 1);
+        LEDGER_ADD(connection->shard->config.cells, METRIC_MESSAGES_CUT, 1);
     }
     connection->state = NATIVE_STATE_CLOSING;
     uv_close((uv_handle_t *)&connection->poll, on_handle_closed);
@@ -214,7 +214,7 @@ static void begin_frame(struct native_connection *connection, struct slice *data
         return;
     }
     if (!type_is_known(header.type)) {
-        metric_add(connection->shard->config.cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
+        LEDGER_ADD(connection->shard->config.cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
         connection->skip_bytes = header.payload_bytes;
         connection->state = NATIVE_STATE_SKIP;
         return;

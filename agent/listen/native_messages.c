@@ -35,16 +35,16 @@ static void count_refusal(struct metric_cells *cells, int error_code)
         metric_add(cells, METRIC_CONNECTIONS_PROTOCOL, 1);
         break;
     case WEFT__V1__ERROR_CODE__ERROR_CODE_OVERSIZED:
-        metric_add(cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
+        LEDGER_ADD(cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
         break;
     case WEFT__V1__ERROR_CODE__ERROR_CODE_MALFORMED:
-        metric_add(cells, METRIC_MESSAGES_REFUSED_MALFORMED, 1);
+        LEDGER_ADD(cells, METRIC_MESSAGES_REFUSED_MALFORMED, 1);
         break;
     case WEFT__V1__ERROR_CODE__ERROR_CODE_COMPRESSION:
-        metric_add(cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
+        LEDGER_ADD(cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
         break;
     case WEFT__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE:
-        metric_add(cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+        LEDGER_ADD(cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
         break;
     case WEFT__V1__ERROR_CODE__ERROR_CODE_LIMIT:
         metric_add(cells, METRIC_CONNECTIONS_LIMITED, 1);
@@ -180,7 +180,7 @@ static void settle_batch(struct native_connection *connection, const struct nati
     case WEFT__V1__ERROR_CODE__ERROR_CODE_LIMIT:
         return;
     default:
-        metric_add(connection->shard->config.cells, METRIC_MESSAGES_ACCEPTED_NATIVE, 1);
+        LEDGER_ADD(connection->shard->config.cells, METRIC_MESSAGES_ACCEPTED_NATIVE, 1);
         if (reply->sequence > 0) {
             connection->ack_sequence = connection->last_sequence;
             connection->ack_due = true;

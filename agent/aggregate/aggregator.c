@@ -64,7 +64,9 @@ static int init_shards(struct aggregator *aggregator)
 
         shard->mappings = calloc(aggregator->mapping_count_max, sizeof(*shard->mappings));
         shard->strings = calloc(aggregator->strings_count_max, sizeof(*shard->strings));
-        if (shard->mappings == NULL || shard->strings == NULL) {
+        if (shard->mappings == NULL || shard->strings == NULL ||
+            !id_list_init(&shard->refused, aggregator->settings.budget) ||
+            !id_list_init(&shard->retired, aggregator->settings.budget)) {
             return WERR_NOMEM;
         }
     }
@@ -316,6 +318,8 @@ static void retire_idle(struct aggregator *aggregator, struct shard_state *shard
                 return;
             }
             mapping->state = MAPPING_RETIRING;
+        } else if (mapping->state == MAPPING_REFUSED && !mapping->told) {
+            mapping->told = id_list_push(&shard->refused, aggregator->settings.budget, id);
         }
     }
 }

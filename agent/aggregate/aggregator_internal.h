@@ -109,6 +109,7 @@ struct mapping {
     uint8_t reporter;
     uint8_t outcome;
     uint8_t flag;
+    bool told; /* of a refused one: the shard knows, or will by the next delta */
 };
 
 struct string_mapping {

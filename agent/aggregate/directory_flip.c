@@ -34,7 +34,13 @@ static int init_delta(struct delta *delta, struct directory *directory)
     delta->shard = directory->settings.shard;
     delta->slab = directory->slab;
     delta->overflow_slab = directory->overflow_slab;
+    struct budget *budget = directory->settings.budget;
+
     init_slots(delta);
+    if (!id_list_init(&delta->dropped, budget) || !id_list_init(&delta->kept, budget) ||
+        !id_list_init(&delta->refused, budget) || !id_list_init(&delta->retired, budget)) {
+        return WERR_NOMEM;
+    }
     delta->overflow = calloc(1, sizeof(*delta->overflow));
     return delta->overflow != NULL ? 0 : WERR_NOMEM;
 }
@@ -72,6 +78,7 @@ static int init_memory(struct directory *directory)
     page_slab_init(directory->slab, budget);
     if (hash_index_init(&directory->index, budget) < 0 ||
         senders_init(&directory->senders, directory->settings.interner, budget) < 0 ||
+        !id_list_init(&directory->retire_asked, budget) || !id_list_init(&directory->refused, budget) ||
         init_delta(&directory->deltas[0], directory) < 0 ||
         init_delta(&directory->deltas[1], directory) < 0) {
         return WERR_NOMEM;
@@ -245,12 +252,21 @@ static bool is_in_use(const struct directory *directory, const struct shard_seri
     return series->epoch == directory->active->epoch || (is_companion && series->reference_count > 0);
 }
 
-/* Drops what was asked to retire and is not in use; `requests` first, since they hold the others. */
-static void retire_pass(struct directory *directory, bool requests)
+/* How many more ids may be told, with or without memory for longer lists. */
+static uint32_t room_for(struct id_list *list, struct budget *budget, uint32_t count)
+{
+    uint32_t room = list->capacity - list->count;
+
+    return room >= count || id_list_reserve(list, budget, count) ? count : room;
+}
+
+/* Of the first `count`: drops what was asked to retire and is not in use; `requests` first, since they hold
+ * the others. */
+static void retire_pass(struct directory *directory, bool requests, uint32_t count)
 {
     struct delta *delta = directory->active;
 
-    for (uint32_t i = 0; i < directory->retire_asked.count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         uint32_t id = directory->retire_asked.ids[i];
         struct shard_series *series = series_at(directory, id);
 
@@ -267,18 +283,23 @@ static void retire_pass(struct directory *directory, bool requests)
     }
 }
 
+/* What finds no room now is looked at by the next flip. */
 static void retire(struct directory *directory)
 {
     struct budget *budget = directory->settings.budget;
     struct delta *delta = directory->active;
-    uint32_t count = directory->retire_asked.count;
+    struct id_list *asked = &directory->retire_asked;
+    uint32_t count = room_for(&delta->kept, budget, asked->count);
 
-    if (!id_list_reserve(&delta->kept, budget, count) || !id_list_reserve(&delta->dropped, budget, count)) {
-        return; /* asked again at the next flip */
+    count = room_for(&delta->dropped, budget, count);
+    retire_pass(directory, true, count);
+    retire_pass(directory, false, count);
+    if (count < asked->count) {
+        memmove(asked->ids, asked->ids + count, (asked->count - count) * sizeof(*asked->ids));
+        asked->count -= count;
+        return;
     }
-    retire_pass(directory, true);
-    retire_pass(directory, false);
-    id_list_clear(&directory->retire_asked, budget);
+    id_list_clear(asked, budget);
 }
 
 /* A refused series that nobody used for the idle time is forgotten; its label set may then ask anew. */
@@ -382,39 +403,55 @@ static void clear_delta(struct directory *directory, struct delta *delta)
     delta->merged = false;
 }
 
-static void refuse_series(struct directory *directory, uint32_t id)
+/* False without memory: to be said again. */
+static bool refuse_series(struct directory *directory, uint32_t id)
 {
     struct shard_series *series = series_at(directory, id);
 
-    if (series->state == SHARD_SERIES_LIVE &&
-        id_list_push(&directory->refused, directory->settings.budget, id)) {
-        series->state = SHARD_SERIES_REFUSED;
-        series->fraction = directory->now_s;
+    if (series->state != SHARD_SERIES_LIVE) {
+        return true;
     }
+    if (!id_list_push(&directory->refused, directory->settings.budget, id)) {
+        return false;
+    }
+    series->state = SHARD_SERIES_REFUSED;
+    series->fraction = directory->now_s;
+    return true;
 }
 
-static void ask_to_retire(struct directory *directory, uint32_t id)
+/* Likewise. */
+static bool ask_to_retire(struct directory *directory, uint32_t id)
 {
     struct shard_series *series = series_at(directory, id);
 
-    if (series->state == SHARD_SERIES_LIVE && !series->retire_asked &&
-        id_list_push(&directory->retire_asked, directory->settings.budget, id)) {
-        series->retire_asked = true;
+    if (series->state != SHARD_SERIES_LIVE || series->retire_asked) {
+        return true;
+    }
+    series->retire_asked = id_list_push(&directory->retire_asked, directory->settings.budget, id);
+    return series->retire_asked;
+}
+
+/* Carries out a verdict. What finds no memory stays in the list, goes back with it and comes again. */
+static void take_verdict(
+    struct directory *directory, struct id_list *ids, bool (*take)(struct directory *directory, uint32_t id))
+{
+    uint32_t left = 0;
+
+    for (uint32_t i = 0; i < ids->count; i++) {
+        if (!take(directory, ids->ids[i])) {
+            ids->ids[left++] = ids->ids[i];
+        }
+    }
+    ids->count = left;
+    if (left == 0) {
+        id_list_clear(ids, directory->settings.budget);
     }
 }
 
 void directory_give_back(struct directory *directory, struct delta *delta)
 {
-    struct budget *budget = directory->settings.budget;
-
-    for (uint32_t i = 0; i < delta->refused.count; i++) {
-        refuse_series(directory, delta->refused.ids[i]);
-    }
-    for (uint32_t i = 0; i < delta->retired.count; i++) {
-        ask_to_retire(directory, delta->retired.ids[i]);
-    }
-    id_list_clear(&delta->refused, budget);
-    id_list_clear(&delta->retired, budget);
+    take_verdict(directory, &delta->refused, refuse_series);
+    take_verdict(directory, &delta->retired, ask_to_retire);
     directory->spare_elsewhere_bytes = delta->spare_elsewhere_bytes;
     clear_delta(directory, delta);
     directory->spare = delta;

@@ -1,4 +1,7 @@
-/* A growable list of ids, its memory in the budget. One thread at a time. */
+/*
+ * A growable list of ids, its memory in the budget. One thread at a time. It never has less room than it was
+ * made with: what is expired is told through such lists, and that must go on when the budget is exhausted.
+ */
 #ifndef WEFT_AGGREGATE_ID_LIST_H
 #define WEFT_AGGREGATE_ID_LIST_H
 
@@ -10,7 +13,7 @@ struct id_list {
     uint32_t capacity;
 };
 
-enum { ID_LIST_CAPACITY_MIN = 64 };
+enum { ID_LIST_CAPACITY_MIN = 256, ID_LIST_CAPACITY_KEPT = 1024 };
 
 static inline void id_list_deinit(struct id_list *list, struct budget *budget)
 {
@@ -51,13 +54,23 @@ static inline bool id_list_push(struct id_list *list, struct budget *budget, uin
     return true;
 }
 
-/* Empties it; a large one gives its memory back. */
+/* Room for the first ID_LIST_CAPACITY_MIN, before anything is counted. False without memory. */
+static inline bool id_list_init(struct id_list *list, struct budget *budget)
+{
+    *list = (struct id_list){.ids = NULL};
+    return id_list_reserve(list, budget, ID_LIST_CAPACITY_MIN);
+}
+
+/* Empties it; a large one gives its memory back, once there is a small one in its place. */
 static inline void id_list_clear(struct id_list *list, struct budget *budget)
 {
-    if (list->capacity > 16 * ID_LIST_CAPACITY_MIN) {
-        id_list_deinit(list, budget);
-    }
+    struct id_list small;
+
     list->count = 0;
+    if (list->capacity > ID_LIST_CAPACITY_KEPT && id_list_init(&small, budget)) {
+        id_list_deinit(list, budget);
+        *list = small;
+    }
 }
 
 #endif

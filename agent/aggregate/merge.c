@@ -261,8 +261,7 @@ static void apply_created(
         series->mapping_count++;
         series->touched_s = aggregator->now_s;
     } else {
-        (void)id_list_push(
-            &shard->refused, aggregator->settings.budget, created->id); /* else it stays refused here */
+        mapping->told = id_list_push(&shard->refused, aggregator->settings.budget, created->id);
     }
 }
 

@@ -49,7 +49,7 @@ struct load_options {
     uint32_t spans_per_message;
     uint32_t connections;
     uint32_t streams;
-    double rate; /* spans a second at most; 0: as fast as it goes */
+    double rate;         /* spans a second at most; 0: as fast as it goes */
     uint32_t label_sets; /* native: a fixed load of so many, instead of the corpus */
 };
 int load_options_parse(int argc, char **argv, struct load_options *ret_options);

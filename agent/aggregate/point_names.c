@@ -95,7 +95,8 @@ void point_label_name(struct slice name, char out[POINT_NAME_BYTES_MAX])
     size_t length = sanitise(name, false, out + PREFIX_LENGTH, POINT_NAME_BYTES_MAX - PREFIX_LENGTH);
     const char *made = out + PREFIX_LENGTH;
 
-    if (strcmp(made, "le") != 0 && strcmp(made, "quantile") != 0 && strncmp(made, "__", 2) != 0) {
+    if (strcmp(made, "le") != 0 && strcmp(made, "quantile") != 0 && strncmp(made, "__", 2) != 0 &&
+        strncmp(made, "sender_", 7) != 0) {
         memmove(out, made, length + 1);
     }
 }

@@ -22,7 +22,8 @@ enum { POINT_NAME_BYTES_MAX = 512 };
 void point_family_name(struct slice name, struct slice unit, enum metric_point_type type,
     char out[POINT_NAME_BYTES_MAX], const char **ret_unit);
 
-/* A label's name. `le`, `quantile` and names that begin with __ get the prefix "exported_". */
+/* A label's name. `le`, `quantile` and names that begin with __ or with sender_, which only the agent gives,
+ * get the prefix "exported_". */
 void point_label_name(struct slice name, char out[POINT_NAME_BYTES_MAX]);
 
 /* Whether the samples of two families of different names or types would share a name. */

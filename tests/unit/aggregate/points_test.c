@@ -338,6 +338,36 @@ static void conflicts_are_dropped_and_counted(void **state)
     assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_MALFORMED), 2);
 }
 
+/* Who sent a metric is what its connection says: a label of that name is the sender's own affair. */
+static void a_sender_cannot_be_claimed(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 1);
+    struct metric_point point = point_of(f, 0, METRIC_POINT_GAUGE, "memory", "pod-1");
+    const struct metric_label claim = {
+        .key = intern(f, 0, "sender_workload"), .value = intern(f, 0, "pod-2")};
+
+    point.labels = &claim;
+    point.label_count = 1;
+    point.value = 1;
+    directory_record_point(f->directories[0], &point);
+    fixture_flip_all(f);
+    point = point_of(f, 0, METRIC_POINT_GAUGE, "memory", "pod-2");
+    point.value = 2;
+    directory_record_point(f->directories[0], &point);
+    fixture_flip_all(f);
+    struct found claimed =
+        fixture_find(f, "memory", PARTS("sender_workload=\"pod-1\"", "exported_sender_workload=\"pod-2\""));
+    struct found honest = fixture_find(f, "memory", PARTS("sender_workload=\"pod-2\""));
+
+    assert_int_equal(fixture_find(f, "memory", NULL).series, 2);
+    assert_int_equal(claimed.series, 1);
+    assert_true(claimed.value == 1);
+    assert_int_equal(honest.series, 2); /* the claim's text contains it, too */
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_CONFLICT), 0);
+}
+
 static void a_flood_of_points_leaves_others_alone(void **state)
 {
     enum { FLOOD = 200000 };
@@ -385,6 +415,7 @@ int main(void)
         cmocka_unit_test(extreme_scales_and_offsets_do_no_harm),
         cmocka_unit_test(names_are_made_fit),
         cmocka_unit_test_setup_teardown(conflicts_are_dropped_and_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sender_cannot_be_claimed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_flood_of_points_leaves_others_alone, setup, teardown),
     };
 

@@ -180,6 +180,9 @@ def hand_made_native():
     yield "dictionary-type", 1, number(2, 1)
     yield "spans", 2, batch()
     yield "spans-parents", 2, batch(extra=chunk(6, bytes(24)) + number(77, 1))
+    yield "spans-full", 2, batch(8, c9=[1, 2, 3, 1, 2, 3, 1, 1], c11=range(8), c12=[2] * 4 + [3] * 4, c13=[1, 1, 2, 2, 3, 3, 4, 0], c14=range(8), c15=[1] * 8,
+                                 c16=[0, 1, 2, 3, 4, 5, 1, 1], c17=[0, 200, 404, 503, 0, 0, 101, 0], c18=[0, 0, 0, 0, 15, 1, 0, 0], c19=[1 << i * 5 for i in range(8)],
+                                 c20=range(8), c22=[7] * 8, extra=chunk(6, bytes(range(64))))
     yield "spans-none", 2, number(1, 1)
     yield "spans-no-sequence", 2, number(2, 0)
     yield "spans-unpacked", 2, batch() + b"".join(number(16, v) for v in (1, 2, 3))
@@ -219,6 +222,8 @@ def hand_made_native():
     yield "stats", 4, number(1, 5) + number(2, 7)
     yield "stats-type", 4, chunk(1, b"")
     yield "small-arena-spans", 18, batch()
+    yield "small-arena-spans-few", 18, batch(2, c10=[1, 2])
+    yield "small-arena-spans-ten", 18, batch(10)
     yield "small-arena-spans-large", 18, batch(200)
     yield "small-arena-metrics", 19, chunk(3, series) * 100
 

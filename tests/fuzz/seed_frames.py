@@ -43,7 +43,7 @@ def spans(sequence, count=3, extra=b"", **columns):
 
 
 def series(ident, name, kind, keys=(2,), values=(3,)):
-    return chunk(3, number(1, ident) + number(2, name) + number(3, kind) + packed(6, keys) + packed(7, values))
+    return chunk(3, number(1, ident) + number(2, kind) + number(3, name) + packed(6, keys) + packed(7, values))
 
 
 def metrics(sequence, *parts, time=NOW_NS):
@@ -86,6 +86,9 @@ def conversations():
     yield "spans-resumed", 0, MAGIC + hello(sequence=9) + STRINGS + spans(9)
     yield "spans-large", SMALL_PIECES, SESSION + spans(1, 500)
     yield "spans-unknown-strings", 0, SESSION + spans(1, c10=[99, 10, 1], c15=[1, 2, 77])
+    full = dict(c11=[8] * 3, c12=[7, 8, 1], c13=[1] * 3, c14=[4] * 3, c15=[5] * 3, c16=[1, 4, 5], c17=[200, 503, 0], c18=[0, 14, 1], c19=[0, 3, 1 << 50],
+                c20=[0, 3, 1024], c22=[1, 2, 3], extra=chunk(6, bytes(range(24))))
+    yield "spans-full", AGAIN, SESSION + spans(1, **full) + spans(2, **dict(full, c16=[9] * 3)) + spans(3, **dict(full, c20=[2000] * 3))
     yield "metrics", 0, SESSION + metrics(1, SERIES, POINTS) + metrics(2, POINTS) + metrics(3, counters([1], [0]))
     yield "metrics-declare", 0, SESSION + metrics(0, SERIES) + metrics(1, POINTS)
     yield "metrics-zero", 0, SESSION + metrics(0, SERIES, POINTS)

@@ -50,4 +50,14 @@ void exposition_close(void *state);
 /* Whether `name` ends in "_" and the unit: only then may the unit be told. */
 bool exposition_has_unit(const struct snapshot_family *family);
 
+/*
+ * How many finite `le` bounds a histogram shows. One that has counted nothing yet is there for its _count
+ * alone (so that a rate sees the first of its outcome): five outcomes an edge with all their zeros would be
+ * most of an exposition.
+ */
+static inline size_t classic_bound_count(const struct snapshot_histogram *histogram)
+{
+    return histogram->count > 0 ? histogram->bound_count : 0;
+}
+
 #endif

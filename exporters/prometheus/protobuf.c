@@ -193,7 +193,7 @@ static void write_classic(struct buffer *out, const struct snapshot_histogram *h
     if (!exemplars) {
         walk.left_count = 0;
     }
-    for (size_t i = 0; i < histogram->bound_count; i++) {
+    for (size_t i = 0; i < classic_bound_count(histogram); i++) {
         double bound = histogram->bounds[i];
         write_bucket(out, bound, histogram->bound_counts[i], exemplar_walk_next(&walk, bound));
     }

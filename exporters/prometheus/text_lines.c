@@ -215,7 +215,7 @@ int text_histogram(struct text_exposition *text, const char *name, const struct 
         error = make_bucket_head(text, name, series);
     }
     struct exemplar_walk walk = exemplar_walk_of(histogram);
-    for (size_t i = 0; error == 0 && i < histogram->bound_count; i++) {
+    for (size_t i = 0; error == 0 && i < classic_bound_count(histogram); i++) {
         struct slice bound = slice_of(text->bounds.texts[i].bytes, text->bounds.texts[i].length);
         error = bucket_line(
             text, bound, histogram->bound_counts[i], exemplar_walk_next(&walk, histogram->bounds[i]));

@@ -1,7 +1,7 @@
 /*
  * The wire reader, the OTLP scanner and the copier on arbitrary bytes. Besides not crashing: the scan never
  * delivers more spans than the message's structure holds, and what the copier writes scans clean, with the
- * same number of spans.
+ * same number of spans; and a span that repeats attributes of the one before is read as if it stood alone.
  *
  * The first byte chooses limits; the rest is the message.
  */
@@ -114,6 +114,68 @@ static void check_copy(
     buffer_deinit(&out);
 }
 
+static void check_same_span(const struct span *a, const struct span *b)
+{
+    FUZZ_CHECK(slice_equal(a->name, b->name) && slice_equal(a->tracestate, b->tracestate));
+    FUZZ_CHECK(memcmp(a->trace_id, b->trace_id, sizeof a->trace_id) == 0);
+    FUZZ_CHECK(memcmp(a->span_id, b->span_id, sizeof a->span_id) == 0);
+    FUZZ_CHECK(memcmp(a->parent_id, b->parent_id, sizeof a->parent_id) == 0);
+    FUZZ_CHECK(a->start_unix_ns == b->start_unix_ns && a->end_unix_ns == b->end_unix_ns);
+    FUZZ_CHECK(a->kind == b->kind && a->status == b->status && a->needs_rewrite == b->needs_rewrite);
+    FUZZ_CHECK(a->attribute_set == b->attribute_set);
+    for (uint64_t set = a->attribute_set; set != 0; set &= set - 1) {
+        const struct span_value *of_a = &a->attribute[__builtin_ctzll(set)];
+        const struct span_value *of_b = &b->attribute[__builtin_ctzll(set)];
+        FUZZ_CHECK(of_a->is_integer == of_b->is_integer && slice_equal(of_a->text, of_b->text));
+        FUZZ_CHECK(!of_a->is_integer || of_a->integer == of_b->integer);
+    }
+}
+
+/* A span read after others says what it says when read alone. */
+static void check_span(
+    const struct otlp_trace_scanner *scanner, struct slice encoded, struct otlp_repeats *repeats)
+{
+    static struct span next;
+    static struct span alone;
+    struct decode_error next_where = decode_error_of(0, "");
+    struct decode_error alone_where = decode_error_of(0, "");
+    uint64_t next_skipped = 0;
+    uint64_t alone_skipped = 0;
+    enum record_error next_reason = otlp_trace_read_next_span(
+        scanner, encoded, FUZZ_NOW_UNIX_NS, &next, repeats, &next_skipped, &next_where);
+    enum record_error alone_reason =
+        otlp_trace_read_span(scanner, encoded, FUZZ_NOW_UNIX_NS, &alone, &alone_skipped, &alone_where);
+
+    FUZZ_CHECK(next_reason == alone_reason && next_skipped == alone_skipped);
+    FUZZ_CHECK(next_where.code == alone_where.code && strcmp(next_where.field, alone_where.field) == 0);
+    if (next_reason == RECORD_ERROR_NONE) {
+        check_same_span(&next, &alone);
+    }
+}
+
+/* Every span of a message, as far as its structure can be followed. */
+static void check_spans(const struct otlp_trace_scanner *scanner, struct slice message)
+{
+    struct otlp_repeats repeats;
+    struct wire_field resource = {0};
+    struct wire_field scope = {0};
+    struct wire_field span = {0};
+
+    otlp_repeats_init(&repeats);
+    struct wire_reader in_message = wire_reader_of(message);
+    while (wire_next(&in_message, &resource) > 0) {
+        struct wire_reader in_resource = wire_reader_of(resource.bytes);
+        while (resource.tag == WIRE_TAG(1, WIRE_BYTES) && wire_next(&in_resource, &scope) > 0) {
+            struct wire_reader in_scope = wire_reader_of(scope.bytes);
+            while (scope.tag == WIRE_TAG(2, WIRE_BYTES) && wire_next(&in_scope, &span) > 0) {
+                if (span.tag == WIRE_TAG(2, WIRE_BYTES)) {
+                    check_span(scanner, span.bytes, &repeats);
+                }
+            }
+        }
+    }
+}
+
 /* Both copiers write the same where both may be used. */
 static void check_sound_copy(const struct otlp_trace_scanner *scanner, struct slice message)
 {
@@ -152,6 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         FUZZ_CHECK(status < 0);
     }
+    check_spans(&scanner, message);
     check_copy(&scanner, message, &seen, (data[0] & FUZZ_SMALL_OUTPUT) != 0 ? size : FUZZ_OUTPUT_BYTES_MAX);
     if (status == 0 && seen.refused_count == 0) {
         check_sound_copy(&scanner, message);

@@ -109,6 +109,11 @@ def hand_made_otlp():
     scope = chunk(1, "lib") + chunk(2, "1") + text(3, "cookie", "c") + number(4, 1)
     yield "everything", message(everything, span(), resource=resource, scope=scope)
     yield "late", message(everything, span(), resource=resource, scope=scope, late=True)
+    often = text(9, "http.method", "GET") + text(9, "http.url", "http://a/b") + text(9, "unknown.key", "value") + text(9, "http.route", "/caf\u00e9")
+    yield "repeats", message(span(often), span(often), span(often + often), span(text(9, "http.route", "/x") + often), span(number(6, 2) + often), span(often))
+    yield "repeats-differ", message(span(often), span(often.replace(b"GET", b"PUT")), span(often.replace(b"http.url", b"http.urk")), span(
+        often.replace(b"/b", b"?b")), span(often), span(often.replace(b"\xc3", b"\xff")), span(often))
+    yield "repeats-many", message(*[span(often * 10)] * 3)
     yield "empty", b""
     for name, extra in {
         "short-trace-id": chunk(1, b"x"), "zero-trace-id": chunk(1, bytes(16)), "short-span-id": chunk(2, b"x"),

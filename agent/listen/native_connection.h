@@ -77,8 +77,9 @@ void native_connection_dropped(struct native_connection *connection, uint64_t dr
  * (native_connection_close) but it stays valid until `closed` has returned.
  *
  * How codes are taken: VERSION, FRAME, OVERSIZED and LIMIT end the connection, and so does any error of
- * hello. UNAVAILABLE with a sequence makes the connection refuse what follows until that batch comes again.
- * MALFORMED with a sequence takes the number. All others are told, and the batch is acknowledged.
+ * hello, and UNAVAILABLE of anything but a batch. UNAVAILABLE with a sequence makes the connection refuse
+ * what follows until that batch comes again. MALFORMED with a sequence takes the number. All others are told,
+ * and the batch is acknowledged.
  */
 struct native_handler {
     void (*hello)(

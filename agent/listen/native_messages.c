@@ -360,5 +360,8 @@ void native_take_frame(
     /* after the Error: an Ack that covers this batch follows what there is to say of it */
     if (header.type == NATIVE_TYPE_SPANS || header.type == NATIVE_TYPE_METRICS) {
         settle_batch(connection, &reply);
+    } else if (reply.error_code == WEFT__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE) {
+        /* strings that are missing would have every later record refused: told again after a new Hello */
+        native_finish(connection, "a frame refused that cannot be sent again");
     }
 }

@@ -50,9 +50,10 @@ struct fake_agent {
     _Atomic bool stopping;
     _Atomic bool dropping; /* end all connections now */
     /* how to behave */
-    _Atomic int unavailable_count; /* refuse so many batches as UNAVAILABLE */
-    _Atomic int forget_count;      /* drop the connection before acknowledging so many admitted batches */
-    _Atomic int malformed_count;   /* call so many batches MALFORMED, with their sequence */
+    _Atomic int unavailable_count;            /* refuse so many batches as UNAVAILABLE */
+    _Atomic int dictionary_unavailable_count; /* refuse so many dictionaries as UNAVAILABLE */
+    _Atomic int forget_count;    /* drop the connection before acknowledging so many admitted batches */
+    _Atomic int malformed_count; /* call so many batches MALFORMED, with their sequence */
     /* what was seen */
     _Atomic uint64_t hellos, spans, duplicate_spans, points, strings, series, histogram_count, gaps;
     _Atomic uint64_t told_dropped_spans, told_dropped_points, rejected_spans, closed, duration_ns_sum;
@@ -82,7 +83,11 @@ static void fake_dictionary(
     Weft__V1__Dictionary *dictionary = weft__v1__dictionary__unpack(NULL, payload.length, payload.ptr);
 
     (void)native;
-    if (dictionary == NULL || dictionary->first_id != connection->string_count + 1) {
+    if (atomic_load(&connection->agent->dictionary_unavailable_count) > 0) {
+        atomic_fetch_sub(&connection->agent->dictionary_unavailable_count, 1);
+        native_reply_error(reply, WEFT__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE, "no memory for strings");
+        reply->retry_after_ms = 20;
+    } else if (dictionary == NULL || dictionary->first_id != connection->string_count + 1) {
         native_reply_error(reply, WEFT__V1__ERROR_CODE__ERROR_CODE_MALFORMED, "bad dictionary");
     } else {
         connection->string_count += (uint32_t)dictionary->n_entries;

@@ -591,6 +591,28 @@ static void test_unavailable_keeps_order(void **state)
     assert_int_equal(metric(fixture, METRIC_MESSAGES_REFUSED_MEMORY), 3);
 }
 
+/* Without its strings nothing of a connection could be counted: it ends, and the client comes again. */
+static void test_unavailable_dictionary_ends(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->agent.dictionary_unavailable_count = 1;
+    put_session(&fixture->bytes, 1);
+    send_bytes(fixture);
+    assert_int_equal(fixture->peer.last_error, CODE(UNAVAILABLE));
+    assert_int_equal(fixture->peer.retry_after_ms, 20);
+    assert_true(fixture->peer.ended);
+    assert_int_equal(fixture->agent.spans, 0);
+    assert_int_equal(fixture->peer.last_ack, 0); /* nothing but Hello */
+
+    struct peer again;
+    peer_open(&again, &fixture->agent);
+    put_session(&fixture->bytes, 1);
+    peer_send(&again, fixture->bytes.data, fixture->bytes.length);
+    assert_int_equal(fixture->agent.spans, 4);
+    peer_close(&again);
+}
+
 static void test_no_assembly_memory(void **state)
 {
     struct fixture *fixture = *state;
@@ -667,6 +689,7 @@ int main(void)
         NATIVE_TEST(test_zstd_up_to_the_limit),
         NATIVE_TEST(test_duplicates_and_gaps),
         NATIVE_TEST(test_unavailable_keeps_order),
+        NATIVE_TEST(test_unavailable_dictionary_ends),
         NATIVE_TEST(test_no_assembly_memory),
         NATIVE_TEST(test_unread_errors_are_a_flood),
         NATIVE_TEST(test_owner_drains),

@@ -461,7 +461,7 @@ void directory_record_attempt(struct directory *directory, const struct attempt 
     } else {
         slot = &directory->active->overflow->traffic[attempt->reporter];
         directory->active->overflow->traffic_set |= 1u << attempt->reporter;
-        slot->attempts += weight >> WEIGHT_FRACTION_BITS;
+        slot->attempts += whole_weight(&directory->overflow_attempt_fractions[attempt->reporter], weight);
     }
     slot->attempts_known = true;
 }

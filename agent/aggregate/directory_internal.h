@@ -22,6 +22,7 @@ struct directory {
     struct page_slab *overflow_slab;
     struct budget overflow_budget;
     uint32_t overflow_fractions[OVERFLOW_SET_COUNT];
+    uint32_t overflow_attempt_fractions[REPORTER_COUNT];
     struct id_list retire_asked;
     struct id_list refused; /* ids of refused series, for their expiry */
     uint32_t refused_at;    /* where the next look goes on */

@@ -95,11 +95,29 @@ static void idle_series_go(void **state)
     budget_release(&f->budget, rest);
 }
 
+/* Sampled attempts in overflow: what is below one is carried there, too. */
+static void overflow_attempts_keep_their_fractions(void **state)
+{
+    struct fixture *f = *state;
+    struct attempt attempt = {.reporter = REPORTER_SOURCE,
+        .source = INTERNED_OVERFLOW,
+        .destination = INTERNED_OVERFLOW,
+        .weight = WEIGHT_ONE + WEIGHT_ONE / 2};
+
+    fixture_start(f, 1);
+    for (int i = 0; i < 1000; i++) {
+        directory_record_attempt(f->directories[0], &attempt);
+    }
+    fixture_flip_all(f);
+    assert_int_equal(fixture_find(f, "mesh_request_attempts", NULL).overflow, 1500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(flips_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(idle_series_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(overflow_attempts_keep_their_fractions, setup, teardown),
     };
     return cmocka_run_group_tests_name("exhausted", tests, NULL, NULL);
 }

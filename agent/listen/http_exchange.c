@@ -28,7 +28,7 @@ struct http_exchange {
     struct MHD_Connection *connection;
     char *path;
     char method[16];
-    const struct http_connection *own;
+    struct http_connection *own;
     struct buffer body;
     uint64_t reserved_bytes;  /* of the assembly budget */
     uint64_t discarded_bytes; /* of a body that is refused */
@@ -90,6 +90,7 @@ static struct http_exchange *exchange_new(
     exchange->server = server;
     exchange->connection = connection;
     exchange->own = info->socket_context;
+    exchange->own->begun = true;
     (void)snprintf(exchange->method, sizeof exchange->method, "%s", method);
     buffer_init(&exchange->body, server->config.limits->message_bytes_max);
     exchange->path = strdup(url);
@@ -247,8 +248,9 @@ void http_exchange_on_completed(
     if (exchange->suspended) {
         unlink_suspended(exchange);
     }
-    if (!exchange->handled && exchange->body.length > 0) {
-        LEDGER_ADD(exchange->server->config.cells, METRIC_MESSAGES_CUT, 1);
+    if (!exchange->handled) {
+        exchange->own->refused = exchange->refusal_status != 0; /* counted already */
+        exchange->own->cut = exchange->refusal_status == 0;
     }
     release_body(exchange);
     if (exchange->response != NULL) {

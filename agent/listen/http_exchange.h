@@ -10,6 +10,9 @@
 struct http_connection {
     enum listener_kind kind;
     void *user; /* of the handler */
+    bool begun; /* a request's head was read */
+    bool cut;   /* the last request ended before it was whole */
+    bool refused;
 };
 
 struct http_server {

@@ -3,6 +3,7 @@
 
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,6 +67,23 @@ static void begin_connection(struct http_server *server, struct MHD_Connection *
     *context = own; /* without memory for it, its requests are refused */
 }
 
+/*
+ * Whether a connection that ends leaves a message unfinished: in a request, before its head was read, or with
+ * bytes that nobody read, as libmicrohttpd reads no more once the peer has closed.
+ */
+static bool is_cut(struct MHD_Connection *connection, const struct http_connection *own)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int unread_bytes = 0;
+
+    if (own->kind != LISTENER_INGEST || own->refused) {
+        return false;
+    }
+    return own->cut || !own->begun ||
+           (info != NULL && ioctl(info->connect_fd, FIONREAD, &unread_bytes) == 0 && unread_bytes > 0);
+}
+
 static void on_connection(
     void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
@@ -78,6 +96,9 @@ static void on_connection(
     }
     server->connection_count--;
     server->ended_count++;
+    if (own != NULL && is_cut(connection, own)) {
+        LEDGER_ADD(server->config.cells, METRIC_MESSAGES_CUT, 1);
+    }
     server->config.handler.connection_closed(server->config.handler.user, own != NULL ? own->user : NULL);
     free(own);
     *context = NULL;

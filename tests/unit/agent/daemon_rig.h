@@ -222,6 +222,9 @@ static inline json_t *get_ledger(const struct daemon_rig *rig)
     struct http_answer answer = http_get(rig->api_path, "/api/v1/ledger");
     json_error_t error;
 
+    if (answer.status != 200) {
+        print_error("%s\n", answer.text);
+    }
     assert_int_equal(answer.status, 200);
     json_t *ledger = json_loadb(answer.body, answer.body_bytes, 0, &error);
     assert_non_null(ledger);

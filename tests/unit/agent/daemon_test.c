@@ -379,9 +379,15 @@ static void a_backend_that_is_down_keeps_the_queue(void **state)
     daemon_rig_stop(&rig); /* within its bound, though nothing can be sent */
 }
 
+static int64_t cut_count(const json_t *ledger)
+{
+    return member(json_object_get(ledger, "messages"), "cut");
+}
+
 /* What was admitted before the client went stays; what was cut is counted and not admitted. */
 static void clients_killed_in_a_message_leave_the_ledger_even(void **state)
 {
+    enum { KILLED_COUNT = 8 };
     struct daemon_rig rig;
     struct message message;
 
@@ -391,7 +397,7 @@ static void clients_killed_in_a_message_leave_the_ledger_even(void **state)
     message_begin(&message, "opentelemetry");
     put_span(&message.bytes, SPAN_GOOD, now_unix_ns());
     struct slice bytes = message_end(&message);
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < KILLED_COUNT; i++) {
         char head[256];
         int fd = connect_unix(rig.socket_path);
         int length = snprintf(head, sizeof head,
@@ -399,12 +405,18 @@ static void clients_killed_in_a_message_leave_the_ledger_even(void **state)
             "Content-Length: %zu\r\n\r\n",
             bytes.length);
         send_all(fd, head, (size_t)length);
-        send_all(fd, bytes.ptr, bytes.length * i / 8);
+        send_all(fd, bytes.ptr, bytes.length * i / KILLED_COUNT);
         (void)close(fd);
     }
     message_deinit(&message);
     send_messages(&rig, 2);
     json_t *ledger = settled_ledger(&rig, 0, true);
+    for (int waited_ms = 0; waited_ms < DAEMON_WAIT_MS && cut_count(ledger) < KILLED_COUNT; waited_ms += 20) {
+        json_decref(ledger);
+        pause_ms(20);
+        ledger = settled_ledger(&rig, 0, true);
+    }
+    assert_int_equal(cut_count(ledger), KILLED_COUNT);
     check_records(ledger, 5);
     json_decref(ledger);
     daemon_rig_stop(&rig);

@@ -12,15 +12,16 @@ struct web {
     struct http_server *server;
     struct http_routes routes;
     struct peer peer;
-    bool without_peer; /* as if memory for it had failed */
-    bool without_memory;
+    bool without_peer;        /* as if memory for it had failed */
+    bool without_memory;      /* of the handler */
+    bool without_body_memory; /* of the server while it reads */
 };
 
 static void on_request(void *user, struct http_exchange *exchange)
 {
     struct web *web = user;
 
-    failing_memory_left = web->without_memory ? 0 : -1;
+    failing_memory_left = web->without_memory ? 0 : -1; /* reading has ended */
     http_routes_handle(&web->routes, exchange);
     failing_memory_left = -1;
 }
@@ -90,11 +91,14 @@ static unsigned post(
         body.length, headers);
     assert_int_equal(send(fds[0], head, (size_t)head_bytes, MSG_NOSIGNAL), head_bytes);
     for (int i = 0; i < 10000; i++) {
-        if (body.length > 0) {
+        if (body.length > 0 && i > 0) {
             ssize_t sent = send(fds[0], body.ptr, body.length, MSG_NOSIGNAL);
             body = sent > 0 ? slice_of(body.ptr + sent, body.length - (size_t)sent) : body;
         }
+        /* From the second turn on: the exchange itself is made in the first. */
+        failing_memory_left = web->without_body_memory && i > 0 ? 0 : -1;
         rig_turn(&web->rig);
+        failing_memory_left = -1;
         ssize_t received = recv(fds[0], answer + length, answer_bytes - length - 1, 0);
         if (received == 0 || (received < 0 && errno == ECONNRESET)) {
             break;
@@ -196,6 +200,57 @@ static void refused_messages_count(void **state)
     web_stop(&web);
 }
 
+/* What came of a message whose sender went: cut, wherever that was; a message that was refused stays that. */
+static void cut_messages_count(void **state)
+{
+    static const char head[] =
+        "POST /v1/traces HTTP/1.1\r\nHost: weft\r\nContent-Type: application/x-protobuf\r\n"
+        "Content-Length: 70000\r\n\r\n";
+    static const uint8_t body[70000];
+    const size_t lengths[] = {1, sizeof head - 3, sizeof head - 1, sizeof head, sizeof head + 1000};
+    struct web web;
+
+    (void)state;
+    web_start(&web);
+    for (size_t i = 0; i < 2 * sizeof lengths / sizeof lengths[0]; i++) {
+        int fds[2];
+        size_t length = lengths[i / 2];
+        size_t head_bytes = length < sizeof head - 1 ? length : sizeof head - 1;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+        assert_int_equal(send(fds[0], head, head_bytes, MSG_NOSIGNAL), head_bytes);
+        assert_int_equal(send(fds[0], body, length - head_bytes, MSG_NOSIGNAL), length - head_bytes);
+        if (i % 2 == 0) { /* gone before the first look, or after it */
+            (void)close(fds[0]);
+        }
+        http_server_add(web.server, fds[1], LISTENER_INGEST);
+        rig_turn(&web.rig);
+        if (i % 2 == 1) {
+            (void)close(fds[0]);
+        }
+        rig_turn(&web.rig);
+        rig_turn(&web.rig);
+        rig_expect(&web.rig, METRIC_MESSAGES_CUT, 1);
+        rig_check(&web.rig);
+    }
+    web_stop(&web);
+}
+
+/* Memory for the body fails while it is read. */
+static void a_body_without_memory_is_refused(void **state)
+{
+    struct web web;
+    static const uint8_t body[30000];
+    char answer[4096];
+
+    (void)state;
+    web_start(&web);
+    web.without_body_memory = true;
+    assert_int_equal(post(&web, protobuf_header, slice_of(body, sizeof body), answer, sizeof answer), 503);
+    rig_expect(&web.rig, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+    rig_check(&web.rig);
+    web_stop(&web);
+}
+
 static void without_memory_or_time_it_comes_again(void **state)
 {
     struct web web;
@@ -244,6 +299,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepted_messages_count),
         cmocka_unit_test(refused_messages_count),
+        cmocka_unit_test(cut_messages_count),
+        cmocka_unit_test(a_body_without_memory_is_refused),
         cmocka_unit_test(without_memory_or_time_it_comes_again),
     };
 

@@ -181,11 +181,13 @@ void aggregator_free_series(struct aggregator *aggregator, struct series_base *b
  * none. */
 struct point_series *points_obtain(struct aggregator *aggregator, const struct delta *delta,
     const struct shard_series *from, bool *ret_conflict);
-void points_merge_scalar(
-    const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot);
 void points_merge_distribution(struct point_series *series, const struct distribution_slot *slot);
 void points_free(struct aggregator *aggregator, struct point_series *series);
 void points_tick(struct aggregator *aggregator);
 void points_deinit(struct aggregator *aggregator);
+
+/* point_streams.c: a counter's or gauge's points of one interval of a shard. */
+void points_merge_scalar(
+    const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot);
 
 #endif

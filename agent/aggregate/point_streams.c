@@ -1,0 +1,125 @@
+/*
+ * Values of proxies' counters and gauges. Processes of one sender share a series; each counts since a start
+ * of its own, a stream, and the counter is their sum. The aggregator's thread.
+ */
+#include "aggregate/aggregator_internal.h"
+
+static double rise_between(double from, double to)
+{
+    return to < from ? to : to - from;
+}
+
+static struct point_stream *find_stream(const struct point_series *series, uint64_t start_unix_ns)
+{
+    for (uint32_t i = 0; i < series->stream_count; i++) {
+        if (series->streams[i].start_unix_ns == start_unix_ns) {
+            return &series->streams[i];
+        }
+    }
+    return NULL;
+}
+
+/* Room for one more; false when there may be no more, or without memory. */
+static bool reserve_stream(const struct aggregator *aggregator, struct point_series *series)
+{
+    uint32_t capacity = series->stream_capacity * 2;
+
+    if (series->stream_count < series->stream_capacity) {
+        return true;
+    }
+    if (capacity > POINT_STREAM_COUNT_MAX) {
+        return false;
+    }
+    struct point_stream *streams = memory_grow(aggregator->settings.budget, series->streams,
+        series->stream_capacity * sizeof(*streams), capacity * sizeof(*streams));
+
+    if (streams == NULL) {
+        return false;
+    }
+    series->streams = streams;
+    series->stream_capacity = capacity;
+    return true;
+}
+
+/* A stream that is told of for the first time; without room in the place of the one that was quiet longest.
+ */
+static struct point_stream *add_stream(
+    const struct aggregator *aggregator, struct point_series *series, uint64_t start_unix_ns)
+{
+    struct point_stream *stream = &series->streams[0];
+
+    if (reserve_stream(aggregator, series)) {
+        stream = &series->streams[series->stream_count++];
+    } else {
+        for (uint32_t i = 1; i < series->stream_count; i++) {
+            if (series->streams[i].last_time_unix_ns < stream->last_time_unix_ns) {
+                stream = &series->streams[i];
+            }
+        }
+        if (stream->start_unix_ns > series->forgotten_start_unix_ns) {
+            series->forgotten_start_unix_ns = stream->start_unix_ns;
+        }
+    }
+    *stream = (struct point_stream){.start_unix_ns = start_unix_ns};
+    return stream;
+}
+
+/* The first slot of a stream. One that may have been forgotten says only from where it goes on to rise. */
+static double first_rise(struct point_series *series, const struct scalar_slot *slot)
+{
+    bool is_forgotten =
+        series->forgotten_start_unix_ns > 0 && slot->start_unix_ns <= series->forgotten_start_unix_ns;
+
+    return is_forgotten ? slot->rise : slot->first_value + slot->rise;
+}
+
+static void begin_counter(
+    const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
+{
+    if (!series->seen && slot->start_unix_ns > aggregator->expired_created_unix_ns &&
+        slot->start_unix_ns < series->base.created_unix_ns) {
+        series->base.created_unix_ns = slot->start_unix_ns;
+    }
+}
+
+static void merge_counter(
+    const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
+{
+    struct point_stream *stream = find_stream(series, slot->start_unix_ns);
+
+    if (stream == NULL) {
+        begin_counter(aggregator, series, slot);
+        series->total += first_rise(series, slot);
+        stream = add_stream(aggregator, series, slot->start_unix_ns);
+    } else if (slot->last_time_unix_ns < stream->last_time_unix_ns) {
+        return; /* another shard has already told of later */
+    } else if (slot->first_time_unix_ns >= stream->last_time_unix_ns) {
+        series->total += slot->rise + rise_between(stream->last_value, slot->first_value);
+    } else {
+        series->total += rise_between(stream->last_value, slot->last_value);
+    }
+    stream->last_time_unix_ns = slot->last_time_unix_ns;
+    stream->last_value = slot->last_value;
+}
+
+static void merge_gauge(struct point_series *series, const struct scalar_slot *slot)
+{
+    if (!series->seen || slot->last_time_unix_ns >= series->last_time_unix_ns) {
+        series->total = slot->last_value;
+        series->last_time_unix_ns = slot->last_time_unix_ns;
+    }
+}
+
+void points_merge_scalar(
+    const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
+{
+    if (slot->point_count == 0) {
+        return;
+    }
+    if (series->family->type == METRIC_POINT_COUNTER) {
+        merge_counter(aggregator, series, slot);
+    } else {
+        merge_gauge(series, slot);
+    }
+    series->seen = true;
+}

@@ -22,7 +22,8 @@
 
 enum {
     TICK_MS = 1000,
-    NATIVE_BUCKETS_MAX = 160,
+    NATIVE_BUCKETS_MAX = 160, /* at NATIVE_BUCKETS_SCALE; a finer scale may have more in proportion */
+    NATIVE_BUCKETS_SCALE = 3,
     HTTP_OK = 200,
     HTTP_INTERNAL_ERROR = 500,
     HTTP_UNAVAILABLE = 503
@@ -419,6 +420,13 @@ static void init_export(struct aggregator_thread *self, size_t index)
     (void)uv_timer_start(&export->timer, on_export_timer, interval_ms, interval_ms);
 }
 
+/* A finer scale is asked for in order to have it: the limit must not take it back. */
+static uint32_t native_buckets_max(int scale)
+{
+    return scale > NATIVE_BUCKETS_SCALE ? (uint32_t)NATIVE_BUCKETS_MAX << (scale - NATIVE_BUCKETS_SCALE)
+                                        : NATIVE_BUCKETS_MAX;
+}
+
 /* A sender's stable text as the sender_* labels of its metrics. */
 static void describe_sender(struct slice sender, struct sender_description *ret_description)
 {
@@ -461,7 +469,7 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
     }
     struct snapshot_settings view = {
         .native_scale = (int32_t)config->config->metrics.native_schema,
-        .native_buckets_max = NATIVE_BUCKETS_MAX,
+        .native_buckets_max = native_buckets_max((int)config->config->metrics.native_schema),
     };
     error = aggregator_snapshot_new(self->aggregator, config->registry, &view, &self->snapshot);
     if (error == 0) {

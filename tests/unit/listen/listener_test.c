@@ -186,8 +186,8 @@ static void bad_paths_and_groups_are_refused(void **state)
 
 static void tcp_addresses(void **state)
 {
-    static const char *const bad[] = {
-        "", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", "127.0.0.1:x", "localhost:80", "[::1:80", "::1:80"};
+    static const char *const bad[] = {"", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", "127.0.0.1:x",
+        "localhost:80", "[::1:80", "::1:80"};
     struct listener listener;
     struct listener other;
 

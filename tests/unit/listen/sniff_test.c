@@ -1,4 +1,5 @@
-/* First bytes tell the protocol; an idle half-sent prefix costs a bounded number of wake-ups and then the connection. */
+/* First bytes tell the protocol; an idle half-sent prefix costs a bounded number of wake-ups and then the
+ * connection. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

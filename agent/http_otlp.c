@@ -17,6 +17,7 @@ enum {
     STATUS_MEDIA_TYPE = 415,
     STATUS_UNAVAILABLE = 503,
     REPLY_BYTES_MAX = 512,
+    INFLATE_STEP_BYTES = 65536,
     /* google.rpc.Code */
     RPC_INVALID_ARGUMENT = 3,
     RPC_RESOURCE_EXHAUSTED = 8,
@@ -107,20 +108,38 @@ static void take_message(struct http_routes *routes, struct http_exchange *excha
     buffer_deinit(&body);
 }
 
-/* The body was admitted by the server. What it inflates to is bounded by limits.message_bytes_max, and there
- * is one such buffer a shard at most: the message is taken and freed at once. */
-static void take_compressed(
-    struct http_routes *routes, struct http_exchange *exchange, enum inflate_format format)
+/*
+ * Inflates in steps, each reserved from the assembly budget before it is taken, so that what is inside a
+ * small body is admitted like any message. WERR_NOMEM: no room for it now. *reserved_bytes is the caller's to
+ * release.
+ */
+static int inflate_admitted(struct http_routes *routes, struct slice body, enum inflate_format format,
+    struct buffer *plain, uint64_t *reserved_bytes)
 {
-    struct pipeline *pipeline = routes->pipeline;
-    struct buffer plain;
+    int code = inflater_start(&routes->inflater, format, routes->pipeline->limits->message_bytes_max);
+    long written = INFLATE_STEP_BYTES;
 
-    buffer_init(&plain, pipeline->limits->message_bytes_max);
-    int code = inflate_all(
-        &routes->inflater, format, http_exchange_body(exchange), pipeline->limits->message_bytes_max, &plain);
-    if (code == 0) {
-        take_message(routes, exchange, slice_of(plain.data, plain.length));
-    } else if (code == WERR_OVERSIZED) {
+    while (code == 0 && written == INFLATE_STEP_BYTES) {
+        if (!budget_reserve(routes->assembly, INFLATE_STEP_BYTES)) {
+            return WERR_NOMEM;
+        }
+        *reserved_bytes += INFLATE_STEP_BYTES;
+        uint8_t *room = buffer_reserve(plain, INFLATE_STEP_BYTES);
+        if (room == NULL) {
+            return plain->error;
+        }
+        written = inflater_step(&routes->inflater, &body, room, INFLATE_STEP_BYTES);
+        if (written < 0) {
+            return (int)written;
+        }
+        plain->length += (size_t)written;
+    }
+    return code < 0 ? code : inflater_finish(&routes->inflater);
+}
+
+static void refuse_compressed(struct http_routes *routes, struct http_exchange *exchange, int code)
+{
+    if (code == WERR_OVERSIZED) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
         reply_error(routes, exchange, STATUS_OVERSIZED, RPC_RESOURCE_EXHAUSTED, "message is too large");
     } else if (code == WERR_NOMEM) {
@@ -130,7 +149,23 @@ static void take_compressed(
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
         reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT, "damaged compression");
     }
+}
+
+static void take_compressed(
+    struct http_routes *routes, struct http_exchange *exchange, enum inflate_format format)
+{
+    struct buffer plain;
+    uint64_t reserved_bytes = 0;
+
+    buffer_init(&plain, routes->pipeline->limits->message_bytes_max + INFLATE_STEP_BYTES);
+    int code = inflate_admitted(routes, http_exchange_body(exchange), format, &plain, &reserved_bytes);
+    if (code == 0) {
+        take_message(routes, exchange, slice_of(plain.data, plain.length));
+    } else {
+        refuse_compressed(routes, exchange, code);
+    }
     buffer_deinit(&plain);
+    budget_release(routes->assembly, reserved_bytes);
 }
 
 void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange)
@@ -144,7 +179,8 @@ void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange
     }
     if (!is_protobuf(http_exchange_header(exchange, "Content-Type"))) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
-        http_reply_text(exchange, STATUS_MEDIA_TYPE, "Content-Type: expected application/x-protobuf\n");
+        reply_error(routes, exchange, STATUS_MEDIA_TYPE, RPC_INVALID_ARGUMENT,
+            "Content-Type: expected application/x-protobuf");
         return;
     }
     int plain = body_format(http_exchange_header(exchange, "Content-Encoding"), &format);

@@ -191,7 +191,8 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
         return;
     }
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        http_reply_text(exchange, STATUS_METHOD, "expected GET\n");
+        http_reply(
+            exchange, STATUS_METHOD, NULL, &(struct http_header){.name = "Allow", .value = "GET, HEAD"}, 1);
     } else if (is_path(exchange, "/metrics")) {
         serve_metrics(routes, exchange);
     } else if (is_path(exchange, "/healthz")) {

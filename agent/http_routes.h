@@ -22,6 +22,7 @@ struct http_routes {
     struct metric_cells *cells;
     bool classic_histograms; /* beside native ones, as metrics.classic says */
     struct inflater inflater;
+    struct budget *assembly; /* of messages being received */
 };
 
 /* A handler for struct http_handler.request; `user` is a struct http_routes. */

@@ -9,7 +9,9 @@
 #include "config/config.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/error.h"
 #include "daemon.h"
+#include "exporter_thread.h"
 
 enum { EXIT_USAGE = 2, LINE_BYTES = 512 };
 
@@ -45,6 +47,26 @@ static int run(const struct config *config)
     return error < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* What only the exporter can tell of its files: whether they hold certificates and a key that fit. */
+static int check_exporters(const struct config *config)
+{
+    struct metric_registry registry = {.owner_count = 0};
+    struct exporter_thread exporter;
+    const char *what = "exporters.otlp";
+    int error = 0;
+
+    if (config->exporters.otlp.count > 0) {
+        error = exporter_thread_init(&exporter, config, &registry, clock_system(), NULL, &what);
+    }
+    if (error < 0) {
+        (void)fprintf(stderr, "weftd: %s: %s\n", what, werr_text(error));
+    } else if (config->exporters.otlp.count > 0) {
+        exporter_thread_stop(&exporter);
+    }
+    metric_registry_deinit(&registry);
+    return error;
+}
+
 int main(int argc, char **argv)
 {
     struct command_line line;
@@ -78,7 +100,10 @@ int main(int argc, char **argv)
     }
     int code = EXIT_SUCCESS;
     if (line.check_config) {
-        (void)puts("configuration is valid");
+        code = check_exporters(config) < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+        if (code == EXIT_SUCCESS) {
+            (void)puts("configuration is valid");
+        }
     } else {
         code = run(config);
     }

@@ -71,8 +71,6 @@ struct peer {
     struct sender sender;
     /* the native stream's */
     struct native_dictionary dictionary;
-    uint64_t dropped_spans; /* what the client said last */
-    uint64_t dropped_points;
 };
 
 /* What is said of an OTLP message. */

@@ -87,7 +87,10 @@ void pipeline_native_dictionary(
     }
     code = native_dictionary_add(&peer->dictionary, frame);
     if (code < 0) {
-        native_reply_error(reply, WEFT__V1__ERROR_CODE__ERROR_CODE_DICTIONARY,
+        /* Without memory the ids could not be kept in order: the client is to come again with all of them. */
+        native_reply_error(reply,
+            code == WERR_NOMEM ? WEFT__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE
+                               : WEFT__V1__ERROR_CODE__ERROR_CODE_DICTIONARY,
             code == WERR_FULL ? "more strings than limits.dictionary_count_max" : werr_text(code));
     }
 }
@@ -370,12 +373,7 @@ void pipeline_native_metrics(
     }
 }
 
-/* The client's own count of losses is cumulative; a fall is another client's beginning. */
-static uint64_t rise(uint64_t now, uint64_t before)
-{
-    return now >= before ? now - before : now;
-}
-
+/* The client's own count of losses is cumulative for its instance, and said again on each connection. */
 void pipeline_native_stats(
     void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply)
 {
@@ -384,16 +382,16 @@ void pipeline_native_stats(
     Weft__V1__ClientStats *stats;
     struct decode_error error;
 
-    (void)connection;
     begin_payload(pipeline, peer);
     int code = native_decode_stats(payload, &pipeline->arena, &stats, &error);
     if (code < 0) {
         refuse(reply, code, &error);
         return;
     }
-    LEDGER_ADD(pipeline->cells, METRIC_CLIENT_DROPPED_SPANS, rise(stats->dropped_spans, peer->dropped_spans));
-    LEDGER_ADD(
-        pipeline->cells, METRIC_CLIENT_DROPPED_POINTS, rise(stats->dropped_points, peer->dropped_points));
-    peer->dropped_spans = stats->dropped_spans;
-    peer->dropped_points = stats->dropped_points;
+    uint64_t dropped_spans;
+    uint64_t dropped_points;
+    native_connection_dropped(
+        connection, stats->dropped_spans, stats->dropped_points, &dropped_spans, &dropped_points);
+    LEDGER_ADD(pipeline->cells, METRIC_CLIENT_DROPPED_SPANS, dropped_spans);
+    LEDGER_ADD(pipeline->cells, METRIC_CLIENT_DROPPED_POINTS, dropped_points);
 }

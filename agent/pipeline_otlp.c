@@ -37,7 +37,7 @@ enum metric_id pipeline_dropped_metric(enum record_error reason)
 /* Ids are not held while an attempt waits: a string may have been given up meanwhile. */
 static uint32_t live_id(const struct pipeline *pipeline, uint32_t id)
 {
-    return interner_text(pipeline->interner, id).ptr != NULL ? id : INTERNED_UNKNOWN;
+    return id == INTERNED_FULL || interner_text(pipeline->interner, id).ptr != NULL ? id : INTERNED_UNKNOWN;
 }
 
 /* Attempts that no request came for. */

@@ -477,6 +477,7 @@ static int init_http(struct shard *shard)
         .mailbox = &shard->thread.mailbox,
         .health = common->health,
         .pipeline = &shard->pipeline,
+        .assembly = common->assembly,
         .cells = shard->cells,
         .classic_histograms = common->config->metrics.classic,
     };

@@ -50,7 +50,8 @@ static void web_start(struct web *web)
     web->assembly.cap_bytes = web->rig.limits.assembly_bytes_max;
     web->peer.pipeline = &web->rig.pipeline;
     web->peer.sender = web->rig.sender;
-    web->routes = (struct http_routes){.pipeline = &web->rig.pipeline, .cells = web->rig.shard_cells};
+    web->routes = (struct http_routes){
+        .pipeline = &web->rig.pipeline, .assembly = &web->assembly, .cells = web->rig.shard_cells};
     inflater_init(&web->routes.inflater);
     struct http_server_config config = {
         .loop = &web->rig.loop,
@@ -200,6 +201,29 @@ static void refused_messages_count(void **state)
     web_stop(&web);
 }
 
+/* What is inside a small body is admitted like any message: without room for it, the sender is to come again.
+ */
+static void compressed_bodies_are_admitted_by_what_they_hold(void **state)
+{
+    static const uint8_t zeros[60000];
+    char answer[4096];
+    struct buffer packed;
+    struct web web;
+
+    (void)state;
+    web_start(&web);
+    pack(COMPRESSION_GZIP, slice_of(zeros, sizeof zeros), &packed);
+    web.assembly.cap_bytes = 4096;
+    assert_int_equal(
+        post(&web, gzip_headers, slice_of(packed.data, packed.length), answer, sizeof answer), 503);
+    assert_non_null(strstr(answer, "Retry-After: "));
+    rig_expect(&web.rig, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+    rig_check(&web.rig);
+    assert_int_equal(web.assembly.used_bytes, 0);
+    buffer_deinit(&packed);
+    web_stop(&web);
+}
+
 /* What came of a message whose sender went: cut, wherever that was; a message that was refused stays that. */
 static void cut_messages_count(void **state)
 {
@@ -299,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepted_messages_count),
         cmocka_unit_test(refused_messages_count),
+        cmocka_unit_test(compressed_bodies_are_admitted_by_what_they_hold),
         cmocka_unit_test(cut_messages_count),
         cmocka_unit_test(a_body_without_memory_is_refused),
         cmocka_unit_test(without_memory_or_time_it_comes_again),

@@ -682,10 +682,22 @@ static void clients_losses_are_cumulative(void **state)
     stats.dropped_spans = 25;
     send_message(&client, NATIVE_TYPE_CLIENT_STATS, &stats.base, false);
     send_message(&client, NATIVE_TYPE_CLIENT_STATS, &stats.base, false);
-    stats.dropped_spans = 4; /* another beginning */
+    stats.dropped_spans = 4; /* overtaken: an instance's sum never falls */
     stats.dropped_points = 9;
     send_message(&client, NATIVE_TYPE_CLIENT_STATS, &stats.base, false);
-    rig_expect(&n.rig, METRIC_CLIENT_DROPPED_SPANS, 29);
+    rig_expect(&n.rig, METRIC_CLIENT_DROPPED_SPANS, 25);
+    rig_expect(&n.rig, METRIC_CLIENT_DROPPED_POINTS, 9);
+    rig_check(&n.rig);
+    client_close(&client);
+
+    /* The same instance on a new connection says the same sum again, another its own. */
+    client_open(&n, &client, 1, "process/a:1");
+    stats.dropped_spans = 26;
+    send_message(&client, NATIVE_TYPE_CLIENT_STATS, &stats.base, false);
+    client_close(&client);
+    client_open(&n, &client, 2, "process/a:1");
+    send_message(&client, NATIVE_TYPE_CLIENT_STATS, &stats.base, false);
+    rig_expect(&n.rig, METRIC_CLIENT_DROPPED_SPANS, 1 + 26);
     rig_expect(&n.rig, METRIC_CLIENT_DROPPED_POINTS, 9);
     rig_check(&n.rig);
     client_close(&client);

@@ -459,6 +459,8 @@ static int init_http(struct shard *shard)
 {
     const struct shard_common *common = shard->common;
     struct http_server_config config = {
+        .hosts = common->config->http.hosts.items,
+        .host_count = common->config->http.hosts.count,
         .loop = &shard->thread.loop,
         .limits = &common->config->limits,
         .assembly = common->assembly,

@@ -170,8 +170,11 @@ static int check_url(struct loader *loader, size_t index, struct config_otlp *ot
                    ? 0
                    : fail_key(loader, index, key, "expected http://HOST... or https://HOST...");
     }
-    if (otlp->endpoint == NULL || !check_is_url(otlp->endpoint)) {
-        return fail_key(loader, index, "endpoint", "expected http://HOST... or https://HOST...");
+    bool is_socket = !is_http && otlp->endpoint != NULL && strncmp(otlp->endpoint, "unix:/", 6) == 0;
+    if (otlp->endpoint == NULL || (!is_socket && !check_is_url(otlp->endpoint))) {
+        return fail_key(loader, index, "endpoint",
+            is_http ? "expected http://HOST... or https://HOST..."
+                    : "expected http://HOST..., https://HOST... or unix:/PATH");
     }
     otlp->url[signal] = is_http ? append_signal(loader, otlp->endpoint, signal) : otlp->endpoint;
     return otlp->url[signal] != NULL ? 0 : loader_fail_memory(loader);

@@ -57,6 +57,7 @@ struct config_api_socket {
 };
 
 struct config_http {
+    struct config_strings hosts; /* names that a Host header may hold besides this machine's own */
     const char *address; /* "127.0.0.1:9464": as written, but with the address that localhost stands for */
     struct sockaddr_storage sockaddr;
     socklen_t sockaddr_bytes;

@@ -49,6 +49,8 @@ static const struct config_field api_socket_fields[] = {
 
 static const struct config_field http_fields[] = {
     {TEXT(address, 1, 128), .value = "127.0.0.1:9464", RESTART, .offset = offsetof(struct config_http, address)},
+    {.name = "hosts", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = STRING_BYTES_MAX, RESTART,
+        .offset = offsetof(struct config_http, hosts), .value = ""},
 };
 
 static const struct config_field log_fields[] = {

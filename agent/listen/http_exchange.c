@@ -176,9 +176,10 @@ static void dispatch(struct http_exchange *exchange)
     if (exchange->refusal_status != 0) {
         refuse(exchange);
     } else if (exchange->own->kind == LISTENER_HTTP &&
-               !http_host_is_local(http_exchange_header(exchange, "Host"))) {
-        http_reply_text(
-            exchange, MHD_HTTP_MISDIRECTED_REQUEST, "Host: expected an address of this machine\n");
+               !http_host_is_known(http_exchange_header(exchange, "Host"), exchange->server->config.hosts,
+                   exchange->server->config.host_count)) {
+        http_reply_text(exchange, MHD_HTTP_MISDIRECTED_REQUEST,
+            "Host: expected an address or the name of this machine, or one of http.hosts\n");
     } else {
         const struct http_handler *handler = &exchange->server->config.handler;
         handler->request(handler->user, exchange);
@@ -422,7 +423,7 @@ static bool split_host(const char *host, char *out, size_t out_bytes)
     return true;
 }
 
-bool http_host_is_local(const char *host)
+bool http_host_is_known(const char *host, const char *const *hosts, size_t host_count)
 {
     char name[256];
     char machine[256];
@@ -434,6 +435,11 @@ bool http_host_is_local(const char *host)
     if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1 ||
         strcasecmp(name, "localhost") == 0) {
         return true;
+    }
+    for (size_t i = 0; i < host_count; i++) {
+        if (strcasecmp(name, hosts[i]) == 0) {
+            return true;
+        }
     }
     return gethostname(machine, sizeof machine) == 0 && strcasecmp(name, machine) == 0;
 }

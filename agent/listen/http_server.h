@@ -56,6 +56,8 @@ struct http_server_config {
     struct budget *assembly; /* memory of request bodies */
     struct metric_cells *cells;
     struct http_handler handler;
+    const char *const *hosts; /* further names that a Host header may hold; borrowed */
+    size_t host_count;
 };
 
 /* NULL when out of memory or descriptors. */
@@ -93,9 +95,9 @@ void http_reply(struct http_exchange *exchange, unsigned status, struct shared_b
 void http_reply_text(struct http_exchange *exchange, unsigned status, const char *text);
 
 /*
- * Whether a Host header may be served from a TCP listener: localhost, an IP literal, or this machine's name.
- * A name that somebody else's DNS could point here is refused (DNS rebinding).
+ * Whether a Host header may be served from a TCP listener: localhost, an IP literal, this machine's name, or
+ * one of `hosts`. A name that somebody else's DNS could point here is refused (DNS rebinding).
  */
-bool http_host_is_local(const char *host);
+bool http_host_is_known(const char *host, const char *const *hosts, size_t host_count);
 
 #endif

@@ -155,6 +155,22 @@ static void test_otlp(void **state)
     config_free(config);
 }
 
+static void test_hosts_and_sockets(void **state)
+{
+    static const char text[] = "http: {hosts: [metrics.example.com, node-7]}\n"
+                               "exporters:\n  otlp:\n    - name: a\n      endpoint: unix:/run/otel.sock\n";
+    struct config *config = load(text, no_environment);
+
+    (void)state;
+    assert_int_equal(config->http.hosts.count, 2);
+    assert_string_equal(config->http.hosts.items[1], "node-7");
+    assert_string_equal(config->exporters.otlp.items[0].url[CONFIG_SIGNAL_TRACES], "unix:/run/otel.sock");
+    config_free(config);
+    expect_error(
+        "exporters:\n  otlp:\n    - name: a\n      protocol: http/protobuf\n      endpoint: unix:/x\n", 5,
+        "endpoint", "http://");
+}
+
 static void test_expansion(void **state)
 {
     static const char *const environment[] = {
@@ -476,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_empty_keys_keep_defaults),
         cmocka_unit_test(test_otlp),
+        cmocka_unit_test(test_hosts_and_sockets),
         cmocka_unit_test(test_expansion),
         cmocka_unit_test(test_secret_files),
         cmocka_unit_test(test_secret_file_faults),

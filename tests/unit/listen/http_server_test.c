@@ -229,12 +229,16 @@ static void foreign_hosts_are_refused(void **state)
     receive(fixture);
     assert_non_null(strstr(fixture->answer, "HTTP/1.1 421"));
     assert_int_equal(fixture->request_count, 0);
-    assert_true(http_host_is_local("localhost:80"));
-    assert_true(http_host_is_local("[::1]:9464"));
-    assert_true(http_host_is_local("10.1.2.3"));
-    assert_false(http_host_is_local("10.1.2.3.example.com"));
-    assert_false(http_host_is_local(""));
-    assert_false(http_host_is_local(NULL));
+    assert_true(http_host_is_known("localhost:80", NULL, 0));
+    assert_true(http_host_is_known("[::1]:9464", NULL, 0));
+    assert_true(http_host_is_known("10.1.2.3", NULL, 0));
+    assert_false(http_host_is_known("10.1.2.3.example.com", NULL, 0));
+    static const char *const hosts[] = {"metrics.example.com", "node-7"};
+    assert_true(http_host_is_known("Metrics.example.com:9464", hosts, 2));
+    assert_true(http_host_is_known("node-7", hosts, 2));
+    assert_false(http_host_is_known("node-70", hosts, 2));
+    assert_false(http_host_is_known("", NULL, 0));
+    assert_false(http_host_is_known(NULL, NULL, 0));
 }
 
 static void post(struct fixture *fixture, size_t body_bytes)

@@ -153,7 +153,7 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
     }
     *ret_outcome = (struct otlp_outcome){.spans_count = 0};
     context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, sender->interned),
-        clock_monotonic_ns(pipeline->clock));
+        pass.now_monotonic_ns);
     int code = otlp_trace_scan(&pipeline->scanner, message, now_unix_ns, &sink, &result, &error);
     if (pass.stored) {
         /* Where the structure broke, only a rewritten copy ends properly. */

@@ -188,13 +188,16 @@ static bool flags_are_dirty(const struct attribute_value *value, uint8_t flags)
     return (flags & ATTRIBUTE_URL) != 0 && slice_find(value->text, '?') < value->text.length;
 }
 
+/* A value that flags replace is not looked into; any other list is, also one that is dirty for its fields'
+ * number: what is written of it must be sound and not too deep. */
 static int is_dirty(const struct attribute_table *table, const struct attribute_value *value, uint8_t flags,
     uint32_t depth_left)
 {
-    if (value->irregular || (flags != 0 && flags_are_dirty(value, flags))) {
+    if (flags != 0 && flags_are_dirty(value, flags)) {
         return 1;
     }
-    return is_list(value) ? attribute_list_is_dirty(table, value, depth_left) : 0;
+    int status = is_list(value) ? attribute_list_is_dirty(table, value, depth_left) : 0;
+    return status < 0 ? status : status | (int)value->irregular;
 }
 
 int attribute_list_is_dirty(

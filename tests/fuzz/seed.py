@@ -76,6 +76,13 @@ def nested(levels):
     return attribute(9, "nest", value)
 
 
+def lists(levels):
+    value = chunk(1, "deep")
+    for _ in range(levels):
+        value = chunk(5, chunk(1, value))
+    return value
+
+
 def recorded(name, count):
     data = (CORPUS / name).read_bytes()
     at = 0
@@ -125,6 +132,9 @@ def hand_made_otlp():
         "wrong-type-key": chunk(9, number(1, 1)), "wrong-type-value": chunk(9, chunk(2, number(1, 1))),
         "wrong-type-status": chunk(15, chunk(3, b"")), "group": b"\x9b\x06", "field-zero": b"\x00",
         "overlong-varint": number(6, 0)[:1] + b"\x80" * 10 + b"\x01", "overflowing-varint": b"\x30" + b"\xff" * 9 + b"\x7f",
+        "irregular-deep": attribute(9, "nest", chunk(6, b"") + lists(20)),
+        "irregular-map-deep": attribute(9, "nest", chunk(5, b"") + chunk(6, chunk(1, chunk(1, "k") + chunk(2, lists(16))))),
+        "irregular-cut": attribute(9, "nest", chunk(6, b"") + chunk(5, b"\x0a\x7f")),
         "kind-out-of-range": number(6, 77), "attributes-many": text(9, "zone", "") * 20, "status-cut": chunk(15, b"\x18"),
         "event-cut": chunk(11, b"\x1a\x7f"), "link-cut": chunk(13, b"\x22\x7f"), "list-cut": attribute(9, "l", chunk(5, b"\x0a\x7f")),
     }.items():

@@ -49,13 +49,13 @@ static inline void take(struct scan *scan, struct attribute_meaning meaning, str
     if (meaning.span_id == ATTRIBUTE_UNKNOWN || secret) {
         return;
     }
+    if ((meaning.flags & ATTRIBUTE_URL) != 0) {
+        value->text.length = slice_find(value->text, '?'); /* first: the limit is for what is stored of it */
+    }
     if (scan->attributes_count > scan->scanner->attributes_count_max ||
         value->text.length > scan->scanner->attribute_bytes_max) {
         scan->skipped_count++;
         return;
-    }
-    if ((meaning.flags & ATTRIBUTE_URL) != 0) {
-        value->text.length = slice_find(value->text, '?');
     }
     keep(scan, meaning.span_id, value);
 }
@@ -179,7 +179,7 @@ static inline void take_plain(
         return;
     }
     if (__builtin_expect(scan->attributes_count > scan->scanner->attributes_count_max ||
-                             whole.length > scan->scanner->attribute_bytes_max,
+                             text.length > scan->scanner->attribute_bytes_max,
             0)) {
         scan->skipped_count++;
         return;

@@ -164,6 +164,8 @@ def otlp_seeds():
             yield f"{name}-{i}-flipped", b"\x00" + bytes(flipped)
     for name, data in hand_made_otlp():
         yield name, b"\x01" + data
+    long_query = chunk(9, chunk(1, "http.url") + chunk(2, chunk(1, b"http://\xff?" + b"q" * 20)))
+    yield "limit-with-query", b"\x03" + message(span(), span(long_query), span(long_query + attribute(9, "http.target", chunk(1, "") + chunk(1, b"\xff?" + b"q" * 20))))
     for options in (2, 4, 8):
         for name, data in list(hand_made_otlp())[:2]:
             yield f"{name}-options-{options}", bytes([options]) + data

@@ -94,6 +94,11 @@ static void take_message(struct http_routes *routes, struct http_exchange *excha
         reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "the agent is stopping");
         return;
     }
+    if (code == WERR_NOMEM) {
+        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+        reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "memory of values is full");
+        return;
+    }
     if (code < 0) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MALFORMED, 1);
         reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT, outcome.text);

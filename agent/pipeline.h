@@ -81,8 +81,9 @@ struct otlp_outcome {
 };
 
 /*
- * Takes an ExportTraceServiceRequest. 0: the outcome says what was rejected. WERR_CLOSED: draining. Any other
- * negative code: the message's structure is broken; spans before the damage were taken.
+ * Takes an ExportTraceServiceRequest. 0: the outcome says what was rejected. WERR_CLOSED: draining.
+ * WERR_NOMEM: memory of values is full, nothing was applied. Any other negative code: the message's structure
+ * is broken; spans before the damage were taken.
  */
 int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender, struct slice message,
     struct otlp_outcome *ret_outcome);

@@ -35,6 +35,17 @@ static void refuse(struct native_reply *reply, int code, const struct decode_err
     reply->record = error->record != DECODE_NO_INDEX ? error->record + 1 : 0;
 }
 
+/* Of a batch that memory has no room for now: it comes again. True when it was refused. */
+static bool refuse_when_full(const struct pipeline *pipeline, uint64_t sequence, struct native_reply *reply)
+{
+    if (!directory_is_full(pipeline->directory)) {
+        return false;
+    }
+    native_reply_error(reply, WEFT__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE, "memory of values is full");
+    reply->sequence = sequence;
+    return true;
+}
+
 /* The first refused record of a batch is told, the others are only counted. */
 static void tell_first(struct native_reply *reply, uint32_t record, const char *reason, const char *field)
 {
@@ -235,6 +246,9 @@ void pipeline_native_spans(
         native_reply_error(reply, WEFT__V1__ERROR_CODE__ERROR_CODE_MALFORMED, "sequence: expected 1 or more");
         return;
     }
+    if (refuse_when_full(pipeline, spans.sequence, reply)) {
+        return;
+    }
     switch (native_connection_claim(connection, spans.sequence, reply)) {
     case NATIVE_CLAIM_NEW:
         take_spans(peer, &spans, reply);
@@ -355,6 +369,9 @@ void pipeline_native_metrics(
         } else {
             declare_series(peer, batch, reply);
         }
+        return;
+    }
+    if (refuse_when_full(pipeline, batch->sequence, reply)) {
         return;
     }
     switch (native_connection_claim(connection, batch->sequence, reply)) {

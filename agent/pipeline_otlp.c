@@ -148,10 +148,13 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
     struct otlp_trace_result result;
     struct decode_error error;
 
+    *ret_outcome = (struct otlp_outcome){.spans_count = 0};
     if (pipeline->draining) {
         return WERR_CLOSED;
     }
-    *ret_outcome = (struct otlp_outcome){.spans_count = 0};
+    if (directory_is_full(pipeline->directory)) {
+        return WERR_NOMEM;
+    }
     context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, sender->interned),
         pass.now_monotonic_ns);
     int code = otlp_trace_scan(&pipeline->scanner, message, now_unix_ns, &sink, &result, &error);
@@ -198,7 +201,7 @@ static int on_grpc_traces(
     struct otlp_outcome outcome;
     int code = pipeline_otlp_traces(pipeline, &peer->sender, message, &outcome);
 
-    if (code == WERR_CLOSED) {
+    if (code == WERR_CLOSED || code == WERR_NOMEM) {
         return code;
     }
     if (code < 0) {

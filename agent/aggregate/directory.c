@@ -243,14 +243,25 @@ static void add_traffic(struct traffic_slot *slot, const struct request *request
     }
 }
 
+/* Room for this interval's values of a series; NULL when it has none: it does not take any, or memory is
+ * full. */
+static void *value_slot(struct directory *directory, uint32_t id, struct slot_array *values)
+{
+    if (!takes_values(directory, id)) {
+        return NULL;
+    }
+    void *slot = touch(directory, id, values);
+    directory->is_full = directory->is_full || slot == NULL;
+    return slot;
+}
+
 static void record_traffic(
     struct directory *directory, uint32_t id, const struct request *request, uint64_t count)
 {
     if (request->attempts == 0 && !request->has_bytes) {
         return;
     }
-    struct traffic_slot *slot =
-        takes_values(directory, id) ? touch(directory, id, &directory->active->traffic) : NULL;
+    struct traffic_slot *slot = value_slot(directory, id, &directory->active->traffic);
 
     if (slot == NULL) {
         slot = &directory->active->overflow->traffic[request->reporter];
@@ -339,14 +350,14 @@ static void record_overflow_duration(
 static void record_duration(
     struct directory *directory, uint32_t id, const struct request *request, uint64_t count)
 {
-    struct duration_slot *slot =
-        takes_values(directory, id) ? touch(directory, id, &directory->active->durations) : NULL;
+    struct duration_slot *slot = value_slot(directory, id, &directory->active->durations);
 
     if (lattice_is_above_top(request->duration_ns)) {
         metric_add(directory->settings.cells, METRIC_LATENCY_CLAMPED, 1);
     }
     if (slot == NULL || histogram_record(&slot->histogram, directory->slab, directory->settings.bounds,
                             request->duration_ns, count) < 0) {
+        directory->is_full = directory->is_full || slot != NULL;
         record_overflow_duration(directory, request, count);
         return;
     }
@@ -407,6 +418,11 @@ static void record_refused(
     metric_add(directory->settings.cells, METRIC_SERIES_OVERFLOW_RECORDS, 1);
 }
 
+bool directory_is_full(const struct directory *directory)
+{
+    return directory->is_full;
+}
+
 void directory_record(struct directory *directory, const struct request *request)
 {
     struct series_key key = request_key(request);
@@ -416,8 +432,7 @@ void directory_record(struct directory *directory, const struct request *request
     }
     uint64_t weight = cap_weight(directory, request->weight);
     uint32_t id = obtain_requests(directory, &key, request->sender);
-    struct requests_slot *slot =
-        takes_values(directory, id) ? touch(directory, id, &directory->active->requests) : NULL;
+    struct requests_slot *slot = value_slot(directory, id, &directory->active->requests);
 
     directory->active->span_count++;
     LEDGER_ADD(directory->settings.cells, METRIC_SPANS_RECORDED, 1);
@@ -453,8 +468,7 @@ void directory_record_attempt(struct directory *directory, const struct attempt 
     }
     uint64_t weight = cap_weight(directory, attempt->weight);
     uint32_t id = obtain_series(directory, &key, attempt->sender);
-    struct traffic_slot *slot =
-        takes_values(directory, id) ? touch(directory, id, &directory->active->traffic) : NULL;
+    struct traffic_slot *slot = value_slot(directory, id, &directory->active->traffic);
 
     if (slot != NULL) {
         slot->attempts += whole_weight(&series_at(directory, id)->fraction, weight);

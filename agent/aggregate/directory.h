@@ -60,6 +60,12 @@ void directory_record_attempt(struct directory *directory, const struct attempt 
 void directory_record_point(struct directory *directory, const struct metric_point *point);
 
 /*
+ * Whether since the last flip values of a series that exists found no memory, and went to overflow. Until the
+ * next flip, which brings memory back, a message is better refused, to come again, than counted there. Cheap.
+ */
+bool directory_is_full(const struct directory *directory);
+
+/*
  * Whether new strings of this sender's records may be interned: false once a record of it could not get a new
  * series. The caller then uses interner_find alone, so that a flood of label sets does not fill the interner
  * either. Cheap.

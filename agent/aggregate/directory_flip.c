@@ -333,6 +333,7 @@ struct delta *directory_flip(struct directory *directory)
     struct delta *full = directory->active;
     struct interner *interner = directory->settings.interner;
 
+    directory->is_full = false; /* also when it is skipped: whatever is short, one message tries again */
     if (directory->spare == NULL || !copy_strings(directory, full)) {
         metric_add(directory->settings.cells, METRIC_FLIPS_SKIPPED, 1);
         return NULL;

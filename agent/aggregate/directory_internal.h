@@ -13,6 +13,7 @@ struct directory {
     uint32_t sender_series_max;
     uint32_t free_head; /* first free id + 1, linked through `slot`; 0: none */
     uint64_t weight_max;
+    bool is_full;   /* since the last flip values of a series that exists found no memory */
     uint32_t now_s; /* monotonic, of the last flip */
     struct chunk_pool pool;
     struct slot_array series; /* struct shard_series by id; only ever grows */

@@ -1,6 +1,7 @@
 /* OTLP over HTTP: every answer that POST /v1/traces can have, and what the ledger says of each. */
 #include <errno.h>
 
+#include "aggregate/directory_internal.h"
 #include "core/compress.h"
 #include "http_routes.h"
 #include "otlp_message.h"
@@ -224,6 +225,26 @@ static void compressed_bodies_are_admitted_by_what_they_hold(void **state)
     web_stop(&web);
 }
 
+static void while_memory_of_values_is_full_it_comes_again(void **state)
+{
+    struct message message;
+    char answer[4096];
+    struct web web;
+
+    (void)state;
+    web_start(&web);
+    message_begin(&message, "opentelemetry");
+    put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
+    struct slice plain = message_end(&message);
+    web.rig.pipeline.directory->is_full = true;
+    assert_int_equal(post(&web, protobuf_header, plain, answer, sizeof answer), 503);
+    assert_non_null(strstr(answer, "Retry-After: "));
+    rig_expect(&web.rig, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+    rig_check(&web.rig);
+    message_deinit(&message);
+    web_stop(&web);
+}
+
 /* What came of a message whose sender went: cut, wherever that was; a message that was refused stays that. */
 static void cut_messages_count(void **state)
 {
@@ -324,6 +345,7 @@ int main(void)
         cmocka_unit_test(accepted_messages_count),
         cmocka_unit_test(refused_messages_count),
         cmocka_unit_test(compressed_bodies_are_admitted_by_what_they_hold),
+        cmocka_unit_test(while_memory_of_values_is_full_it_comes_again),
         cmocka_unit_test(cut_messages_count),
         cmocka_unit_test(a_body_without_memory_is_refused),
         cmocka_unit_test(without_memory_or_time_it_comes_again),

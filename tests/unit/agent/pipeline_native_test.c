@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "aggregate/directory_internal.h"
 #include "proto/weft/v1/frame.h"
 #include "rig.h"
 
@@ -330,6 +331,33 @@ static void resent_spans_are_duplicates(void **state)
     rig_expect(&n.rig, METRIC_SPANS_DROPPED_DUPLICATE, 8);
     rig_expect_spans(&n.rig, 7);
     rig_expect_exported(&n.rig, 7);
+    client_close(&client);
+    native_rig_stop(&n);
+}
+
+/* While memory of values is full a batch is refused whole, and taken when it comes again after a flip. */
+static void batches_wait_while_memory_is_full(void **state)
+{
+    struct native_rig n = {0};
+    struct client client;
+    static struct span_columns columns;
+
+    (void)state;
+    rig_init(&n.rig);
+    native_rig_start(&n, rig_exporting);
+    client_open(&n, &client, 1, "process/a:1");
+    fill_spans(&columns, tell_strings(&client, "service", 1));
+    n.rig.pipeline.directory->is_full = true;
+    send_spans(&client, &columns, 1, 4);
+    assert_int_equal(client.last_error, WEFT__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE);
+    n.rig.expected[METRIC_MESSAGES_ACCEPTED_NATIVE]--; /* send_spans expects what is sent to be taken */
+    rig_expect(&n.rig, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+    rig_check(&n.rig);
+    rig_flip(&n.rig);
+    send_spans(&client, &columns, 1, 4);
+    rig_expect(&n.rig, METRIC_SPANS_RECEIVED, 4);
+    rig_expect_spans(&n.rig, 4);
+    rig_expect_exported(&n.rig, 4);
     client_close(&client);
     native_rig_stop(&n);
 }
@@ -710,6 +738,7 @@ int main(void)
         cmocka_unit_test(spans_are_counted_and_exported),
         cmocka_unit_test(each_reason_drops_a_span),
         cmocka_unit_test(resent_spans_are_duplicates),
+        cmocka_unit_test(batches_wait_while_memory_is_full),
         cmocka_unit_test(a_refused_payload_counts_no_record),
         cmocka_unit_test(a_client_killed_in_a_frame_leaves_the_ledger_even),
         cmocka_unit_test(an_exporter_that_ended_loses_spans),

@@ -1,5 +1,6 @@
 /* OTLP messages through a shard's record path: each kind of span, each reason to drop one, and what leaves
  * for the exporter; after each the whole ledger. */
+#include "aggregate/directory_internal.h"
 #include "otlp_message.h"
 
 static const enum metric_id dropped_rows[SPAN_VARIANT_COUNT] = {
@@ -152,6 +153,32 @@ static void draining_takes_nothing(void **state)
     assert_int_equal(take(&rig, message_end(&message), &outcome), WERR_CLOSED);
     message_deinit(&message);
     rig_check(&rig);
+    rig_stop(&rig);
+}
+
+/* A message that memory has no room for is refused whole, before its first record, and taken after a flip. */
+static void a_message_is_refused_while_memory_is_full(void **state)
+{
+    struct rig rig;
+    struct message message;
+    struct otlp_outcome outcome;
+
+    (void)state;
+    rig_init(&rig);
+    rig_start(&rig, rig_exporting);
+    message_begin(&message, "opentelemetry");
+    put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
+    struct slice bytes = message_end(&message);
+
+    rig.pipeline.directory->is_full = true;
+    assert_int_equal(take(&rig, bytes, &outcome), WERR_NOMEM);
+    rig_check(&rig);
+    rig_flip(&rig);
+    assert_int_equal(take(&rig, bytes, &outcome), 0);
+    message_deinit(&message);
+    rig_expect(&rig, METRIC_SPANS_RECEIVED, 1);
+    rig_expect_spans(&rig, 1);
+    rig_expect_exported(&rig, 1);
     rig_stop(&rig);
 }
 
@@ -389,6 +416,7 @@ int main(void)
         cmocka_unit_test(broken_structure_keeps_what_came_before),
         cmocka_unit_test(cut_anywhere_balances),
         cmocka_unit_test(draining_takes_nothing),
+        cmocka_unit_test(a_message_is_refused_while_memory_is_full),
         cmocka_unit_test(without_exporter_nothing_is_offered),
         cmocka_unit_test(an_exporter_that_ended_loses),
         cmocka_unit_test(no_room_in_the_segment_loses),

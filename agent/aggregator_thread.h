@@ -95,9 +95,8 @@ struct ask {
     /* the answer */
     unsigned status;
     struct shared_bytes *body; /* may be NULL; one reference, the asker's */
-    /* the aggregator's own, while it works on it */
+    /* the aggregator's list */
     struct ask *next;
-    uint64_t deadline_ns; /* when it stops waiting for shards */
 };
 
 /* From a shard. False when the thread is stopping: nothing was taken. */

@@ -35,7 +35,7 @@ static void refuse(struct native_reply *reply, int code, const struct decode_err
     reply->record = error->record != DECODE_NO_INDEX ? error->record + 1 : 0;
 }
 
-/* Of a batch that memory has no room for now: it comes again. True when it was refused. */
+/* Of a batch that finds memory full: it comes again after the next flip. True when it was refused. */
 static bool refuse_when_full(const struct pipeline *pipeline, uint64_t sequence, struct native_reply *reply)
 {
     if (!directory_is_full(pipeline->directory)) {

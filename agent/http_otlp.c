@@ -17,7 +17,6 @@ enum {
     STATUS_MEDIA_TYPE = 415,
     STATUS_UNAVAILABLE = 503,
     REPLY_BYTES_MAX = 512,
-    INFLATE_STEP_BYTES = 65536,
     /* google.rpc.Code */
     RPC_INVALID_ARGUMENT = 3,
     RPC_RESOURCE_EXHAUSTED = 8,
@@ -113,35 +112,6 @@ static void take_message(struct http_routes *routes, struct http_exchange *excha
     buffer_deinit(&body);
 }
 
-/*
- * Inflates in steps, each reserved from the assembly budget before it is taken, so that what is inside a
- * small body is admitted like any message. WERR_NOMEM: no room for it now. *reserved_bytes is the caller's to
- * release.
- */
-static int inflate_admitted(struct http_routes *routes, struct slice body, enum inflate_format format,
-    struct buffer *plain, uint64_t *reserved_bytes)
-{
-    int code = inflater_start(&routes->inflater, format, routes->pipeline->limits->message_bytes_max);
-    long written = INFLATE_STEP_BYTES;
-
-    while (code == 0 && written == INFLATE_STEP_BYTES) {
-        if (!budget_reserve(routes->assembly, INFLATE_STEP_BYTES)) {
-            return WERR_NOMEM;
-        }
-        *reserved_bytes += INFLATE_STEP_BYTES;
-        uint8_t *room = buffer_reserve(plain, INFLATE_STEP_BYTES);
-        if (room == NULL) {
-            return plain->error;
-        }
-        written = inflater_step(&routes->inflater, &body, room, INFLATE_STEP_BYTES);
-        if (written < 0) {
-            return (int)written;
-        }
-        plain->length += (size_t)written;
-    }
-    return code < 0 ? code : inflater_finish(&routes->inflater);
-}
-
 static void refuse_compressed(struct http_routes *routes, struct http_exchange *exchange, int code)
 {
     if (code == WERR_OVERSIZED) {
@@ -156,19 +126,20 @@ static void refuse_compressed(struct http_routes *routes, struct http_exchange *
     }
 }
 
+/* What is inside a small body is admitted like any message: from the assembly budget. */
 static void take_compressed(
     struct http_routes *routes, struct http_exchange *exchange, enum inflate_format format)
 {
     struct buffer plain;
-    uint64_t reserved_bytes = 0;
 
-    buffer_init(&plain, routes->pipeline->limits->message_bytes_max + INFLATE_STEP_BYTES);
-    int code = inflate_admitted(routes, http_exchange_body(exchange), format, &plain, &reserved_bytes);
+    buffer_init(&plain, routes->pipeline->limits->message_bytes_max);
+    int code = inflate_all(&routes->inflater, format, http_exchange_body(exchange), routes->assembly, &plain);
     if (code == 0) {
         take_message(routes, exchange, slice_of(plain.data, plain.length));
     } else {
         refuse_compressed(routes, exchange, code);
     }
+    size_t reserved_bytes = plain.length;
     buffer_deinit(&plain);
     budget_release(routes->assembly, reserved_bytes);
 }

@@ -10,7 +10,7 @@
 enum {
     WINDOW_BITS_ZLIB = 15,
     WINDOW_BITS_GZIP = 15 + 16, /* zlib's way to say: a gzip header, not a zlib one */
-    GROW_BYTES_MIN = 16384,
+    STEP_BYTES_MAX = 65536,     /* of inflate_all, between two looks at the budget */
 };
 
 void inflater_init(struct inflater *inflater)
@@ -185,46 +185,36 @@ int inflater_finish(const struct inflater *inflater)
     return inflater->at_end ? 0 : WERR_COMPRESSION;
 }
 
-/* Somewhere to write: in `out`, or, when that is full to its cap, one byte that takes what should not come.
- */
-static uint8_t *make_room(struct buffer *out, uint8_t *probe, size_t *ret_room)
+/* One step, appended to `out`; the memory for it is reserved first. As inflater_step, or WERR_NOMEM. */
+static long append_step(
+    struct inflater *inflater, struct slice *input, struct budget *budget, struct buffer *out, size_t room)
 {
-    size_t left = out->cap_bytes - out->length;
-
-    if (left == 0) {
-        *ret_room = 1;
-        return probe;
+    if (!budget_reserve(budget, room)) {
+        return WERR_NOMEM;
     }
-    if (out->length == out->capacity_bytes || out->data == NULL) {
-        size_t want = out->length > GROW_BYTES_MIN ? out->length : GROW_BYTES_MIN;
-        if (buffer_reserve(out, want < left ? want : left) == NULL) {
-            return NULL;
-        }
-    }
-    size_t room = out->capacity_bytes - out->length;
-    *ret_room = room < left ? room : left;
-    return out->data + out->length;
+    uint8_t *to = buffer_reserve(out, room);
+    long written = to != NULL ? inflater_step(inflater, input, to, room) : out->error;
+    size_t appended = written > 0 ? (size_t)written : 0;
+    out->length += appended;
+    budget_release(budget, room - appended);
+    return written;
 }
 
 int inflate_all(struct inflater *inflater, enum inflate_format format, struct slice input,
-    uint64_t output_bytes_max, struct buffer *out)
+    struct budget *budget, struct buffer *out)
 {
-    uint64_t left = out->cap_bytes - out->length;
-    int error = inflater_start(inflater, format, left < output_bytes_max ? left : output_bytes_max);
-    uint8_t probe;
+    int error = inflater_start(inflater, format, out->cap_bytes - out->length);
 
     while (error == 0) {
-        size_t room;
-        uint8_t *to = make_room(out, &probe, &room);
-        if (to == NULL) {
-            return out->error;
-        }
-        long written = inflater_step(inflater, &input, to, room);
+        size_t left = out->cap_bytes - out->length;
+        size_t room = left < STEP_BYTES_MAX ? left : STEP_BYTES_MAX;
+        uint8_t excess; /* takes what should not come any more */
+        long written = room > 0 ? append_step(inflater, &input, budget, out, room)
+                                : inflater_step(inflater, &input, &excess, sizeof excess);
         if (written < 0) {
             return (int)written;
         }
-        out->length += (size_t)written;
-        if ((size_t)written < room) {
+        if (room == 0 || (size_t)written < room) {
             return inflater_finish(inflater);
         }
     }

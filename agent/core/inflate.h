@@ -16,6 +16,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "core/budget.h"
 #include "core/buffer.h"
 #include "core/slice.h"
 
@@ -44,8 +45,8 @@ int inflater_start(struct inflater *inflater, enum inflate_format format, uint64
 
 /*
  * Takes from the front of *input and writes at most `capacity` (above 0) bytes to `out`. Returns the bytes
- * written; fewer than `capacity` means that it needs more input. Or WERR_COMPRESSION  damaged, or a zstd
- * window over the limit WERR_OVERSIZED    the output would pass output_bytes_max WERR_NOMEM After an error
+ * written; fewer than `capacity` means that it needs more input. Or WERR_COMPRESSION: damaged, or a zstd
+ * window over the limit; WERR_OVERSIZED: the output would pass output_bytes_max; WERR_NOMEM. After an error
  * only start and deinit are of use.
  */
 long inflater_step(struct inflater *inflater, struct slice *input, uint8_t *out, size_t capacity);
@@ -54,10 +55,11 @@ long inflater_step(struct inflater *inflater, struct slice *input, uint8_t *out,
 int inflater_finish(const struct inflater *inflater);
 
 /*
- * A whole payload, appended to `out` (whose own cap counts as well). 0, or an error as above; WERR_NOMEM and
- * WERR_OVERSIZED also from the buffer. What had been appended before an error stays there.
+ * A whole payload, appended to `out`, whose cap is the output's. Every byte is reserved from `budget` before
+ * it is written; what was appended stays there and stays reserved, also after an error, until the caller
+ * frees it and gives it back. 0, or an error as above; WERR_NOMEM also when the budget has no room.
  */
 int inflate_all(struct inflater *inflater, enum inflate_format format, struct slice input,
-    uint64_t output_bytes_max, struct buffer *out);
+    struct budget *budget, struct buffer *out);
 
 #endif

@@ -78,6 +78,19 @@ static void inflate_in_pieces(struct inflater *inflater, enum inflate_format for
 
 static const enum inflate_format formats[] = {INFLATE_GZIP, INFLATE_ZLIB, INFLATE_ZSTD};
 
+/* The whole of it with at most output_bytes_max, appended to `out`; all that is appended is reserved. */
+static int unpack(struct inflater *inflater, enum inflate_format format, struct slice input,
+    size_t output_bytes_max, struct buffer *out)
+{
+    struct budget memory = {.cap_bytes = UINT64_MAX};
+    size_t before = out->length;
+
+    out->cap_bytes = before + output_bytes_max;
+    int error = inflate_all(inflater, format, input, &memory, out);
+    assert_int_equal(memory.used_bytes, out->length - before);
+    return error;
+}
+
 static void any_pieces_give_the_same(void **state)
 {
     (void)state;
@@ -103,21 +116,48 @@ static void the_cap_is_exact(void **state)
     for (size_t f = 0; f < 3; f++) {
         struct slice input = pack(formats[f], plain, PLAIN_BYTES);
         struct buffer out;
-        buffer_init(&out, 10 * PLAIN_BYTES);
-        assert_int_equal(inflate_all(&inflater, formats[f], input, PLAIN_BYTES, &out), 0);
+        buffer_init(&out, 0);
+        assert_int_equal(unpack(&inflater, formats[f], input, PLAIN_BYTES, &out), 0);
         assert_int_equal(out.length, PLAIN_BYTES);
         assert_memory_equal(out.data, plain, PLAIN_BYTES);
+        /* what is there already does not count */
+        assert_int_equal(unpack(&inflater, formats[f], input, PLAIN_BYTES, &out), 0);
+        assert_int_equal(out.length, 2 * PLAIN_BYTES);
+        assert_memory_equal(out.data + PLAIN_BYTES, plain, PLAIN_BYTES);
         buffer_deinit(&out);
-        assert_int_equal(inflate_all(&inflater, formats[f], input, PLAIN_BYTES - 1, &out), WERR_OVERSIZED);
+        assert_int_equal(unpack(&inflater, formats[f], input, PLAIN_BYTES - 1, &out), WERR_OVERSIZED);
         buffer_deinit(&out);
+        assert_int_equal(unpack(&inflater, formats[f], input, 0, &out), WERR_OVERSIZED);
+        buffer_deinit(&out);
+    }
+    inflater_deinit(&inflater);
+}
+
+/* Memory is reserved before it is filled: a budget that the output does not fit in stops it. */
+static void a_full_budget_stops_it(void **state)
+{
+    static const uint64_t held[] = {1, PLAIN_BYTES / 2, PLAIN_BYTES - 1, PLAIN_BYTES};
+    struct inflater inflater;
+
+    (void)state;
+    inflater_init(&inflater);
+    for (size_t f = 0; f < 3; f++) {
+        struct slice input = pack(formats[f], plain, PLAIN_BYTES);
+        for (size_t i = 0; i < sizeof held / sizeof held[0]; i++) {
+            struct budget memory = {.cap_bytes = PLAIN_BYTES, .used_bytes = held[i]};
+            struct buffer out;
+            buffer_init(&out, PLAIN_BYTES);
+            assert_int_equal(inflate_all(&inflater, formats[f], input, &memory, &out), WERR_NOMEM);
+            assert_true(out.length <= PLAIN_BYTES - held[i]);
+            assert_int_equal(memory.used_bytes, held[i] + out.length);
+            assert_memory_equal(out.data != NULL ? out.data : plain, plain, out.length);
+            buffer_deinit(&out);
+        }
+        struct budget memory = {.cap_bytes = PLAIN_BYTES}; /* just enough: the end needs none */
+        struct buffer out;
         buffer_init(&out, PLAIN_BYTES);
-        assert_int_equal(inflate_all(&inflater, formats[f], input, 10 * PLAIN_BYTES, &out), 0);
-        assert_int_equal(out.length, PLAIN_BYTES);
-        buffer_deinit(&out);
-        buffer_init(&out, PLAIN_BYTES - 1);
-        assert_int_equal(inflate_all(&inflater, formats[f], input, 10 * PLAIN_BYTES, &out), WERR_OVERSIZED);
-        buffer_deinit(&out);
-        assert_int_equal(inflate_all(&inflater, formats[f], input, 0, &out), WERR_OVERSIZED);
+        assert_int_equal(inflate_all(&inflater, formats[f], input, &memory, &out), 0);
+        assert_int_equal(memory.used_bytes, PLAIN_BYTES);
         buffer_deinit(&out);
     }
     inflater_deinit(&inflater);
@@ -131,10 +171,10 @@ static void nothing_compressed_is_nothing(void **state)
     inflater_init(&inflater);
     buffer_init(&out, 100);
     for (size_t f = 0; f < 3; f++) {
-        assert_int_equal(inflate_all(&inflater, formats[f], pack(formats[f], plain, 0), 100, &out), 0);
-        assert_int_equal(inflate_all(&inflater, formats[f], pack(formats[f], plain, 0), 0, &out), 0);
+        assert_int_equal(unpack(&inflater, formats[f], pack(formats[f], plain, 0), 100, &out), 0);
+        assert_int_equal(unpack(&inflater, formats[f], pack(formats[f], plain, 0), 0, &out), 0);
         assert_int_equal(out.length, 0);
-        assert_int_equal(inflate_all(&inflater, formats[f], (struct slice){0}, 100, &out), WERR_COMPRESSION);
+        assert_int_equal(unpack(&inflater, formats[f], (struct slice){0}, 100, &out), WERR_COMPRESSION);
     }
     buffer_deinit(&out);
     inflater_deinit(&inflater);
@@ -150,15 +190,14 @@ static void cut_short_or_damaged_is_an_error(void **state)
         for (size_t length = 0; length < input.length; length++) {
             struct buffer out;
             buffer_init(&out, PLAIN_BYTES);
-            assert_int_equal(
-                inflate_all(&inflater, formats[f], slice_sub(input, 0, length), PLAIN_BYTES, &out),
+            assert_int_equal(unpack(&inflater, formats[f], slice_sub(input, 0, length), PLAIN_BYTES, &out),
                 WERR_COMPRESSION);
             buffer_deinit(&out);
         }
         packed[0] ^= 0x5a;
         struct buffer out;
         buffer_init(&out, PLAIN_BYTES);
-        assert_int_equal(inflate_all(&inflater, formats[f], input, PLAIN_BYTES, &out), WERR_COMPRESSION);
+        assert_int_equal(unpack(&inflater, formats[f], input, PLAIN_BYTES, &out), WERR_COMPRESSION);
         buffer_deinit(&out);
     }
     inflater_deinit(&inflater);
@@ -177,7 +216,7 @@ static void what_follows_the_payload(void **state)
         memcpy(two + one.length, one.ptr, one.length);
         struct buffer out;
         buffer_init(&out, PLAIN_BYTES);
-        int error = inflate_all(&inflater, formats[f], slice_of(two, 2 * one.length), PLAIN_BYTES, &out);
+        int error = unpack(&inflater, formats[f], slice_of(two, 2 * one.length), PLAIN_BYTES, &out);
         if (formats[f] == INFLATE_ZLIB) { /* a single stream by its format */
             assert_int_equal(error, WERR_COMPRESSION);
         } else {
@@ -186,7 +225,7 @@ static void what_follows_the_payload(void **state)
         }
         buffer_deinit(&out);
         memcpy(two + one.length, "trailing", 9);
-        assert_int_equal(inflate_all(&inflater, formats[f], slice_of(two, one.length + 9), PLAIN_BYTES, &out),
+        assert_int_equal(unpack(&inflater, formats[f], slice_of(two, one.length + 9), PLAIN_BYTES, &out),
             WERR_COMPRESSION);
         buffer_deinit(&out);
     }
@@ -205,7 +244,7 @@ static void bombs_stop_at_the_cap(void **state)
         struct slice input = pack(formats[f], zeros, BOMB_BYTES);
         struct buffer out;
         buffer_init(&out, BOMB_BYTES);
-        assert_int_equal(inflate_all(&inflater, formats[f], input, CAP_BYTES, &out), WERR_OVERSIZED);
+        assert_int_equal(unpack(&inflater, formats[f], input, CAP_BYTES, &out), WERR_OVERSIZED);
         assert_true(out.capacity_bytes <= 2 * CAP_BYTES);
         buffer_deinit(&out);
     }
@@ -224,10 +263,10 @@ static void a_zstd_window_over_8_mib_is_refused(void **state)
     inflater_init(&inflater);
     buffer_init(&out, 1000);
     assert_int_equal(
-        inflate_all(&inflater, INFLATE_ZSTD, slice_of(frame, sizeof frame), 1000, &out), WERR_COMPRESSION);
+        unpack(&inflater, INFLATE_ZSTD, slice_of(frame, sizeof frame), 1000, &out), WERR_COMPRESSION);
     memcpy(small, frame, sizeof frame);
     small[5] = 13 << 3; /* 2^23 */
-    assert_int_equal(inflate_all(&inflater, INFLATE_ZSTD, slice_of(small, sizeof small), 1000, &out), 0);
+    assert_int_equal(unpack(&inflater, INFLATE_ZSTD, slice_of(small, sizeof small), 1000, &out), 0);
     buffer_deinit(&out);
     inflater_deinit(&inflater);
     inflater_deinit(NULL);
@@ -238,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_pieces_give_the_same),
         cmocka_unit_test(the_cap_is_exact),
+        cmocka_unit_test(a_full_budget_stops_it),
         cmocka_unit_test(nothing_compressed_is_nothing),
         cmocka_unit_test(cut_short_or_damaged_is_an_error),
         cmocka_unit_test(what_follows_the_payload),

@@ -138,9 +138,9 @@ static inline uint64_t server_take(struct server_connection *connection, struct 
     buffer_init(&plain, SERVER_REQUEST_BYTES_MAX);
     inflater_init(&inflater);
     if (connection->gzip || connection->zstd) {
-        assert_int_equal(inflate_all(&inflater, connection->gzip ? INFLATE_GZIP : INFLATE_ZSTD, message,
-                             SERVER_REQUEST_BYTES_MAX, &plain),
-            0);
+        enum inflate_format format = connection->gzip ? INFLATE_GZIP : INFLATE_ZSTD;
+        struct budget memory = {.cap_bytes = SERVER_REQUEST_BYTES_MAX};
+        assert_int_equal(inflate_all(&inflater, format, message, &memory, &plain), 0);
     } else {
         assert_int_equal(buffer_append_slice(&plain, message), 0);
     }

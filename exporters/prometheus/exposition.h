@@ -47,6 +47,13 @@ int exposition_step(void *state, struct snapshot *snapshot, size_t series_count)
 uint64_t exposition_point_count(const void *state);
 void exposition_close(void *state);
 
+/* Initializes a struct encoder_type; `opens` calls exposition_open with the format. */
+#define EXPOSITION_ENCODER(its_name, its_content_type, opens)                                                \
+    {                                                                                                        \
+        .name = (its_name), .content_type = (its_content_type), .open = (opens), .step = exposition_step,    \
+        .point_count = exposition_point_count, .close = exposition_close,                                    \
+    }
+
 /* Whether `name` ends in "_" and the unit: only then may the unit be told. */
 bool exposition_has_unit(const struct snapshot_family *family);
 

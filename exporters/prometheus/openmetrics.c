@@ -23,27 +23,19 @@ static int init(struct exposition *exposition)
     return 0;
 }
 
-/* `# WHAT name ` */
-static void metadata(struct buffer *out, const char *what, const struct snapshot_family *family)
-{
-    buffer_append_text(out, what);
-    buffer_append_text(out, family->name);
-    buffer_append_byte(out, ' ');
-}
-
 static int family_begin(struct exposition *exposition, const struct snapshot_family *family)
 {
     struct buffer *out = exposition->out;
 
-    metadata(out, "# TYPE ", family);
+    text_metadata(out, "TYPE", family->name, "");
     buffer_append_text(out, types[family->type]);
     buffer_append_byte(out, '\n');
     if (exposition_has_unit(family)) {
-        metadata(out, "# UNIT ", family);
+        text_metadata(out, "UNIT", family->name, "");
         buffer_append_text(out, family->unit);
         buffer_append_byte(out, '\n');
     }
-    metadata(out, "# HELP ", family);
+    text_metadata(out, "HELP", family->name, "");
     return text_help(out, family->help != NULL ? family->help : "", true);
 }
 
@@ -102,20 +94,8 @@ static int openmetrics_open(const struct encoder_options *options, struct buffer
     return exposition_open(&format, options, out, ret_state);
 }
 
-const struct encoder_type prometheus_openmetrics = {
-    .name = "openmetrics",
-    .content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
-    .open = openmetrics_open,
-    .step = exposition_step,
-    .point_count = exposition_point_count,
-    .close = exposition_close,
-};
+const struct encoder_type prometheus_openmetrics = EXPOSITION_ENCODER(
+    "openmetrics", "application/openmetrics-text; version=1.0.0; charset=utf-8", openmetrics_open);
 
-const struct encoder_type prometheus_openmetrics_0_0_1 = {
-    .name = "openmetrics_0_0_1",
-    .content_type = "application/openmetrics-text; version=0.0.1; charset=utf-8",
-    .open = openmetrics_open,
-    .step = exposition_step,
-    .point_count = exposition_point_count,
-    .close = exposition_close,
-};
+const struct encoder_type prometheus_openmetrics_0_0_1 = EXPOSITION_ENCODER(
+    "openmetrics_0_0_1", "application/openmetrics-text; version=0.0.1; charset=utf-8", openmetrics_open);

@@ -286,12 +286,6 @@ static int protobuf_open(const struct encoder_options *options, struct buffer *o
     return exposition_open(&format, options, out, ret_state);
 }
 
-const struct encoder_type prometheus_protobuf = {
-    .name = "protobuf",
-    .content_type =
-        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
-    .open = protobuf_open,
-    .step = exposition_step,
-    .point_count = exposition_point_count,
-    .close = exposition_close,
-};
+const struct encoder_type prometheus_protobuf = EXPOSITION_ENCODER("protobuf",
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    protobuf_open);

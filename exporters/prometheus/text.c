@@ -28,15 +28,9 @@ static int family_begin(struct exposition *exposition, const struct snapshot_fam
     struct buffer *out = exposition->out;
     const char *suffix = types[family->type].suffix;
 
-    buffer_append_text(out, "# HELP ");
-    buffer_append_text(out, family->name);
-    buffer_append_text(out, suffix);
-    buffer_append_byte(out, ' ');
+    text_metadata(out, "HELP", family->name, suffix);
     text_help(out, family->help != NULL ? family->help : "", false);
-    buffer_append_text(out, "# TYPE ");
-    buffer_append_text(out, family->name);
-    buffer_append_text(out, suffix);
-    buffer_append_byte(out, ' ');
+    text_metadata(out, "TYPE", family->name, suffix);
     buffer_append_text(out, types[family->type].type);
     return buffer_append_byte(out, '\n');
 }
@@ -77,11 +71,5 @@ static int text_open(const struct encoder_options *options, struct buffer *out, 
     return exposition_open(&format, options, out, ret_state);
 }
 
-const struct encoder_type prometheus_text = {
-    .name = "text",
-    .content_type = "text/plain; version=0.0.4; charset=utf-8",
-    .open = text_open,
-    .step = exposition_step,
-    .point_count = exposition_point_count,
-    .close = exposition_close,
-};
+const struct encoder_type prometheus_text =
+    EXPOSITION_ENCODER("text", "text/plain; version=0.0.4; charset=utf-8", text_open);

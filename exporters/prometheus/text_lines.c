@@ -17,6 +17,16 @@ void text_deinit(struct exposition *exposition)
     buffer_deinit(&text->head);
 }
 
+int text_metadata(struct buffer *out, const char *what, const char *name, const char *suffix)
+{
+    buffer_append_text(out, "# ");
+    buffer_append_text(out, what);
+    buffer_append_byte(out, ' ');
+    buffer_append_text(out, name);
+    buffer_append_text(out, suffix);
+    return buffer_append_byte(out, ' ');
+}
+
 int text_help(struct buffer *out, const char *help, bool quotes)
 {
     const char *special = quotes ? "\\\n\"" : "\\\n";
@@ -49,35 +59,23 @@ int text_sample(
 
 static int put_u64(struct buffer *out, uint64_t value)
 {
-    uint8_t *room = buffer_reserve(out, NUMBER_BYTES_MAX);
+    char text[NUMBER_BYTES_MAX];
 
-    if (room == NULL) {
-        return out->error;
-    }
-    out->length += number_u64((char *)room, value);
-    return 0;
+    return buffer_append(out, text, number_u64(text, value));
 }
 
 static int put_double(struct buffer *out, double value)
 {
-    uint8_t *room = buffer_reserve(out, NUMBER_BYTES_MAX);
+    char text[NUMBER_BYTES_MAX];
 
-    if (room == NULL) {
-        return out->error;
-    }
-    out->length += number_double((char *)room, value);
-    return 0;
+    return buffer_append(out, text, number_double(text, value));
 }
 
 static int put_seconds(struct buffer *out, uint64_t time_ns)
 {
-    uint8_t *room = buffer_reserve(out, NUMBER_BYTES_MAX);
+    char text[NUMBER_BYTES_MAX];
 
-    if (room == NULL) {
-        return out->error;
-    }
-    out->length += number_seconds((char *)room, time_ns);
-    return 0;
+    return buffer_append(out, text, number_seconds(text, time_ns));
 }
 
 int text_value_u64(struct buffer *out, uint64_t value)

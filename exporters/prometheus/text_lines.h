@@ -36,6 +36,9 @@ struct text_exposition {
 
 void text_deinit(struct exposition *exposition);
 
+/* `# WHAT name` + suffix and a space; the text follows. Errors of `out`. */
+int text_metadata(struct buffer *out, const char *what, const char *name, const char *suffix);
+
 /* Appends HELP's text with \ and newline escaped, and quotes too where the format wants it. Errors of `out`.
  */
 int text_help(struct buffer *out, const char *help, bool quotes);

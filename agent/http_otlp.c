@@ -2,12 +2,10 @@
  * OTLP over HTTP, protobuf: content types and encodings, answers, and google.rpc.Status bodies as the
  * specification wants them (opentelemetry-proto docs/specification.md, OTLP/HTTP).
  */
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "core/error.h"
-#include "decode/wire_write.h"
 #include "http_routes.h"
 
 enum {
@@ -17,42 +15,9 @@ enum {
     STATUS_MEDIA_TYPE = 415,
     STATUS_UNAVAILABLE = 503,
     REPLY_BYTES_MAX = 512,
-    /* google.rpc.Code */
-    RPC_INVALID_ARGUMENT = 3,
-    RPC_RESOURCE_EXHAUSTED = 8,
-    RPC_UNAVAILABLE = 14,
 };
 
 static const char protobuf_type[] = "application/x-protobuf";
-
-static void reply_protobuf(
-    struct http_routes *routes, struct http_exchange *exchange, unsigned status, struct buffer *body)
-{
-    char seconds[24];
-    uint64_t retry_ms = routes->pipeline->limits->retry_after_ms;
-    struct shared_bytes *bytes = shared_bytes_take(body);
-    struct http_header headers[] = {
-        {.name = "Content-Type", .value = protobuf_type},
-        {.name = "Retry-After", .value = seconds},
-    };
-
-    (void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)((retry_ms + 999) / 1000));
-    http_reply(exchange, status, bytes, headers, status == STATUS_UNAVAILABLE ? 2 : 1);
-    shared_bytes_unref(bytes);
-}
-
-/* google.rpc.Status { code = 1, message = 2 } */
-static void reply_error(struct http_routes *routes, struct http_exchange *exchange, unsigned status,
-    uint32_t code, const char *text)
-{
-    struct buffer body;
-
-    buffer_init(&body, REPLY_BYTES_MAX);
-    wire_write_varint(&body, 1, code);
-    wire_write_bytes(&body, 2, slice_of_string(text));
-    reply_protobuf(routes, exchange, status, &body);
-    buffer_deinit(&body);
-}
 
 static bool is_protobuf(const char *content_type)
 {
@@ -85,44 +50,43 @@ static void take_message(struct http_routes *routes, struct http_exchange *excha
     const struct peer *peer = http_exchange_connection_user(exchange);
     struct pipeline *pipeline = routes->pipeline;
     struct otlp_outcome outcome;
-    struct buffer body;
     int code = pipeline_otlp_traces(pipeline, &peer->sender, message, &outcome);
 
     if (code == WERR_CLOSED) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_DRAINING, 1);
-        reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "the agent is stopping");
+        http_reply_status(exchange, STATUS_UNAVAILABLE, GRPC_UNAVAILABLE, "the agent is stopping");
         return;
     }
     if (code == WERR_NOMEM) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
-        reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "memory of values is full");
+        http_reply_status(exchange, STATUS_UNAVAILABLE, GRPC_UNAVAILABLE, "memory of values is full");
         return;
     }
     if (code < 0) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MALFORMED, 1);
-        reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT, outcome.text);
+        http_reply_status(exchange, STATUS_BAD_REQUEST, GRPC_INVALID_ARGUMENT, outcome.text);
         return;
     }
     uint8_t reply[REPLY_BYTES_MAX];
     size_t length = pipeline_otlp_reply(&outcome, reply, sizeof reply);
+    struct shared_bytes *body = shared_bytes_copy(slice_of(reply, length));
+    const struct http_header type = {.name = "Content-Type", .value = protobuf_type};
     LEDGER_ADD(routes->cells, METRIC_MESSAGES_ACCEPTED_OTLP_HTTP, 1);
-    buffer_init(&body, REPLY_BYTES_MAX);
-    (void)buffer_append(&body, reply, length);
-    reply_protobuf(routes, exchange, STATUS_OK, &body);
-    buffer_deinit(&body);
+    http_reply(exchange, STATUS_OK, body, &type, 1);
+    shared_bytes_unref(body);
 }
 
 static void refuse_compressed(struct http_routes *routes, struct http_exchange *exchange, int code)
 {
     if (code == WERR_OVERSIZED) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
-        reply_error(routes, exchange, STATUS_OVERSIZED, RPC_RESOURCE_EXHAUSTED, "message is too large");
+        http_reply_status(exchange, STATUS_OVERSIZED, GRPC_RESOURCE_EXHAUSTED, "message is too large");
     } else if (code == WERR_NOMEM) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
-        reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "out of memory");
+        http_reply_status(exchange, STATUS_UNAVAILABLE, GRPC_UNAVAILABLE, "out of memory");
     } else {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
-        reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT, "damaged compression");
+        http_reply_status(exchange, STATUS_BAD_REQUEST, GRPC_INVALID_ARGUMENT, "damaged compression");
     }
 }
 
@@ -150,19 +114,19 @@ void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange
 
     if (http_exchange_connection_user(exchange) == NULL) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
-        reply_error(routes, exchange, STATUS_UNAVAILABLE, RPC_UNAVAILABLE, "out of memory");
+        http_reply_status(exchange, STATUS_UNAVAILABLE, GRPC_UNAVAILABLE, "out of memory");
         return;
     }
     if (!is_protobuf(http_exchange_header(exchange, "Content-Type"))) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
-        reply_error(routes, exchange, STATUS_MEDIA_TYPE, RPC_INVALID_ARGUMENT,
+        http_reply_status(exchange, STATUS_MEDIA_TYPE, GRPC_INVALID_ARGUMENT,
             "Content-Type: expected application/x-protobuf");
         return;
     }
     int plain = body_format(http_exchange_header(exchange, "Content-Encoding"), &format);
     if (plain < 0) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
-        reply_error(routes, exchange, STATUS_BAD_REQUEST, RPC_INVALID_ARGUMENT,
+        http_reply_status(exchange, STATUS_BAD_REQUEST, GRPC_INVALID_ARGUMENT,
             "Content-Encoding: expected gzip, zstd, deflate or none");
     } else if (plain > 0) {
         take_message(routes, exchange, http_exchange_body(exchange));

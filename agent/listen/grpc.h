@@ -28,18 +28,7 @@
 #include "core/limits.h"
 #include "core/metrics.h"
 #include "core/slice.h"
-
-/* Status codes of gRPC; all that we send. */
-enum grpc_code {
-    GRPC_OK = 0,
-    GRPC_INVALID_ARGUMENT = 3,
-    GRPC_DEADLINE_EXCEEDED = 4,
-    GRPC_PERMISSION_DENIED = 7,
-    GRPC_RESOURCE_EXHAUSTED = 8,
-    GRPC_UNIMPLEMENTED = 12,
-    GRPC_INTERNAL = 13,
-    GRPC_UNAVAILABLE = 14,
-};
+#include "listen/rpc_status.h"
 
 enum {
     GRPC_PREFIX_BYTES = 5,

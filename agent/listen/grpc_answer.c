@@ -2,8 +2,7 @@
  * What the gRPC server says: HEADERS + message + trailers for success, trailers only for errors, RetryInfo in
  * grpc-status-details-bin, plain HTTP statuses for what is not gRPC. Runs on the shard's thread.
  *
- * Formats: "gRPC over HTTP2" (Responses, Status-Message, Custom-Metadata) and google/rpc/status.proto,
- * error_details.proto.
+ * Format: "gRPC over HTTP2" (Responses, Status-Message, Custom-Metadata).
  */
 #include "listen/grpc_internal.h"
 
@@ -16,8 +15,7 @@
 enum {
     HEADER_COUNT_MAX = 6,
     ESCAPED_BYTES_MAX = GRPC_TEXT_BYTES_MAX * 3,
-    DETAILS_BYTES_MAX = 256 + GRPC_TEXT_BYTES_MAX,
-    DETAILS_TEXT_BYTES_MAX = DETAILS_BYTES_MAX * 4 / 3 + 4,
+    DETAILS_TEXT_BYTES_MAX = RPC_STATUS_BYTES_MAX * 4 / 3 + 4,
 };
 
 static const struct h2_header ok_headers[] = {
@@ -78,65 +76,17 @@ static size_t escape_text(const char *text, char out[ESCAPED_BYTES_MAX])
     return filled;
 }
 
-struct writer {
-    uint8_t data[DETAILS_BYTES_MAX];
-    size_t filled;
-};
-
-static void put_varint(struct writer *writer, uint64_t value)
-{
-    do {
-        uint8_t more = value > 127 ? 0x80 : 0;
-        writer->data[writer->filled++] = (uint8_t)((value & 127) | more);
-        value >>= 7;
-    } while (value > 0);
-}
-
-static void put_bytes(struct writer *writer, unsigned field, const void *bytes, size_t length)
-{
-    put_varint(writer, (uint64_t)field << 3 | 2);
-    put_varint(writer, length);
-    memcpy(writer->data + writer->filled, bytes, length);
-    writer->filled += length;
-}
-
-static void put_number(struct writer *writer, unsigned field, uint64_t value)
-{
-    put_varint(writer, (uint64_t)field << 3);
-    put_varint(writer, value);
-}
-
-/* google.rpc.Status {code = 1, message = 2, details = 3 [Any {type_url = 1, value = 2: RetryInfo {retry_delay
- * = 1}}]}. */
-static void write_details(
-    struct writer *status, enum grpc_code code, const char *text, uint32_t retry_after_ms)
-{
-    static const char type_url[] = "type.googleapis.com/google.rpc.RetryInfo";
-    struct writer duration = {.filled = 0};
-    struct writer info = {.filled = 0};
-    struct writer any = {.filled = 0};
-
-    put_number(&duration, 1, retry_after_ms / 1000);
-    put_number(&duration, 2, (uint64_t)(retry_after_ms % 1000) * 1000000u);
-    put_bytes(&info, 1, duration.data, duration.filled);
-    put_bytes(&any, 1, type_url, sizeof type_url - 1);
-    put_bytes(&any, 2, info.data, info.filled);
-    put_number(status, 1, (uint64_t)code);
-    put_bytes(status, 2, text, strnlen(text, GRPC_TEXT_BYTES_MAX));
-    put_bytes(status, 3, any.data, any.filled);
-}
-
 /* Base64 without padding, as -bin metadata is sent. Returns the length. */
-static size_t encode_base64(const struct writer *writer, char out[DETAILS_TEXT_BYTES_MAX])
+static size_t encode_base64(struct slice bytes, char out[DETAILS_TEXT_BYTES_MAX])
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t filled = 0;
 
-    for (size_t i = 0; i < writer->filled; i += 3) {
-        size_t left = writer->filled - i;
-        uint32_t group = (uint32_t)writer->data[i] << 16;
-        group |= left > 1 ? (uint32_t)writer->data[i + 1] << 8 : 0;
-        group |= left > 2 ? writer->data[i + 2] : 0;
+    for (size_t i = 0; i < bytes.length; i += 3) {
+        size_t left = bytes.length - i;
+        uint32_t group = (uint32_t)bytes.ptr[i] << 16;
+        group |= left > 1 ? (uint32_t)bytes.ptr[i + 1] << 8 : 0;
+        group |= left > 2 ? bytes.ptr[i + 2] : 0;
         size_t digit_count = left > 2 ? 4 : left + 1;
         for (size_t digit = 0; digit < digit_count; digit++) {
             out[filled++] = digits[group >> (18 - 6 * digit) & 63];
@@ -163,10 +113,10 @@ void grpc_answer_error(
             .name = SLICE_LITERAL("grpc-message"), .value = slice_of(escaped, escape_text(text, escaped))};
     }
     if (retry_after_ms > 0) {
-        struct writer status = {.filled = 0};
-        write_details(&status, code, text, retry_after_ms);
+        uint8_t status[RPC_STATUS_BYTES_MAX];
+        size_t length = rpc_status_write(status, code, text, retry_after_ms);
         headers[count++] = (struct h2_header){.name = SLICE_LITERAL("grpc-status-details-bin"),
-            .value = slice_of(details, encode_base64(&status, details))};
+            .value = slice_of(details, encode_base64(slice_of(status, length), details))};
     }
     grpc_answer_http(stream, headers, count);
 }

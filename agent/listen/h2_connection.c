@@ -16,8 +16,7 @@
 struct h2_connection {
     struct grpc_connection grpc; /* first member: wake is given its address */
     struct h2_endpoint *endpoint;
-    struct h2_connection *next;
-    struct h2_connection *previous;
+    LIST_ENTRY(h2_connection) link; /* in endpoint->connections */
     uv_poll_t poll;
     int fd;
     bool writing; /* polls for writable: `pending` is not empty */
@@ -34,26 +33,12 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void update_timer(struct h2_endpoint *endpoint);
 
-static void unlink_connection(struct h2_connection *connection)
-{
-    struct h2_endpoint *endpoint = connection->endpoint;
-
-    if (connection->previous != NULL) {
-        connection->previous->next = connection->next;
-    } else {
-        endpoint->connections = connection->next;
-    }
-    if (connection->next != NULL) {
-        connection->next->previous = connection->previous;
-    }
-    endpoint->connection_count--;
-}
-
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct h2_connection *connection = handle->data;
 
-    unlink_connection(connection);
+    LIST_REMOVE(connection, link);
+    connection->endpoint->connection_count--;
     (void)close(connection->fd);
     if (connection->on_close != NULL) {
         connection->on_close(connection->user, connection->reason);
@@ -253,8 +238,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 static void drain_all(struct h2_endpoint *endpoint)
 {
-    for (struct h2_connection *connection = endpoint->connections; connection != NULL;
-         connection = connection->next) { /* flush may close it, but frees only from the loop */
+    for (struct h2_connection *connection = LIST_FIRST(&endpoint->connections); connection != NULL;
+         connection = LIST_NEXT(connection, link)) { /* flush may close it, but frees only from the loop */
         if (!connection->closing) {
             h2_session_drain(&connection->grpc.h2);
             flush(connection);
@@ -322,8 +307,8 @@ void h2_endpoint_drain(struct h2_endpoint *endpoint)
 
 void h2_endpoint_close(struct h2_endpoint *endpoint)
 {
-    for (struct h2_connection *connection = endpoint->connections; connection != NULL;
-         connection = connection->next) {
+    for (struct h2_connection *connection = LIST_FIRST(&endpoint->connections); connection != NULL;
+         connection = LIST_NEXT(connection, link)) {
         begin_close(connection, H2_CLOSE_OWNER);
     }
     if (!uv_is_closing((uv_handle_t *)&endpoint->timer)) {
@@ -348,11 +333,7 @@ static void start(struct h2_connection *connection, struct slice early)
 {
     struct h2_endpoint *endpoint = connection->endpoint;
 
-    connection->next = endpoint->connections;
-    if (endpoint->connections != NULL) {
-        endpoint->connections->previous = connection;
-    }
-    endpoint->connections = connection;
+    LIST_INSERT_HEAD(&endpoint->connections, connection, link);
     endpoint->connection_count++;
     if (endpoint->draining) {
         h2_session_drain(&connection->grpc.h2);

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "core/clock.h"
@@ -57,8 +58,8 @@ struct h2_endpoint {
     uint64_t drain_ns; /* since when, while not all connections have been told the last; else 0 */
     uint8_t *receive_buffer;
     uint8_t *send_buffer;
-    struct h2_connection *connections; /* doubly linked */
-    size_t connection_count;           /* those being closed included */
+    LIST_HEAD(h2_connection_list, h2_connection) connections;
+    size_t connection_count; /* those being closed included */
 };
 
 /* 0, WERR_NOMEM or WERR_IO; a failed init needs no undo. */

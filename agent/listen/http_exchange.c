@@ -14,14 +14,7 @@
 
 #include "core/error.h"
 
-enum {
-    STATUS_HEAD_BYTES = 4,
-    STATUS_BYTES_MAX = 64,
-    RETRY_TEXT_BYTES = 24,
-    /* google.rpc.Code */
-    RPC_RESOURCE_EXHAUSTED = 8,
-    RPC_UNAVAILABLE = 14,
-};
+enum { RETRY_TEXT_BYTES = 24 };
 
 struct http_exchange {
     struct http_server *server;
@@ -35,11 +28,10 @@ struct http_exchange {
     unsigned refusal_status;  /* set while the body arrives; 0: none */
     struct MHD_Response *response;
     unsigned status;
-    bool large;     /* the answer counts in server->answer_bytes */
-    bool handled;   /* the handler was called */
-    bool suspended; /* in libmicrohttpd and in the server's list */
-    struct http_exchange *next;
-    struct http_exchange *previous;
+    bool large;                     /* the answer counts in server->answer_bytes */
+    bool handled;                   /* the handler was called */
+    bool suspended;                 /* in libmicrohttpd and in the server's list */
+    LIST_ENTRY(http_exchange) link; /* in server->suspended, while it is */
 };
 
 static void release_body(struct http_exchange *exchange)
@@ -47,33 +39,6 @@ static void release_body(struct http_exchange *exchange)
     buffer_deinit(&exchange->body);
     budget_release(exchange->server->config.assembly, exchange->reserved_bytes);
     exchange->reserved_bytes = 0;
-}
-
-static void link_suspended(struct http_exchange *exchange)
-{
-    struct http_server *server = exchange->server;
-
-    exchange->suspended = true;
-    exchange->next = server->suspended;
-    if (server->suspended != NULL) {
-        server->suspended->previous = exchange;
-    }
-    server->suspended = exchange;
-}
-
-static void unlink_suspended(struct http_exchange *exchange)
-{
-    if (exchange->previous != NULL) {
-        exchange->previous->next = exchange->next;
-    } else {
-        exchange->server->suspended = exchange->next;
-    }
-    if (exchange->next != NULL) {
-        exchange->next->previous = exchange->previous;
-    }
-    exchange->next = NULL;
-    exchange->previous = NULL;
-    exchange->suspended = false;
 }
 
 static struct http_exchange *exchange_new(
@@ -136,16 +101,6 @@ static uint64_t discard_bytes_max(const struct http_exchange *exchange)
                : HTTP_READ_BODY_BYTES;
 }
 
-/* google.rpc.Status { code = 1, message = 2 }, both below 128: what OTLP/HTTP wants with every error. */
-static struct shared_bytes *status_body(uint8_t code, const char *message)
-{
-    uint8_t bytes[STATUS_BYTES_MAX] = {0x08, code, 0x12, (uint8_t)strlen(message)};
-    size_t length = strlen(message);
-
-    memcpy(bytes + STATUS_HEAD_BYTES, message, length);
-    return shared_bytes_copy(slice_of(bytes, STATUS_HEAD_BYTES + length));
-}
-
 static void write_retry_after(const struct http_server *server, char out[RETRY_TEXT_BYTES])
 {
     uint64_t retry_ms = server->config.limits->retry_after_ms;
@@ -155,18 +110,13 @@ static void write_retry_after(const struct http_server *server, char out[RETRY_T
 
 static void refuse(struct http_exchange *exchange)
 {
-    char seconds[RETRY_TEXT_BYTES];
-    bool later = exchange->refusal_status == MHD_HTTP_SERVICE_UNAVAILABLE;
-    struct shared_bytes *body = later ? status_body(RPC_UNAVAILABLE, "no memory for the message now")
-                                      : status_body(RPC_RESOURCE_EXHAUSTED, "message is too large");
-    const struct http_header headers[] = {
-        {.name = "Content-Type", .value = "application/x-protobuf"},
-        {.name = "Retry-After", .value = seconds},
-    };
-
-    write_retry_after(exchange->server, seconds);
-    http_reply(exchange, exchange->refusal_status, body, headers, later ? 2 : 1);
-    shared_bytes_unref(body);
+    if (exchange->refusal_status == MHD_HTTP_SERVICE_UNAVAILABLE) {
+        http_reply_status(
+            exchange, MHD_HTTP_SERVICE_UNAVAILABLE, GRPC_UNAVAILABLE, "no memory for the message now");
+    } else {
+        http_reply_status(
+            exchange, MHD_HTTP_CONTENT_TOO_LARGE, GRPC_RESOURCE_EXHAUSTED, "message is too large");
+    }
 }
 
 /* The whole request is there. */
@@ -226,7 +176,8 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *conne
         return MHD_NO; /* no memory for the answer */
     }
     if (!exchange->suspended) {
-        link_suspended(exchange);
+        exchange->suspended = true;
+        LIST_INSERT_HEAD(&exchange->server->suspended, exchange, link);
         MHD_suspend_connection(connection);
     }
     return MHD_YES;
@@ -247,7 +198,8 @@ void http_exchange_on_completed(
             (unsigned)exchange->server->config.limits->idle_timeout_s);
     }
     if (exchange->suspended) {
-        unlink_suspended(exchange);
+        exchange->suspended = false;
+        LIST_REMOVE(exchange, link);
     }
     if (!exchange->handled) {
         exchange->own->refused = exchange->refusal_status != 0; /* counted already */
@@ -386,7 +338,8 @@ void http_reply(struct http_exchange *exchange, unsigned status, struct shared_b
     exchange->status = status;
     release_body(exchange);
     if (exchange->suspended) {
-        unlink_suspended(exchange);
+        exchange->suspended = false;
+        LIST_REMOVE(exchange, link);
         MHD_resume_connection(exchange->connection);
         http_server_run_soon(server);
     }
@@ -398,6 +351,21 @@ void http_reply_text(struct http_exchange *exchange, unsigned status, const char
     struct http_header type = {.name = "Content-Type", .value = "text/plain; charset=utf-8"};
 
     http_reply(exchange, status, body, &type, 1);
+    shared_bytes_unref(body);
+}
+
+void http_reply_status(struct http_exchange *exchange, unsigned status, enum grpc_code code, const char *text)
+{
+    char seconds[RETRY_TEXT_BYTES];
+    uint8_t bytes[RPC_STATUS_BYTES_MAX];
+    struct shared_bytes *body = shared_bytes_copy(slice_of(bytes, rpc_status_write(bytes, code, text, 0)));
+    const struct http_header headers[] = {
+        {.name = "Content-Type", .value = "application/x-protobuf"},
+        {.name = "Retry-After", .value = seconds},
+    };
+
+    write_retry_after(exchange->server, seconds);
+    http_reply(exchange, status, body, headers, status == MHD_HTTP_SERVICE_UNAVAILABLE ? 2 : 1);
     shared_bytes_unref(body);
 }
 

@@ -3,6 +3,7 @@
 #define WEFT_LISTEN_HTTP_EXCHANGE_H
 
 #include <microhttpd.h>
+#include <sys/queue.h>
 
 #include "listen/http_server.h"
 
@@ -21,8 +22,8 @@ struct http_server {
     uv_poll_t poll;
     uv_timer_t timer;
     uv_timer_cb on_timer;
-    struct http_exchange *suspended; /* handed out and not answered yet */
-    enum listener_kind arriving;     /* of the connection being added */
+    LIST_HEAD(http_exchange_list, http_exchange) suspended; /* handed out and not answered yet */
+    enum listener_kind arriving;                            /* of the connection being added */
     size_t connection_count;
     size_t ended_count;    /* connections that were reported as closed, ever */
     uint64_t answer_bytes; /* of answers that libmicrohttpd holds and their readers have not taken */

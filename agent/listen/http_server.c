@@ -171,8 +171,9 @@ void http_server_close(struct http_server *server)
     if (server == NULL || server->daemon == NULL) {
         return;
     }
-    while (server->suspended != NULL) {
-        http_reply_text(server->suspended, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is stopping\n");
+    while (!LIST_EMPTY(&server->suspended)) {
+        http_reply_text(
+            LIST_FIRST(&server->suspended), MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is stopping\n");
     }
     (void)MHD_run(server->daemon);
     (void)uv_poll_stop(&server->poll);

@@ -20,6 +20,7 @@
 #include "core/limits.h"
 #include "core/metrics.h"
 #include "listen/listener.h"
+#include "listen/rpc_status.h"
 
 enum {
     HTTP_HEADER_COUNT_MAX = 8,
@@ -93,6 +94,10 @@ void http_reply(struct http_exchange *exchange, unsigned status, struct shared_b
 
 /* A short text answer ("text/plain; charset=utf-8"). */
 void http_reply_text(struct http_exchange *exchange, unsigned status, const char *text);
+
+/* An error as OTLP/HTTP wants it: a google.rpc.Status, and with 503 Retry-After. */
+void http_reply_status(
+    struct http_exchange *exchange, unsigned status, enum grpc_code code, const char *text);
 
 /*
  * Whether a Host header may be served from a TCP listener: localhost, an IP literal, this machine's name, or

@@ -13,9 +13,8 @@ static const char h2_preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 struct sniff_connection {
     uv_poll_t poll;
     struct sniffer *sniffer;
-    struct sniff_connection *next;
-    struct sniff_connection *previous;
-    uint64_t deadline_ms; /* uv_now */
+    LIST_ENTRY(sniff_connection) link; /* in sniffer->pending */
+    uint64_t deadline_ms;              /* uv_now */
     int fd;
     bool partial;
 };
@@ -51,28 +50,14 @@ static void free_connection(uv_handle_t *handle)
     free(handle->data);
 }
 
-static void unlink_connection(struct sniff_connection *connection)
-{
-    struct sniffer *sniffer = connection->sniffer;
-
-    if (connection->previous != NULL) {
-        connection->previous->next = connection->next;
-    } else {
-        sniffer->first = connection->next;
-    }
-    if (connection->next != NULL) {
-        connection->next->previous = connection->previous;
-    }
-    sniffer->pending_count--;
-    sniffer->partial_count -= connection->partial ? 1 : 0;
-}
-
 static void finish(struct sniff_connection *connection, enum sniffed sniffed)
 {
     struct sniffer *sniffer = connection->sniffer;
     int fd = connection->fd;
 
-    unlink_connection(connection);
+    LIST_REMOVE(connection, link);
+    sniffer->pending_count--;
+    sniffer->partial_count -= connection->partial ? 1 : 0;
     /* Stopped before the descriptor gets a new owner: epoll must not hold it twice. */
     (void)uv_poll_stop(&connection->poll);
     uv_close((uv_handle_t *)&connection->poll, free_connection);
@@ -137,8 +122,8 @@ static void on_timer(uv_timer_t *timer)
     uint64_t now_ms = uv_now(sniffer->loop);
 
     metric_add(sniffer->cells, METRIC_SNIFF_WAKEUPS, 1);
-    for (struct sniff_connection *at = sniffer->first, *next; at != NULL; at = next) {
-        next = at->next;
+    for (struct sniff_connection *at = LIST_FIRST(&sniffer->pending), *next; at != NULL; at = next) {
+        next = LIST_NEXT(at, link); /* what is finished leaves the list */
         if (at->partial && look(at)) {
             continue;
         }
@@ -186,11 +171,7 @@ void sniffer_add(struct sniffer *sniffer, int fd)
     connection->sniffer = sniffer;
     connection->fd = fd;
     connection->deadline_ms = uv_now(sniffer->loop) + sniffer->timeout_ms;
-    connection->next = sniffer->first;
-    if (sniffer->first != NULL) {
-        sniffer->first->previous = connection;
-    }
-    sniffer->first = connection;
+    LIST_INSERT_HEAD(&sniffer->pending, connection, link);
     sniffer->pending_count++;
     (void)uv_poll_start(&connection->poll, UV_READABLE, on_readable);
     (void)look(connection); /* a client that speaks first has mostly done so by now */
@@ -199,8 +180,8 @@ void sniffer_add(struct sniffer *sniffer, int fd)
 
 void sniffer_close(struct sniffer *sniffer)
 {
-    while (sniffer->first != NULL) {
-        finish(sniffer->first, SNIFFED_UNKNOWN);
+    while (!LIST_EMPTY(&sniffer->pending)) {
+        finish(LIST_FIRST(&sniffer->pending), SNIFFED_UNKNOWN);
     }
     uv_close((uv_handle_t *)&sniffer->timer, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "core/metrics.h"
@@ -27,7 +28,7 @@ struct sniff_connection;
 struct sniffer {
     uv_loop_t *loop;
     uv_timer_t timer;
-    struct sniff_connection *first;
+    LIST_HEAD(sniff_list, sniff_connection) pending;
     size_t pending_count;
     size_t partial_count; /* of these, how many have sent something that does not tell */
     uint64_t timer_ms;    /* period now; 0: stopped */

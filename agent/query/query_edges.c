@@ -23,8 +23,7 @@ static bool passes(const struct edge_filter *filter, const struct edge_view *edg
            is_text(edge->source, filter->source) && is_text(edge->destination, filter->destination);
 }
 
-static json_t *edge_json(const struct edge_view *edge, const struct histogram_flat *flat,
-    const double *quantiles, size_t quantile_count)
+static json_t *edge_json(const struct edge_view *edge, const struct query_scan *scan)
 {
     uint64_t total;
     json_t *outcomes = query_json_outcomes(&edge->values, &total);
@@ -33,42 +32,36 @@ static json_t *edge_json(const struct edge_view *edge, const struct histogram_fl
         "source", query_json_text(edge->source), "source_namespace", query_json_text(edge->source_namespace),
         "destination", query_json_text(edge->destination), "destination_namespace",
         query_json_text(edge->destination_namespace), "requests", (json_int_t)total, "outcomes", outcomes,
-        "covered_seconds", (double)edge->values.covered_ns / 1e9, "quantiles",
-        query_json_quantiles(flat, quantiles, quantile_count));
+        "covered_seconds", (double)edge->values.covered_ns / 1e9, "quantiles", query_json_quantiles(scan));
 }
 
 json_t *query_edges(const struct query_sources *sources, struct query_input *input)
 {
-    double quantiles[QUERY_QUANTILE_COUNT_MAX];
-    size_t quantile_count = query_quantiles(input, quantiles);
-    enum window_span span = query_window(input);
     struct edge_filter filter = {
         .source = query_text(input, "source"), .destination = query_text(input, "destination")};
     struct edge_view edge;
     uint32_t cursor = 0;
 
     filter.has_reporter = query_reporter(input, &filter.reporter);
-    if (input->bad_argument != NULL) {
-        return NULL;
-    }
-    struct histogram_flat *flat = calloc(1, sizeof *flat);
-    if (flat == NULL) {
+    struct query_scan *scan = query_scan_new(input);
+    if (scan == NULL) {
         return NULL;
     }
     json_t *list = json_array();
     while (json_array_size(list) < QUERY_LIMIT_MAX &&
-           aggregator_next_edge(sources->aggregator, &cursor, span, flat, &edge) > 0) {
+           aggregator_next_edge(sources->aggregator, &cursor, scan->span, &scan->flat, &edge) > 0) {
         if (passes(&filter, &edge)) {
-            (void)json_array_append_new(list, edge_json(&edge, flat, quantiles, quantile_count));
+            (void)json_array_append_new(list, edge_json(&edge, scan));
         }
     }
-    free(flat);
+    enum window_span span = scan->span;
+    free(scan);
     return json_pack("{s:s,s:o}", "window", query_window_name(span), "edges", list);
 }
 
 /* What a service received in the window, as its callers say, or as it says itself where no caller reports. */
-static json_t *inbound_json(const struct query_sources *sources, const struct service_view *service,
-    enum window_span span, struct histogram_flat *flat, const double *quantiles, size_t quantile_count)
+static json_t *inbound_json(
+    const struct query_sources *sources, const struct service_view *service, struct query_scan *scan)
 {
     struct latency_filter filter = {
         .reporter = REPORTER_DESTINATION,
@@ -78,38 +71,31 @@ static json_t *inbound_json(const struct query_sources *sources, const struct se
     struct window_values values = {.covered_ns = 0};
     uint64_t total;
 
-    if (aggregator_latency(sources->aggregator, &filter, span, flat, &values) == 0) {
+    if (aggregator_latency(sources->aggregator, &filter, scan->span, &scan->flat, &values) == 0) {
         filter.reporter = REPORTER_SOURCE;
-        (void)aggregator_latency(sources->aggregator, &filter, span, flat, &values);
+        (void)aggregator_latency(sources->aggregator, &filter, scan->span, &scan->flat, &values);
     }
     json_t *outcomes = query_json_outcomes(&values, &total);
     return json_pack("{s:o,s:o,s:s,s:I,s:o,s:o}", "name", query_json_text(service->name), "namespace",
         query_json_text(service->name_space), "reporter", reporter_name(filter.reporter), "requests",
-        (json_int_t)total, "outcomes", outcomes, "quantiles",
-        query_json_quantiles(flat, quantiles, quantile_count));
+        (json_int_t)total, "outcomes", outcomes, "quantiles", query_json_quantiles(scan));
 }
 
 json_t *query_services(const struct query_sources *sources, struct query_input *input)
 {
-    double quantiles[QUERY_QUANTILE_COUNT_MAX];
-    size_t quantile_count = query_quantiles(input, quantiles);
-    enum window_span span = query_window(input);
     struct service_view service;
     uint32_t cursor = 0;
 
-    if (input->bad_argument != NULL) {
-        return NULL;
-    }
-    struct histogram_flat *flat = calloc(1, sizeof *flat);
-    if (flat == NULL) {
+    struct query_scan *scan = query_scan_new(input);
+    if (scan == NULL) {
         return NULL;
     }
     json_t *list = json_array();
     while (json_array_size(list) < QUERY_LIMIT_MAX &&
            aggregator_next_service(sources->aggregator, &cursor, &service) > 0) {
-        (void)json_array_append_new(
-            list, inbound_json(sources, &service, span, flat, quantiles, quantile_count));
+        (void)json_array_append_new(list, inbound_json(sources, &service, scan));
     }
-    free(flat);
+    enum window_span span = scan->span;
+    free(scan);
     return json_pack("{s:s,s:o}", "window", query_window_name(span), "services", list);
 }

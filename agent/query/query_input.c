@@ -27,7 +27,7 @@ const char *query_text(const struct query_input *input, const char *name)
     return NULL;
 }
 
-enum window_span query_window(struct query_input *input)
+static enum window_span parse_window(struct query_input *input)
 {
     const char *text = query_text(input, "window");
     enum window_span span = WINDOW_1M;
@@ -51,7 +51,7 @@ const char *query_window_name(enum window_span span)
     return names[span];
 }
 
-size_t query_quantiles(struct query_input *input, double quantiles[static QUERY_QUANTILE_COUNT_MAX])
+static size_t parse_quantiles(struct query_input *input, double quantiles[static QUERY_QUANTILE_COUNT_MAX])
 {
     const char *text = query_text(input, "q");
     size_t count = 0;
@@ -94,4 +94,20 @@ bool query_reporter(struct query_input *input, enum reporter *ret_reporter)
     }
     query_reject(input, "reporter", "expected source, destination or waypoint");
     return false;
+}
+
+struct query_scan *query_scan_new(struct query_input *input)
+{
+    struct query_scan *scan = calloc(1, sizeof *scan);
+
+    if (scan == NULL) {
+        return NULL;
+    }
+    scan->quantile_count = parse_quantiles(input, scan->quantiles);
+    scan->span = parse_window(input);
+    if (input->bad_argument != NULL) {
+        free(scan);
+        return NULL;
+    }
+    return scan;
 }

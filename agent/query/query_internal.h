@@ -30,20 +30,25 @@ void query_reject(struct query_input *input, const char *argument, const char *m
 /* The argument's value, or NULL. */
 const char *query_text(const struct query_input *input, const char *name);
 
-/* `window`: one of 10s, 1m (the default), 5m, 15m, 1h. */
-enum window_span query_window(struct query_input *input);
 const char *query_window_name(enum window_span span);
-
-/* `q`: numbers from 0 to 1 with commas in between; 0.5, 0.9, 0.99, 0.999 by default. Returns how many. */
-size_t query_quantiles(struct query_input *input, double quantiles[static QUERY_QUANTILE_COUNT_MAX]);
 
 /* `reporter`: source or destination. False when it is not given. */
 bool query_reporter(struct query_input *input, enum reporter *ret_reporter);
 
+/* What an answer with quantiles needs: the arguments `q` and `window`, and room for one histogram. */
+struct query_scan {
+    double quantiles[QUERY_QUANTILE_COUNT_MAX];
+    size_t quantile_count;
+    enum window_span span;
+    struct histogram_flat flat;
+};
+
+/* Looks at these arguments after all others. NULL when any is bad, or memory ran out; else for free(). */
+struct query_scan *query_scan_new(struct query_input *input);
+
 /* JSON pieces. Texts are UTF-8 already: the agent interns nothing else. */
 json_t *query_json_text(struct slice text);
 json_t *query_json_outcomes(const struct window_values *values, uint64_t *ret_total);
-json_t *query_json_quantiles(
-    const struct histogram_flat *flat, const double *quantiles, size_t quantile_count);
+json_t *query_json_quantiles(const struct query_scan *scan); /* of its histogram */
 
 #endif

@@ -24,15 +24,15 @@ json_t *query_json_outcomes(const struct window_values *values, uint64_t *ret_to
     return outcomes;
 }
 
-json_t *query_json_quantiles(
-    const struct histogram_flat *flat, const double *quantiles, size_t quantile_count)
+json_t *query_json_quantiles(const struct query_scan *scan)
 {
     json_t *list = json_array();
     double seconds;
 
-    for (size_t i = 0; i < quantile_count && flat->count > 0; i++) {
-        if (quantile_seconds(flat, quantiles[i], &seconds) == 0) {
-            (void)json_array_append_new(list, json_pack("{s:f,s:f}", "q", quantiles[i], "seconds", seconds));
+    for (size_t i = 0; i < scan->quantile_count && scan->flat.count > 0; i++) {
+        double q = scan->quantiles[i];
+        if (quantile_seconds(&scan->flat, q, &seconds) == 0) {
+            (void)json_array_append_new(list, json_pack("{s:f,s:f}", "q", q, "seconds", seconds));
         }
     }
     return list;

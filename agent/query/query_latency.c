@@ -16,8 +16,7 @@ static struct slice filter_text(const struct query_input *input, const char *nam
  * the network as well, and the two must never be added.
  */
 static int look_up(const struct query_sources *sources, struct query_input *input,
-    struct latency_filter *filter, enum window_span span, struct histogram_flat *flat,
-    struct window_values *values)
+    struct latency_filter *filter, struct query_scan *scan, struct window_values *values)
 {
     bool given = query_reporter(input, &filter->reporter);
 
@@ -27,10 +26,10 @@ static int look_up(const struct query_sources *sources, struct query_input *inpu
     if (!given) {
         filter->reporter = REPORTER_SOURCE;
     }
-    int found = aggregator_latency(sources->aggregator, filter, span, flat, values);
+    int found = aggregator_latency(sources->aggregator, filter, scan->span, &scan->flat, values);
     if (found == 0 && !given) {
         filter->reporter = REPORTER_DESTINATION;
-        found = aggregator_latency(sources->aggregator, filter, span, flat, values);
+        found = aggregator_latency(sources->aggregator, filter, scan->span, &scan->flat, values);
     }
     if (found == WERR_UNSUPPORTED) {
         query_reject(input, "route",
@@ -42,9 +41,6 @@ static int look_up(const struct query_sources *sources, struct query_input *inpu
 
 json_t *query_latency(const struct query_sources *sources, struct query_input *input)
 {
-    double quantiles[QUERY_QUANTILE_COUNT_MAX];
-    size_t quantile_count = query_quantiles(input, quantiles);
-    enum window_span span = query_window(input);
     struct latency_filter filter = {
         .source = filter_text(input, "source"),
         .source_namespace = filter_text(input, "source_namespace"),
@@ -58,22 +54,18 @@ json_t *query_latency(const struct query_sources *sources, struct query_input *i
     if (filter.destination.ptr == NULL && filter.source.ptr == NULL) {
         query_reject(input, "destination", "expected a source or a destination");
     }
-    if (input->bad_argument != NULL) {
+    struct query_scan *scan = query_scan_new(input);
+    if (scan == NULL) {
         return NULL;
     }
-    struct histogram_flat *flat = calloc(1, sizeof *flat);
-    if (flat == NULL) {
-        return NULL;
-    }
-    (void)look_up(sources, input, &filter, span, flat, &values);
+    (void)look_up(sources, input, &filter, scan, &values);
     json_t *answer = NULL;
     if (input->bad_argument == NULL) {
         json_t *outcomes = query_json_outcomes(&values, &total);
-        answer = json_pack("{s:s,s:s,s:f,s:I,s:o,s:o}", "window", query_window_name(span), "reporter",
+        answer = json_pack("{s:s,s:s,s:f,s:I,s:o,s:o}", "window", query_window_name(scan->span), "reporter",
             reporter_name(filter.reporter), "covered_seconds", (double)values.covered_ns / 1e9, "requests",
-            (json_int_t)total, "outcomes", outcomes, "quantiles",
-            query_json_quantiles(flat, quantiles, quantile_count));
+            (json_int_t)total, "outcomes", outcomes, "quantiles", query_json_quantiles(scan));
     }
-    free(flat);
+    free(scan);
     return answer;
 }

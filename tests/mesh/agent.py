@@ -7,6 +7,7 @@ asserts.
 
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.parse
@@ -130,6 +131,11 @@ class Weftd(Process):
         received = found.total("weft_records_received_total", signal="spans")
         assert received == count, f"{received} spans received, {count} sent"
         return found
+
+    def peak_bytes(self):
+        """The largest resident memory that the agent has had."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
     def emit(self, *arguments, lines=None):
         """Runs `weft emit`, with `lines` on its standard input when given."""

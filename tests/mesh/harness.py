@@ -4,6 +4,7 @@ Every process is started by path, ended by its own pid and bounded in time; ever
 log file in the test's temporary directory. Nothing here knows what the processes are for.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ import urllib.request
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+FULL = os.environ.get("WEFT_MESH_FULL") == "1"  # the long forms of tests, as scripts/test-long runs them
+PAUSE_SECONDS = float(os.environ.get("WEFT_MESH_STOP_SECONDS", "60" if FULL else "10"))
 STOP_SECONDS_MAX = 15
 START_SECONDS_MAX = 30
 
@@ -120,6 +123,15 @@ class Process:
 
     def send_signal(self, number):
         os.kill(self._child.pid, number)
+
+    @contextlib.contextmanager
+    def paused(self):
+        """Stopped, as by a debugger, for the length of a `with`."""
+        self.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.send_signal(signal.SIGCONT)
 
     def stop(self, number=signal.SIGTERM):
         """Ends the process and returns its exit status; kills it when it does not obey in time. Safe to

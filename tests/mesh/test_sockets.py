@@ -9,14 +9,18 @@ import pytest
 import otlp
 import rawh2
 from agent import Weftd
-from harness import wait_for
+from harness import FULL, wait_for
 
 pytestmark = pytest.mark.agent_needed
 
 MS = 1_000_000
 MIB = 1 << 20
 WAKEUPS_PER_SECOND_MAX = 110
-EMPTY = rawh2.grpc_prefix(0)
+RETRY_INFO, DETAILS = b"google.rpc.RetryInfo", "grpc-status-details-bin"
+AT_ONCE = 200
+CALL_SECONDS_MAX = 300
+STREAM_WINDOW_BYTES = MIB
+OWN_BYTES_MAX = 64 * MIB
 
 
 def test_sixteen_connections_on_four_shards(directory):
@@ -74,20 +78,63 @@ def test_a_message_of_twenty_mebibytes(directory):
         assert samples.total("mesh_requests_total") == 500 * count
 
 
-def test_two_hundred_messages_at_once_within_the_budget(directory):
-    one = otlp.message([MS] * 500)[0]
-    message = one * (-(-600_000 // len(one)))
-    spans = 500 * (len(message) // len(one))
-    with Weftd(directory, limits={"assembly_bytes_max": 32 * MIB, "message_bytes_max": 16 * MIB}) as agent:
-        channels = [
-            grpc.insecure_channel(f"unix:{agent.socket}", options=[("grpc.use_local_subchannel_pool", 1)])
-            for _ in range(4)
+def begin_calls(agent, channels, message, count):
+    """Calls that the agent meets all at once, since it is stopped until each has begun."""
+    with agent.paused():
+        return [
+            channels[i % len(channels)].unary_unary(otlp.TRACES).future(message, timeout=CALL_SECONDS_MAX)
+            for i in range(count)
         ]
-        calls = [channels[i % 4].unary_unary(otlp.TRACES).future(message, timeout=60) for i in range(200)]
-        assert [call.code() for call in calls] == [grpc.StatusCode.OK] * 200
-        for channel in channels:
-            channel.close()
-        assert agent.wait_spans(200 * spans).total("mesh_requests_total") == 200 * spans
+
+
+def send_at_once(agent, message, count):
+    """Sends a message `count` times, a refused one again after the time that RetryInfo tells, until all were
+    accepted; how many were refused on the way."""
+    options = [
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.max_send_message_length", 64 * MIB),
+        ("grpc.enable_retries", 0),
+    ]
+    end, missing, refused_count = time.monotonic() + CALL_SECONDS_MAX, count, 0
+    channels = [grpc.insecure_channel(f"unix:{agent.socket}", options=options) for _ in range(4)]
+    for channel in channels:
+        grpc.channel_ready_future(channel).result(10)
+    while missing:
+        calls = begin_calls(agent, channels, message, missing)
+        refused = [call for call in calls if call.code() != grpc.StatusCode.OK]
+        assert {call.code() for call in refused} <= {grpc.StatusCode.UNAVAILABLE}
+        assert all(RETRY_INFO in dict(call.trailing_metadata())[DETAILS] for call in refused)
+        missing, refused_count = len(refused), refused_count + len(refused)
+        assert time.monotonic() < end, f"{missing} of {count} not accepted"
+        time.sleep(1 if refused else 0)  # limits.retry_after_ms
+    for channel in channels:
+        channel.close()
+    return refused_count
+
+
+@pytest.mark.parametrize("wait_ms", [5000, 60_000], ids=["default_wait", "long_wait"])
+def test_two_hundred_messages_at_once_complete(directory, wait_ms):
+    """In full each has 97,000 spans, together more than one shard counts within the default wait."""
+    one = otlp.message([MS] * 500)[0]
+    message = one * -(-(20 * MIB if FULL else 600_000) // len(one))
+    spans = AT_ONCE * 500 * (len(message) // len(one))
+    limits = {} if FULL else {"assembly_bytes_max": 32 * MIB, "message_bytes_max": 16 * MIB}
+    with Weftd(directory, limits={**limits, "admission_wait_ms": wait_ms}) as agent:
+        began = time.monotonic()
+        refused_count = send_at_once(agent, message, AT_ONCE)
+        seconds, peak_bytes = time.monotonic() - began, agent.peak_bytes()
+        samples = agent.wait_spans(spans)
+        print(
+            f"{AT_ONCE} messages of {len(message) / MIB:.1f} MiB, {spans} spans, wait {wait_ms} ms: "
+            f"{seconds:.1f} s, {refused_count} refused on the way, peak {peak_bytes / MIB:.0f} MiB"
+        )
+        assert samples.total("mesh_requests_total") == spans
+        assert samples.total("weft_messages_accepted_total", protocol="otlp_grpc") == AT_ONCE
+        assert samples.total("weft_messages_refused_total") == refused_count
+        assert refused_count == 0 or wait_ms == 5000
+        if FULL:
+            # The budget, what each that waits has under way, and what the agent needs by itself.
+            assert peak_bytes < 128 * MIB + AT_ONCE * STREAM_WINDOW_BYTES + OWN_BYTES_MAX
 
 
 def test_with_the_budget_full_a_message_is_refused_with_retry_info(directory):
@@ -108,8 +155,7 @@ def test_with_the_budget_full_a_message_is_refused_with_retry_info(directory):
                 with pytest.raises(grpc.RpcError) as refused:
                     channel.unary_unary(otlp.TRACES)(message, timeout=10)
             assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
-            details = dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
-            assert b"google.rpc.RetryInfo" in details
+            assert RETRY_INFO in dict(refused.value.trailing_metadata())[DETAILS]
             assert agent.samples().total("weft_messages_refused_total", reason="memory") == 1
         # The holder is gone: its memory is free again.
         wait_for(

@@ -19,7 +19,7 @@
     X(native_frame_bytes_max,      16777216,   4096, 67108864, "one native frame after decompression; past it the connection ends")        \
     X(native_credit_bytes,         4194304,    65536, 67108864, "unacknowledged bytes that a native sender may have under way")            \
     X(dictionary_count_max,        65536,      64, 1048576,    "strings of one native connection's dictionary")                            \
-    X(native_instances_count_max,  65536,      16, 1048576,    "native senders whose last sequence number is remembered")                  \
+    X(native_instances_count_max,  65536,      16, 1048576,    "native senders whose last sequence number is remembered; past it the one quiet longest is forgotten") \
     X(string_bytes_max,            256,        16, 4096,       "one label value; a longer one is cut at a character")                      \
     X(attribute_bytes_max,         8192,       64, 1048576,    "one attribute value that is looked at; a longer one is skipped")            \
     X(span_attributes_count_max,   512,        16, 65536,      "attributes of one span that are looked at")                                \

@@ -69,6 +69,7 @@
     X(CONNECTIONS_PROTOCOL,  "weft_connections_closed", COUNTER, PROCESS, "reason=\"protocol_error\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(CONNECTIONS_FLOOD,     "weft_connections_closed", COUNTER, PROCESS, "reason=\"flood\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(SNIFF_WAKEUPS,         "weft_sniff_wakeups", COUNTER, PROCESS, "", "", "experimental", "Times a loop looked again at a connection whose first bytes did not tell its protocol.") \
+    X(NATIVE_INSTANCES_FORGOTTEN, "weft_native_instances_forgotten", COUNTER, PROCESS, "", "", "stable", "Native senders whose last sequence number was given up for another's: native_instances_count_max are remembered.") \
     X(RECEIVED_BYTES,        "weft_received_bytes", COUNTER, SHARD, "", "bytes", "stable", "Bytes read from connections that send records.") \
     /* aggregation */                                                                                                                      \
     X(FLIPS,                 "weft_flips", COUNTER, SHARD, "", "", "stable", "Value pages handed to the aggregator.") \

@@ -5,23 +5,8 @@
 
 #include "core/error.h"
 
-/* What both kinds of source are reduced to: a way to step through their buckets. */
-struct source {
-    const struct histogram *histogram; /* or NULL, then flat */
-    const struct page_slab *slab;
-    const struct histogram_flat *flat;
-};
-
-static bool source_next(const struct source *source, int *cell, uint64_t *ret_count)
-{
-    if (source->histogram != NULL) {
-        return histogram_next(source->histogram, source->slab, cell, ret_count);
-    }
-    return histogram_flat_next(source->flat, cell, ret_count);
-}
-
-static int downscale(
-    struct dense_buckets *out, const struct source *source, int scale_max, uint32_t bucket_count_max)
+int downscale_histogram(struct dense_buckets *out, const struct histogram *histogram,
+    const struct page_slab *slab, int scale_max, uint32_t bucket_count_max)
 {
     int cell = LATTICE_CELL_ZERO;
     int first_cell = 0;
@@ -34,11 +19,11 @@ static int downscale(
     out->scale = scale_max;
     out->first_index = 0;
     out->bucket_count = 0;
-    if (!source_next(source, &cell, &count)) {
+    if (!histogram_next(histogram, slab, &cell, &count)) {
         return 0;
     }
     first_cell = cell;
-    while (source_next(source, &cell, &count)) {
+    while (histogram_next(histogram, slab, &cell, &count)) {
     }
 
     int by = LATTICE_SCALE - scale_max;
@@ -54,24 +39,8 @@ static int downscale(
     memset(out->counts, 0, out->bucket_count * sizeof(out->counts[0]));
 
     cell = LATTICE_CELL_ZERO;
-    while (source_next(source, &cell, &count)) {
+    while (histogram_next(histogram, slab, &cell, &count)) {
         out->counts[downscale_index(lattice_index(cell), by) - out->first_index] += count;
     }
     return 0;
-}
-
-int downscale_histogram(struct dense_buckets *out, const struct histogram *histogram,
-    const struct page_slab *slab, int scale_max, uint32_t bucket_count_max)
-{
-    const struct source source = {.histogram = histogram, .slab = slab};
-
-    return downscale(out, &source, scale_max, bucket_count_max);
-}
-
-int downscale_flat(
-    struct dense_buckets *out, const struct histogram_flat *flat, int scale_max, uint32_t bucket_count_max)
-{
-    const struct source source = {.flat = flat};
-
-    return downscale(out, &source, scale_max, bucket_count_max);
 }

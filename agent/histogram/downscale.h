@@ -6,7 +6,7 @@
 #ifndef WEFT_HISTOGRAM_DOWNSCALE_H
 #define WEFT_HISTOGRAM_DOWNSCALE_H
 
-#include "histogram/flat.h"
+#include "histogram/histogram.h"
 
 enum {
     DOWNSCALE_SCALE_MIN = -4, /* the lowest schema of a native histogram; the lattice then has 3 buckets */
@@ -38,9 +38,5 @@ static inline int downscale_index(int index, int by)
  */
 int downscale_histogram(struct dense_buckets *out, const struct histogram *histogram,
     const struct page_slab *slab, int scale_max, uint32_t bucket_count_max);
-
-/* The same from a flat. */
-int downscale_flat(
-    struct dense_buckets *out, const struct histogram_flat *flat, int scale_max, uint32_t bucket_count_max);
 
 #endif

@@ -31,12 +31,6 @@ void histogram_flat_add(struct histogram_flat *flat, int cell, uint64_t count)
     flat->octaves |= UINT32_C(1) << ((unsigned)cell / LATTICE_CELLS_PER_OCTAVE);
 }
 
-static void add_sum(struct histogram_flat *flat, uint64_t low, uint64_t high)
-{
-    sum_ns_add(&flat->sum_ns_low, &flat->sum_ns_high, low, 1);
-    flat->sum_ns_high += high;
-}
-
 void histogram_flat_merge(
     struct histogram_flat *flat, const struct histogram *histogram, const struct page_slab *slab)
 {
@@ -47,19 +41,8 @@ void histogram_flat_merge(
     while (histogram_next(histogram, slab, &cell, &count)) {
         histogram_flat_add(flat, cell, count);
     }
-    add_sum(flat, histogram->sum_ns_low, histogram->sum_ns_high);
-}
-
-void histogram_flat_merge_flat(struct histogram_flat *flat, const struct histogram_flat *from)
-{
-    int cell = LATTICE_CELL_ZERO;
-    uint64_t count;
-
-    histogram_flat_add(flat, LATTICE_CELL_ZERO, from->zero_count);
-    while (histogram_flat_next(from, &cell, &count)) {
-        histogram_flat_add(flat, cell, count);
-    }
-    add_sum(flat, from->sum_ns_low, from->sum_ns_high);
+    sum_ns_add(&flat->sum_ns_low, &flat->sum_ns_high, histogram->sum_ns_low, 1);
+    flat->sum_ns_high += histogram->sum_ns_high;
 }
 
 bool histogram_flat_next(const struct histogram_flat *flat, int *cell, uint64_t *ret_count)

@@ -1,7 +1,7 @@
 /*
  * A histogram spread out: one u64 a cell. Scratch for queries and windows, where many histograms and sealed
- * slots are merged before the result is read, sealed (sealed.h) or downscaled (downscale.h). 8 KiB, no memory
- * of its own; one thread at a time.
+ * slots are merged before the result is read or sealed (sealed.h). 8 KiB, no memory of its own; one thread at
+ * a time.
  */
 #ifndef WEFT_HISTOGRAM_FLAT_H
 #define WEFT_HISTOGRAM_FLAT_H
@@ -31,9 +31,6 @@ void histogram_flat_add(struct histogram_flat *flat, int cell, uint64_t count);
 /* Adds a histogram, its split slots left out. */
 void histogram_flat_merge(
     struct histogram_flat *flat, const struct histogram *histogram, const struct page_slab *slab);
-
-/* Adds another one. */
-void histogram_flat_merge_flat(struct histogram_flat *flat, const struct histogram_flat *from);
 
 /* As histogram_next: the cells that are not empty, ascending, from *cell = LATTICE_CELL_ZERO on, without the
  * zero bucket. */

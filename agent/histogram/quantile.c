@@ -59,23 +59,3 @@ int quantile_seconds(const struct histogram_flat *flat, double q, double *ret_se
     }
     return rc;
 }
-
-int histogram_quantile_seconds(
-    const struct histogram *histogram, const struct page_slab *slab, double q, double *ret_seconds)
-{
-    int rc = check(q, histogram->count);
-
-    if (rc != 0) {
-        return rc;
-    }
-    uint64_t rank = quantile_rank(q, histogram->count);
-    uint64_t below_count = histogram->zero_count;
-    uint64_t count;
-    int cell = LATTICE_CELL_ZERO;
-
-    while (below_count < rank && histogram_next(histogram, slab, &cell, &count)) {
-        below_count += count;
-    }
-    *ret_seconds = cell_seconds(cell);
-    return 0;
-}

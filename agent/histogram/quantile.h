@@ -23,8 +23,4 @@ int quantile_cell(const struct histogram_flat *flat, double q, int *ret_cell);
 /* The same as a duration: the middle of that cell, 0 for the zero bucket. */
 int quantile_seconds(const struct histogram_flat *flat, double q, double *ret_seconds);
 
-/* The same from pages, without a flat in between. */
-int histogram_quantile_seconds(
-    const struct histogram *histogram, const struct page_slab *slab, double q, double *ret_seconds);
-
 #endif

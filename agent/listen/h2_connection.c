@@ -376,8 +376,3 @@ int h2_connection_new(struct h2_endpoint *endpoint, int fd, struct slice early, 
     start(connection, early);
     return 0;
 }
-
-void h2_connection_close(struct h2_connection *connection)
-{
-    begin_close(connection, H2_CLOSE_OWNER);
-}

@@ -32,7 +32,7 @@ enum {
 
 enum h2_close_reason {
     H2_CLOSE_PEER,     /* it closed or reset the connection */
-    H2_CLOSE_OWNER,    /* h2_connection_close or h2_endpoint_close */
+    H2_CLOSE_OWNER,    /* h2_endpoint_close */
     H2_CLOSE_DRAINED,  /* after h2_endpoint_drain, all calls answered */
     H2_CLOSE_PROTOCOL, /* it broke the protocol; counted */
     H2_CLOSE_FLOOD,    /* it passed a flood limit; counted */
@@ -84,8 +84,5 @@ void h2_endpoint_deinit(struct h2_endpoint *endpoint);
  */
 int h2_connection_new(struct h2_endpoint *endpoint, int fd, struct slice early, void *user,
     void (*on_close)(void *user, enum h2_close_reason reason), struct h2_connection **ret_connection);
-
-/* Closes now, without ceremony. Not from inside a handler. */
-void h2_connection_close(struct h2_connection *connection);
 
 #endif

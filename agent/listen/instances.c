@@ -28,7 +28,6 @@ struct instances {
     uint32_t slot_mask;
     uint32_t oldest;
     uint32_t newest;
-    uint64_t forgotten_count;
     uint32_t *slots;
     struct entry *entries;
 };
@@ -110,7 +109,7 @@ static void list_append(struct instances *instances, uint32_t at)
 }
 
 /* Takes the entry that was quiet longest out of its slot and the list. */
-static uint32_t forget_oldest(struct instances *instances)
+static uint32_t forget_oldest(struct instances *instances, struct metric_cells *cells)
 {
     uint32_t at = instances->oldest;
     uint32_t *link = slot_of(instances, instances->entries[at].id);
@@ -120,13 +119,15 @@ static uint32_t forget_oldest(struct instances *instances)
     }
     *link = instances->entries[at].next_in_slot;
     list_remove(instances, at);
-    instances->forgotten_count++;
+    metric_add(cells, METRIC_NATIVE_INSTANCES_FORGOTTEN, 1);
     return at;
 }
 
-static struct entry *add(struct instances *instances, const uint8_t *id, uint64_t last_sequence)
+static struct entry *add(
+    struct instances *instances, struct metric_cells *cells, const uint8_t *id, uint64_t last_sequence)
 {
-    uint32_t at = instances->count < instances->count_max ? instances->count++ : forget_oldest(instances);
+    uint32_t at =
+        instances->count < instances->count_max ? instances->count++ : forget_oldest(instances, cells);
     struct entry *entry = &instances->entries[at];
     uint32_t *slot = slot_of(instances, id);
 
@@ -141,12 +142,13 @@ static struct entry *add(struct instances *instances, const uint8_t *id, uint64_
 }
 
 /* The entry, now the most recently used one; made with last_sequence when there is none. */
-static struct entry *use(struct instances *instances, const uint8_t *id, uint64_t last_sequence)
+static struct entry *use(
+    struct instances *instances, struct metric_cells *cells, const uint8_t *id, uint64_t last_sequence)
 {
     uint32_t at = find(instances, id);
 
     if (at == NONE) {
-        return add(instances, id, last_sequence);
+        return add(instances, cells, id, last_sequence);
     }
     if (at != instances->newest) {
         list_remove(instances, at);
@@ -155,22 +157,22 @@ static struct entry *use(struct instances *instances, const uint8_t *id, uint64_
     return &instances->entries[at];
 }
 
-uint64_t instances_open(
-    struct instances *instances, const uint8_t id[static INSTANCE_ID_BYTES], uint64_t next_sequence)
+uint64_t instances_open(struct instances *instances, struct metric_cells *cells,
+    const uint8_t id[static INSTANCE_ID_BYTES], uint64_t next_sequence)
 {
     pthread_mutex_lock(&instances->lock);
-    uint64_t last = use(instances, id, next_sequence > 0 ? next_sequence - 1 : 0)->last_sequence;
+    uint64_t last = use(instances, cells, id, next_sequence > 0 ? next_sequence - 1 : 0)->last_sequence;
     pthread_mutex_unlock(&instances->lock);
     return last;
 }
 
-enum instances_verdict instances_claim(struct instances *instances,
+enum instances_verdict instances_claim(struct instances *instances, struct metric_cells *cells,
     const uint8_t id[static INSTANCE_ID_BYTES], uint64_t sequence, uint64_t *ret_last)
 {
     enum instances_verdict verdict = INSTANCES_NEW;
 
     pthread_mutex_lock(&instances->lock);
-    struct entry *entry = use(instances, id, sequence - 1);
+    struct entry *entry = use(instances, cells, id, sequence - 1);
     if (sequence <= entry->last_sequence) {
         verdict = INSTANCES_DUPLICATE;
     } else {
@@ -210,14 +212,6 @@ uint64_t instances_count(struct instances *instances)
 {
     pthread_mutex_lock(&instances->lock);
     uint64_t count = instances->count;
-    pthread_mutex_unlock(&instances->lock);
-    return count;
-}
-
-uint64_t instances_forgotten(struct instances *instances)
-{
-    pthread_mutex_lock(&instances->lock);
-    uint64_t count = instances->forgotten_count;
     pthread_mutex_unlock(&instances->lock);
     return count;
 }

@@ -5,13 +5,15 @@
  *
  *   hash slots ─► entries (array) ◄─ least recently used … most recently used (linked by index)
  *
- * Bounded: with the table full the instance that was quiet longest is forgotten; a batch that it sends again
- * is then new.
+ * Bounded: with the table full the instance that was quiet longest is forgotten, and that is counted in the
+ * cells of the calling thread; a batch that it sends again is then new.
  */
 #ifndef WEFT_LISTEN_INSTANCES_H
 #define WEFT_LISTEN_INSTANCES_H
 
 #include <stdint.h>
+
+#include "core/metrics.h"
 
 enum { INSTANCE_ID_BYTES = 16 };
 
@@ -32,14 +34,14 @@ void instances_free(struct instances *instances); /* NULL is fine */
  * A connection of `id` begins and will carry next_sequence first. Returns the last sequence number known of
  * it; when nothing is known, next_sequence - 1, which is then taken as known.
  */
-uint64_t instances_open(
-    struct instances *instances, const uint8_t id[static INSTANCE_ID_BYTES], uint64_t next_sequence);
+uint64_t instances_open(struct instances *instances, struct metric_cells *cells,
+    const uint8_t id[static INSTANCE_ID_BYTES], uint64_t next_sequence);
 
 /*
  * Takes sequence (> 0) for `id`, atomically. *ret_last: the last number after this call. An unknown id
  * (forgotten since it was opened) counts as new.
  */
-enum instances_verdict instances_claim(struct instances *instances,
+enum instances_verdict instances_claim(struct instances *instances, struct metric_cells *cells,
     const uint8_t id[static INSTANCE_ID_BYTES], uint64_t sequence, uint64_t *ret_last);
 
 /*
@@ -50,8 +52,7 @@ enum instances_verdict instances_claim(struct instances *instances,
 void instances_dropped(struct instances *instances, const uint8_t id[static INSTANCE_ID_BYTES],
     uint64_t dropped_spans, uint64_t dropped_points, uint64_t *ret_spans, uint64_t *ret_points);
 
-/* How many are remembered now, and how many were forgotten for want of room. */
+/* How many are remembered now. */
 uint64_t instances_count(struct instances *instances);
-uint64_t instances_forgotten(struct instances *instances);
 
 #endif

@@ -123,6 +123,14 @@ void native_answer_error(
     }
 }
 
+static enum instances_verdict claim_instance(struct native_connection *connection, uint64_t sequence)
+{
+    const struct native_config *config = &connection->shard->config;
+
+    return instances_claim(
+        config->instances, config->cells, connection->instance, sequence, &connection->last_sequence);
+}
+
 enum native_claim native_connection_claim(
     struct native_connection *connection, uint64_t sequence, struct native_reply *reply)
 {
@@ -135,8 +143,7 @@ enum native_claim native_connection_claim(
     if (sequence == connection->hole_sequence) {
         connection->hole_sequence = 0;
     }
-    enum instances_verdict verdict = instances_claim(
-        connection->shard->config.instances, connection->instance, sequence, &connection->last_sequence);
+    enum instances_verdict verdict = claim_instance(connection, sequence);
     if (verdict == INSTANCES_GAP) {
         native_reply_error(
             reply, WEFT__V1__ERROR_CODE__ERROR_CODE_SEQUENCE, "batches before this one are missing");
@@ -167,8 +174,7 @@ static void settle_batch(struct native_connection *connection, const struct nati
         return;
     case WEFT__V1__ERROR_CODE__ERROR_CODE_MALFORMED:
         if (reply->sequence > 0) {
-            instances_claim(connection->shard->config.instances, connection->instance, reply->sequence,
-                &connection->last_sequence);
+            (void)claim_instance(connection, reply->sequence);
             connection->ack_sequence = connection->last_sequence;
             connection->ack_due = true;
         }
@@ -192,6 +198,8 @@ static void settle_batch(struct native_connection *connection, const struct nati
 /* Reads what this layer needs of Hello, then lets the owner have it. */
 static void take_hello(struct native_connection *connection, struct slice payload, struct native_reply *reply)
 {
+    const struct native_config *config = &connection->shard->config;
+
     if (payload.length > NATIVE_HELLO_BYTES_MAX) {
         native_reply_error(reply, WEFT__V1__ERROR_CODE__ERROR_CODE_OVERSIZED, "Hello larger than 64 KiB");
         return;
@@ -210,7 +218,7 @@ static void take_hello(struct native_connection *connection, struct slice payloa
     if (hello != NULL && reply->error_code == 0) {
         connection->hello_seen = true;
         connection->last_sequence =
-            instances_open(connection->shard->config.instances, connection->instance, hello->next_sequence);
+            instances_open(config->instances, config->cells, connection->instance, hello->next_sequence);
         connection->ack_sequence = connection->last_sequence;
         connection->ack_due = true;
     }

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "histogram/downscale.h"
+#include "histogram/flat.h"
 #include "random.h"
 
 static void indexes_round_down(void **state)
@@ -47,6 +48,31 @@ static int recount_index(uint64_t value_ns, int scale)
     }
 }
 
+/* downscale_histogram of the histogram with these cells. */
+static int downscale_cells(
+    struct dense_buckets *out, const struct histogram_flat *flat, int scale_max, uint32_t bucket_count_max)
+{
+    const struct split_bounds none = {.bound_count = 0};
+    struct budget budget = {.cap_bytes = 1 << 24};
+    struct page_slab *slab = malloc(sizeof *slab);
+    struct histogram histogram = {.count = 0};
+    uint64_t count;
+
+    assert_non_null(slab);
+    page_slab_init(slab, &budget);
+    if (flat->zero_count > 0) {
+        assert_int_equal(histogram_record(&histogram, slab, &none, 0, flat->zero_count), 0);
+    }
+    for (int cell = LATTICE_CELL_ZERO; histogram_flat_next(flat, &cell, &count);) {
+        assert_int_equal(histogram_record(&histogram, slab, &none, lattice_upper_ns(cell), count), 0);
+    }
+    assert_int_equal(histogram.count, flat->count);
+    int error = downscale_histogram(out, &histogram, slab, scale_max, bucket_count_max);
+    page_slab_deinit(slab);
+    free(slab);
+    return error;
+}
+
 static void equals_a_recount(void **state)
 {
     enum { VALUE_COUNT = 2000 };
@@ -64,7 +90,7 @@ static void equals_a_recount(void **state)
             values_ns[i] = random_near_bound_ns(&random, &none);
             histogram_flat_add(&flat, lattice_cell(values_ns[i]), 1);
         }
-        assert_int_equal(downscale_flat(&out, &flat, scale, LATTICE_CELL_COUNT), 0);
+        assert_int_equal(downscale_cells(&out, &flat, scale, LATTICE_CELL_COUNT), 0);
         assert_int_equal(out.scale, scale);
         assert_true(out.counts[0] > 0 && out.counts[out.bucket_count - 1] > 0);
         for (uint32_t j = 0; j < out.bucket_count; j++) {
@@ -98,14 +124,14 @@ static void keeps_to_a_bucket_limit(void **state)
             histogram_flat_add(
                 &flat, (int)(random_u64(&random) % LATTICE_CELL_COUNT), 1 + random_u64(&random) % 9);
         }
-        assert_int_equal(downscale_flat(&out, &flat, LATTICE_SCALE, limit), 0);
+        assert_int_equal(downscale_cells(&out, &flat, LATTICE_SCALE, limit), 0);
         assert_in_range(out.bucket_count, 1, limit);
         for (uint32_t j = 0; j < out.bucket_count; j++) {
             total += out.counts[j];
         }
         assert_int_equal(total, flat.count);
         if (out.scale < LATTICE_SCALE) {
-            assert_int_equal(downscale_flat(&finer, &flat, out.scale + 1, LATTICE_CELL_COUNT), 0);
+            assert_int_equal(downscale_cells(&finer, &flat, out.scale + 1, LATTICE_CELL_COUNT), 0);
             assert_true(finer.bucket_count > limit);
         }
     }
@@ -120,15 +146,15 @@ static void the_whole_lattice(void **state)
     for (int cell = 0; cell < LATTICE_CELL_COUNT; cell++) {
         histogram_flat_add(&flat, cell, 1);
     }
-    assert_int_equal(downscale_flat(&out, &flat, 5, 1024), 0);
+    assert_int_equal(downscale_cells(&out, &flat, 5, 1024), 0);
     assert_int_equal(out.first_index, -640);
     assert_int_equal(out.bucket_count, 1024);
-    assert_int_equal(downscale_flat(&out, &flat, 3, 160), 0);
+    assert_int_equal(downscale_cells(&out, &flat, 3, 160), 0);
     assert_int_equal(out.scale, 2);
     assert_int_equal(out.first_index, -80);
     assert_int_equal(out.bucket_count, 128);
     assert_int_equal(out.counts[127], 8);
-    assert_int_equal(downscale_flat(&out, &flat, 5, DOWNSCALE_BUCKET_COUNT_MIN), 0);
+    assert_int_equal(downscale_cells(&out, &flat, 5, DOWNSCALE_BUCKET_COUNT_MIN), 0);
     assert_int_equal(out.scale, DOWNSCALE_SCALE_MIN);
     assert_int_equal(out.first_index, -2);
     assert_int_equal(out.bucket_count, 3);
@@ -137,47 +163,18 @@ static void the_whole_lattice(void **state)
     assert_int_equal(out.counts[2], 384);
 }
 
-static void pages_and_flat_agree(void **state)
-{
-    struct budget budget = {.cap_bytes = 1 << 24};
-    struct page_slab *slab = malloc(sizeof(*slab));
-    struct histogram histogram = {.count = 0};
-    struct histogram_flat flat = {.count = 0};
-    struct split_bounds bounds;
-    struct dense_buckets from_pages;
-    struct dense_buckets from_flat;
-    uint64_t random = 12;
-
-    (void)state;
-    assert_non_null(slab);
-    page_slab_init(slab, &budget);
-    assert_int_equal(split_bounds_init(&bounds, bounds_default_ns, bounds_default_count), 0);
-    for (unsigned i = 0; i < 500; i++) {
-        assert_int_equal(histogram_record(&histogram, slab, &bounds, random_duration_ns(&random), 1), 0);
-    }
-    histogram_flat_merge(&flat, &histogram, slab);
-    assert_int_equal(downscale_histogram(&from_pages, &histogram, slab, 3, 160), 0);
-    assert_int_equal(downscale_flat(&from_flat, &flat, 3, 160), 0);
-    assert_int_equal(from_pages.scale, from_flat.scale);
-    assert_int_equal(from_pages.first_index, from_flat.first_index);
-    assert_int_equal(from_pages.bucket_count, from_flat.bucket_count);
-    assert_memory_equal(from_pages.counts, from_flat.counts, from_flat.bucket_count * sizeof(uint64_t));
-    page_slab_deinit(slab);
-    free(slab);
-}
-
 static void empty_and_bad_arguments(void **state)
 {
     struct histogram_flat flat = {.count = 0};
     struct dense_buckets out = {.scale = 77};
 
     (void)state;
-    assert_int_equal(downscale_flat(&out, &flat, 6, 160), WERR_INVALID);
-    assert_int_equal(downscale_flat(&out, &flat, -5, 160), WERR_INVALID);
-    assert_int_equal(downscale_flat(&out, &flat, 3, 2), WERR_INVALID);
+    assert_int_equal(downscale_cells(&out, &flat, 6, 160), WERR_INVALID);
+    assert_int_equal(downscale_cells(&out, &flat, -5, 160), WERR_INVALID);
+    assert_int_equal(downscale_cells(&out, &flat, 3, 2), WERR_INVALID);
     assert_int_equal(out.scale, 77);
     histogram_flat_add(&flat, LATTICE_CELL_ZERO, 5);
-    assert_int_equal(downscale_flat(&out, &flat, 3, 160), 0);
+    assert_int_equal(downscale_cells(&out, &flat, 3, 160), 0);
     assert_int_equal(out.scale, 3);
     assert_int_equal(out.bucket_count, 0);
 }
@@ -189,7 +186,6 @@ int main(void)
         cmocka_unit_test(equals_a_recount),
         cmocka_unit_test(keeps_to_a_bucket_limit),
         cmocka_unit_test(the_whole_lattice),
-        cmocka_unit_test(pages_and_flat_agree),
         cmocka_unit_test(empty_and_bad_arguments),
     };
 

@@ -23,21 +23,18 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void check_quantile(const struct histogram_flat *flat, const struct histogram *histogram,
-    const struct page_slab *slab, const uint64_t *sorted_ns, size_t count, double q)
+static void check_quantile(
+    const struct histogram_flat *flat, const uint64_t *sorted_ns, size_t count, double q)
 {
     size_t rank = (size_t)ceil(q * (double)count);
     uint64_t exact_ns = sorted_ns[rank > 0 ? rank - 1 : 0];
     double exact = (double)exact_ns / 1e9;
     double seconds = -1;
-    double paged_seconds = -1;
     int cell = -2;
 
     assert_int_equal(quantile_cell(flat, q, &cell), 0);
     assert_int_equal(cell, lattice_cell(exact_ns));
     assert_int_equal(quantile_seconds(flat, q, &seconds), 0);
-    assert_int_equal(histogram_quantile_seconds(histogram, slab, q, &paged_seconds), 0);
-    assert_true(seconds == paged_seconds);
     if (cell == LATTICE_CELL_ZERO) {
         assert_true(seconds == 0);
     } else if (!lattice_is_above_top(exact_ns)) {
@@ -70,7 +67,7 @@ static void within_the_bucket_of_the_exact_quantile(void **state)
         histogram_flat_merge(&flat, &histogram, slab);
         qsort(values_ns, count, sizeof(values_ns[0]), ascending);
         for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
-            check_quantile(&flat, &histogram, slab, values_ns, count, quantiles[i]);
+            check_quantile(&flat, values_ns, count, quantiles[i]);
         }
         histogram_release(&histogram, slab);
     }
@@ -106,13 +103,11 @@ static void ranks(void **state)
 static void bad_arguments(void **state)
 {
     struct histogram_flat flat = {.count = 0};
-    struct histogram histogram = {.count = 0};
     double seconds = 7;
     int cell = 7;
 
     (void)state;
     assert_int_equal(quantile_seconds(&flat, 0.5, &seconds), WERR_NOT_FOUND);
-    assert_int_equal(histogram_quantile_seconds(&histogram, NULL, 0.5, &seconds), WERR_NOT_FOUND);
     histogram_flat_add(&flat, 3, 1);
     assert_int_equal(quantile_seconds(&flat, -0.1, &seconds), WERR_INVALID);
     assert_int_equal(quantile_seconds(&flat, 1.1, &seconds), WERR_INVALID);

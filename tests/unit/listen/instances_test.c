@@ -22,21 +22,22 @@ static const uint8_t *id_of(uint32_t number)
 static void test_new_duplicate_gap(void **state)
 {
     struct instances *instances;
+    struct metric_cells cells = {.value = {0}};
     uint64_t last;
     (void)state;
 
     assert_int_equal(instances_new(16, &instances), 0);
-    assert_int_equal(instances_open(instances, id_of(1), 1), 0);
-    assert_int_equal(instances_claim(instances, id_of(1), 1, &last), INSTANCES_NEW);
-    assert_int_equal(instances_claim(instances, id_of(1), 1, &last), INSTANCES_DUPLICATE);
+    assert_int_equal(instances_open(instances, &cells, id_of(1), 1), 0);
+    assert_int_equal(instances_claim(instances, &cells, id_of(1), 1, &last), INSTANCES_NEW);
+    assert_int_equal(instances_claim(instances, &cells, id_of(1), 1, &last), INSTANCES_DUPLICATE);
     assert_int_equal(last, 1);
-    assert_int_equal(instances_claim(instances, id_of(1), 5, &last), INSTANCES_GAP);
+    assert_int_equal(instances_claim(instances, &cells, id_of(1), 5, &last), INSTANCES_GAP);
     assert_int_equal(last, 5);
-    assert_int_equal(instances_claim(instances, id_of(1), 3, &last), INSTANCES_DUPLICATE);
+    assert_int_equal(instances_claim(instances, &cells, id_of(1), 3, &last), INSTANCES_DUPLICATE);
     /* a new connection is told what is known, whatever it says itself */
-    assert_int_equal(instances_open(instances, id_of(1), 2), 5);
-    assert_int_equal(instances_open(instances, id_of(2), 8), 7);
-    assert_int_equal(instances_claim(instances, id_of(2), 8, &last), INSTANCES_NEW);
+    assert_int_equal(instances_open(instances, &cells, id_of(1), 2), 5);
+    assert_int_equal(instances_open(instances, &cells, id_of(2), 8), 7);
+    assert_int_equal(instances_claim(instances, &cells, id_of(2), 8, &last), INSTANCES_NEW);
     instances_free(instances);
     instances_free(NULL);
 }
@@ -44,25 +45,26 @@ static void test_new_duplicate_gap(void **state)
 static void test_forgets_the_quiet(void **state)
 {
     struct instances *instances;
+    struct metric_cells cells = {.value = {0}};
     uint64_t last;
     (void)state;
 
     assert_int_equal(instances_new(64, &instances), 0);
     for (uint32_t i = 0; i < 64; i++) {
-        assert_int_equal(instances_claim(instances, id_of(i), 10, &last), INSTANCES_NEW);
+        assert_int_equal(instances_claim(instances, &cells, id_of(i), 10, &last), INSTANCES_NEW);
     }
     for (uint32_t i = 0; i < 64; i += 2) {
-        assert_int_equal(instances_claim(instances, id_of(i), 11, &last), INSTANCES_NEW);
+        assert_int_equal(instances_claim(instances, &cells, id_of(i), 11, &last), INSTANCES_NEW);
     }
     for (uint32_t i = 1000; i < 1032; i++) {
-        assert_int_equal(instances_open(instances, id_of(i), 1), 0);
+        assert_int_equal(instances_open(instances, &cells, id_of(i), 1), 0);
     }
     assert_int_equal(instances_count(instances), 64);
-    assert_int_equal(instances_forgotten(instances), 32);
+    assert_int_equal(metric_get(&cells, METRIC_NATIVE_INSTANCES_FORGOTTEN), 32);
     for (uint32_t i = 0; i < 64; i += 2) {
-        assert_int_equal(instances_claim(instances, id_of(i), 11, &last), INSTANCES_DUPLICATE);
+        assert_int_equal(instances_claim(instances, &cells, id_of(i), 11, &last), INSTANCES_DUPLICATE);
     }
-    assert_int_equal(instances_claim(instances, id_of(1), 10, &last), INSTANCES_NEW);
+    assert_int_equal(instances_claim(instances, &cells, id_of(1), 10, &last), INSTANCES_NEW);
     instances_free(instances);
 }
 
@@ -71,13 +73,14 @@ static void test_many_claims(void **state)
 {
     static uint64_t model[4096];
     struct instances *instances;
+    struct metric_cells cells = {.value = {0}};
     uint64_t last;
     uint32_t random = 12345;
     (void)state;
 
     assert_int_equal(instances_new(4096, &instances), 0);
     for (uint32_t i = 0; i < 4096; i++) {
-        assert_int_equal(instances_open(instances, id_of(i), 1), 0);
+        assert_int_equal(instances_open(instances, &cells, id_of(i), 1), 0);
     }
     for (int i = 0; i < 1000000; i++) {
         random = random * 1664525u + 1013904223u;
@@ -87,11 +90,11 @@ static void test_many_claims(void **state)
         enum instances_verdict expected = sequence <= model[who]       ? INSTANCES_DUPLICATE
                                           : sequence == model[who] + 1 ? INSTANCES_NEW
                                                                        : INSTANCES_GAP;
-        assert_int_equal(instances_claim(instances, id_of(who), sequence, &last), expected);
+        assert_int_equal(instances_claim(instances, &cells, id_of(who), sequence, &last), expected);
         model[who] = sequence > model[who] ? sequence : model[who];
         assert_int_equal(last, model[who]);
     }
-    assert_int_equal(instances_forgotten(instances), 0);
+    assert_int_equal(metric_get(&cells, METRIC_NATIVE_INSTANCES_FORGOTTEN), 0);
     instances_free(instances);
 }
 
@@ -99,17 +102,18 @@ static void test_many_claims(void **state)
 static void test_dropped_counts_what_is_new(void **state)
 {
     struct instances *instances;
+    struct metric_cells cells = {.value = {0}};
     uint64_t spans;
     uint64_t points;
     (void)state;
 
     assert_int_equal(instances_new(16, &instances), 0);
-    (void)instances_open(instances, id_of(1), 1);
-    (void)instances_open(instances, id_of(2), 1);
+    (void)instances_open(instances, &cells, id_of(1), 1);
+    (void)instances_open(instances, &cells, id_of(2), 1);
     instances_dropped(instances, id_of(1), 10, 3, &spans, &points);
     assert_int_equal(spans, 10);
     assert_int_equal(points, 3);
-    (void)instances_open(instances, id_of(1), 1); /* a new connection */
+    (void)instances_open(instances, &cells, id_of(1), 1); /* a new connection */
     instances_dropped(instances, id_of(1), 10, 4, &spans, &points);
     assert_int_equal(spans, 0);
     assert_int_equal(points, 1);

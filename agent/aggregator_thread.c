@@ -272,6 +272,8 @@ static void end_round(struct aggregator_thread *self)
     self->round_running = false;
     self->asked = NULL;
     (void)uv_timer_stop(&self->round_timer);
+    metric_set(self->config.cells, METRIC_ASSEMBLY_BYTES,
+        atomic_load_explicit(&self->config.assembly->used_bytes, memory_order_relaxed));
     while (ask != NULL) {
         struct ask *next = ask->next;
         self->ask_count--;

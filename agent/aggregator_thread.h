@@ -41,6 +41,7 @@ struct aggregator_thread_config {
     struct log *log;
     const struct split_bounds *bounds;
     struct budget *series;
+    const struct budget *assembly;    /* of messages being received: shown, not drawn on */
     struct metric_registry *registry; /* complete before the thread starts */
     struct metric_cells *cells;       /* the thread's own */
     struct exporter_thread *exporter; /* NULL: none */

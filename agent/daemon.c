@@ -223,6 +223,7 @@ static int start_aggregator(struct daemon *daemon, char *reason)
         .log = daemon->log,
         .bounds = &daemon->bounds,
         .series = &daemon->series,
+        .assembly = &daemon->assembly,
         .registry = &daemon->registry,
         .cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_PROCESS, ""),
         .exporter = daemon->exporting ? &daemon->exporter : NULL,

@@ -39,7 +39,7 @@
     X(h2_resets_unanswered_max,    2000,       10, 1000000,    "resets of unanswered streams before the connection ends")                  \
     X(h2_streams_count_max,        1024,       1, 65536,       "streams at once on a connection")                                          \
     X(sniff_timeout_ms,            5000,       100, 60000,     "how long a connection may take to say its protocol")                       \
-    X(idle_timeout_s,              3600,       10, 604800,     "an HTTP connection without traffic for this long is closed")               \
+    X(idle_timeout_s,              3600,       10, 604800,     "an HTTP/1.1 connection without traffic for this long is closed; HTTP/2 and native ones may stay idle") \
     X(drain_ms,                    10000,      0, 600000,      "how long a stop may take")
 /* clang-format on */
 

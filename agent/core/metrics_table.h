@@ -112,7 +112,7 @@
     X(QUERIES_BAD,           "weft_queries_rejected", COUNTER, PROCESS, "", "", "stable", "Requests to the query API with bad arguments.") \
     X(ANSWERS_REFUSED,       "weft_answers_refused", COUNTER, PROCESS, "", "", "stable", "Answers to scrapes and queries that became 503 because answers that nobody reads hold answers_bytes_max.") \
     X(LOOP_TICKS,            "weft_loop_ticks", COUNTER, SHARD, "", "", "experimental", "Heartbeats of this shard's loop; /healthz watches them.") \
-    X(ASSEMBLY_BYTES,        "weft_assembly_bytes", GAUGE, PROCESS, "", "bytes", "experimental", "Bytes reserved for messages being received.")
+    X(ASSEMBLY_BYTES,        "weft_assembly_bytes", GAUGE, PROCESS, "", "bytes", "experimental", "Bytes of assembly_bytes_max that messages being received hold, over whichever protocol.")
 /* clang-format on */
 
 #endif

@@ -107,11 +107,10 @@ struct grpc_server {
     struct grpc_queue waiting;    /* for memory, oldest first */
     struct grpc_queue assembling; /* hold memory, longest without a byte first */
     uint64_t clock_ns;            /* of the last receive or run */
-    uint64_t now_ns;         /* the time that streams are timed by: stands still while the process does */
-    uint64_t reserved_bytes; /* of the assembly budget, by this server */
-    bool released;           /* memory came back since the last look at the queue */
-    uint64_t next_look_ns;   /* when to look even so: another shard may have released some */
-    bool draining;           /* new messages get UNAVAILABLE */
+    uint64_t now_ns;       /* the time that streams are timed by: stands still while the process does */
+    bool released;         /* memory came back since the last look at the queue */
+    uint64_t next_look_ns; /* when to look even so: another shard may have released some */
+    bool draining;         /* new messages get UNAVAILABLE */
     struct inflater inflater;
     uint8_t *scratch;
     size_t scratch_bytes; /* above GRPC_SCRATCH_BYTES only during a message, and then reserved */

@@ -194,7 +194,7 @@ static bool admit(struct grpc_stream *stream)
     bool my_turn =
         server->waiting.first == NULL || server->waiting.first == stream || bytes <= GRPC_SMALL_BYTES;
 
-    if (!my_turn || !grpc_reserve(server, bytes)) {
+    if (!my_turn || !budget_reserve(server->config.assembly, bytes)) {
         return false;
     }
     stream->assembly = grpc_pool_take(server, bytes);

@@ -63,7 +63,6 @@ void grpc_queue_remove(struct grpc_stream *stream);
 uint8_t *grpc_pool_take(struct grpc_server *server, size_t bytes);
 void grpc_pool_give_back(struct grpc_server *server, uint8_t *memory, size_t bytes);
 void grpc_pool_deinit(struct grpc_server *server);
-bool grpc_reserve(struct grpc_server *server, uint64_t bytes); /* of the assembly budget */
 void grpc_release(struct grpc_server *server, uint64_t bytes);
 bool grpc_hold(
     struct grpc_stream *stream, struct slice data); /* appends to what is held; false past the budget */

@@ -52,22 +52,10 @@ void grpc_queue_remove(struct grpc_stream *stream)
     stream->queue = NULL;
 }
 
-bool grpc_reserve(struct grpc_server *server, uint64_t bytes)
-{
-    if (!budget_reserve(server->config.assembly, bytes)) {
-        return false;
-    }
-    server->reserved_bytes += bytes;
-    metric_set(server->config.cells, METRIC_ASSEMBLY_BYTES, server->reserved_bytes);
-    return true;
-}
-
 void grpc_release(struct grpc_server *server, uint64_t bytes)
 {
     budget_release(server->config.assembly, bytes);
-    server->reserved_bytes -= bytes;
     server->released = true;
-    metric_set(server->config.cells, METRIC_ASSEMBLY_BYTES, server->reserved_bytes);
 }
 
 /* GRPC_POOL_CLASS_COUNT for sizes that are not pooled. */
@@ -172,7 +160,7 @@ void grpc_unhold(struct grpc_stream *stream, size_t bytes)
 static int scratch_grow(struct grpc_server *server)
 {
     assert(server->scratch_bytes >= GRPC_SCRATCH_BYTES);
-    if (!grpc_reserve(server, server->scratch_bytes)) {
+    if (!budget_reserve(server->config.assembly, server->scratch_bytes)) {
         return WERR_AGAIN;
     }
     uint8_t *scratch = realloc(server->scratch, server->scratch_bytes * 2);

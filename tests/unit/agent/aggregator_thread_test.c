@@ -42,7 +42,8 @@ static void export_once(struct rig *rig, struct aggregator_thread *aggregator)
     mailbox_deinit(&answers);
 }
 
-static struct aggregator_thread *aggregator_start(struct rig *rig, struct metric_cells *cells)
+static struct aggregator_thread *aggregator_start(
+    struct rig *rig, const struct budget *assembly, struct metric_cells *cells)
 {
     struct aggregator_thread *aggregator;
     struct aggregator_thread_config config = {
@@ -51,6 +52,7 @@ static struct aggregator_thread *aggregator_start(struct rig *rig, struct metric
         .log = &rig->log,
         .bounds = &rig->bounds,
         .series = &rig->series,
+        .assembly = assembly,
         .registry = &rig->registry,
         .cells = cells,
         .exporter = &rig->exporter,
@@ -63,13 +65,14 @@ static struct aggregator_thread *aggregator_start(struct rig *rig, struct metric
 
 static void points_reach_the_exporter_or_are_lost(void **state)
 {
+    const struct budget assembly = {.cap_bytes = 1};
     struct rig rig;
 
     (void)state;
     rig_init(&rig);
     rig_start(&rig, exporting_metrics);
     struct metric_cells *cells = metric_registry_add(&rig.registry, METRIC_SCOPE_PROCESS, "");
-    struct aggregator_thread *aggregator = aggregator_start(&rig, cells);
+    struct aggregator_thread *aggregator = aggregator_start(&rig, &assembly, cells);
 
     export_once(&rig, aggregator);
     uint64_t handed_count = rig_get(&rig, METRIC_EXPORT_POINTS_HANDED);
@@ -87,10 +90,35 @@ static void points_reach_the_exporter_or_are_lost(void **state)
     rig_stop(&rig);
 }
 
+/* All that draws on the budget is shown, whatever it is: shards do not report their shares. */
+static void memory_of_messages_is_shown(void **state)
+{
+    struct budget assembly = {.cap_bytes = 1 << 20};
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig_start(&rig, exporting_metrics);
+    struct metric_cells *cells = metric_registry_add(&rig.registry, METRIC_SCOPE_PROCESS, "");
+    struct aggregator_thread *aggregator = aggregator_start(&rig, &assembly, cells);
+
+    assert_true(budget_reserve(&assembly, 4711));
+    export_once(&rig, aggregator);
+    assert_int_equal(rig_get(&rig, METRIC_ASSEMBLY_BYTES), 4711);
+    budget_release(&assembly, 4711);
+    export_once(&rig, aggregator);
+    assert_int_equal(rig_get(&rig, METRIC_ASSEMBLY_BYTES), 0);
+
+    aggregator_thread_stop(aggregator);
+    aggregator_thread_free(aggregator);
+    rig_stop(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points_reach_the_exporter_or_are_lost),
+        cmocka_unit_test(memory_of_messages_is_shown),
     };
 
     return cmocka_run_group_tests_name("aggregator_thread", tests, NULL, NULL);

@@ -8,7 +8,8 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
 {
     const struct limits *limits = config->limits;
 
-    *pipeline = (struct pipeline){.limits = limits, .clock = config->clock, .cells = config->cells};
+    *pipeline =
+        (struct pipeline){.limits = limits, .clock = clock_coarse(config->clock), .cells = config->cells};
     arena_init(&pipeline->arena, PIPELINE_ARENA_FIRST_BYTES,
         (size_t)limits->native_frame_bytes_max * PIPELINE_ARENA_FACTOR);
     otlp_trace_scanner_init(&pipeline->scanner, limits, config->redaction);
@@ -23,7 +24,8 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         .clock = config->clock,
     };
     pipeline->pending = calloc(1, sizeof *pipeline->pending);
-    int error = pipeline->interner != NULL && pipeline->pending != NULL
+    pipeline->memory = otlp_memory_new();
+    int error = pipeline->interner != NULL && pipeline->pending != NULL && pipeline->memory != NULL
                     ? directory_new(&settings, &pipeline->directory)
                     : WERR_NOMEM;
     if (error == 0) {
@@ -48,5 +50,6 @@ void pipeline_deinit(struct pipeline *pipeline)
     context_deinit(&pipeline->context);
     interner_free(pipeline->interner);
     free(pipeline->pending);
+    otlp_memory_free(pipeline->memory);
     arena_deinit(&pipeline->arena);
 }

@@ -18,6 +18,7 @@
 #include "core/limits.h"
 #include "core/metrics.h"
 #include "decode/native.h"
+#include "decode/otlp_memory.h"
 #include "decode/otlp_trace.h"
 #include "listen/grpc.h"
 #include "listen/native_connection.h"
@@ -30,13 +31,14 @@ enum {
 
 struct pipeline {
     const struct limits *limits;
-    const struct clock *clock;
+    const struct clock *clock; /* the coarse one: it is read for each message */
     struct metric_cells *cells;
     struct interner *interner;
     struct context context;
     struct directory *directory;
     struct pending_attempts *pending; /* attempts that came before their request */
     struct otlp_trace_scanner scanner;
+    struct otlp_memory *memory; /* of OTLP senders; owned */
     struct span_segment segment;
     struct arena arena; /* of one native payload */
     bool draining;      /* new messages are refused */

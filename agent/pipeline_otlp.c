@@ -157,7 +157,8 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
     }
     context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, sender->interned),
         pass.now_monotonic_ns);
-    int code = otlp_trace_scan(&pipeline->scanner, message, now_unix_ns, &sink, &result, &error);
+    int code =
+        otlp_trace_scan(&pipeline->scanner, pipeline->memory, message, now_unix_ns, &sink, &result, &error);
     if (pass.stored) {
         /* Where the structure broke, only a rewritten copy ends properly. */
         result.needs_rewrite = result.needs_rewrite || code < 0;

@@ -152,7 +152,7 @@ static void for_each_span(struct bench *bench, const struct batches *batches,
 
     for (size_t i = 0; i < batches->message_count; i++) {
         (void)otlp_trace_scan(
-            &bench->scanner, batches->messages[i], bench->now_unix_ns, &sink, &result, &error);
+            &bench->scanner, NULL, batches->messages[i], bench->now_unix_ns, &sink, &result, &error);
     }
 }
 

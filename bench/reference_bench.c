@@ -19,6 +19,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "corpus.h"
+#include "decode/otlp_memory.h"
 #include "decode/otlp_trace.h"
 #include "opentelemetry/collector.pb-c.h"
 
@@ -34,6 +35,7 @@ struct reference {
     struct corpus_batches batches;
     struct arena arena;
     struct otlp_trace_scanner scanner;
+    struct otlp_memory *memory;
     struct limits limits;
     struct metric_cells cells;
     struct budget budget;
@@ -88,7 +90,8 @@ static void scan(struct reference *reference, struct slice message)
     struct otlp_trace_result result;
     struct decode_error error;
 
-    (void)otlp_trace_scan(&reference->scanner, message, reference->now_unix_ns, &sink, &result, &error);
+    (void)otlp_trace_scan(
+        &reference->scanner, reference->memory, message, reference->now_unix_ns, &sink, &result, &error);
 }
 
 static void on_path_span(void *user, const struct span *span, uint32_t record)
@@ -121,7 +124,8 @@ static void take_path(struct reference *reference, struct slice message)
 
     context_batch_begin(
         &reference->context, directory_may_intern(reference->directory, reference->sender.interned), 0);
-    (void)otlp_trace_scan(&reference->scanner, message, reference->now_unix_ns, &sink, &result, &error);
+    (void)otlp_trace_scan(
+        &reference->scanner, reference->memory, message, reference->now_unix_ns, &sink, &result, &error);
 }
 
 static int start_path(struct reference *reference)
@@ -218,12 +222,14 @@ int main(int argc, char **argv)
     reference.now_unix_ns = clock_unix_ns(clock_system());
     (void)printf("corpus_spans %" PRIu32 " span\n", reference.corpus.span_count);
     (void)printf("corpus_requests %" PRIu32 " span\n", reference.corpus.request_count);
-    if (start_path(&reference) < 0) {
+    reference.memory = otlp_memory_new();
+    if (reference.memory == NULL || start_path(&reference) < 0) {
         return 1;
     }
     bool complete = measure_shape(&reference, 5, false) && measure_shape(&reference, 8, false) &&
                     measure_shape(&reference, 512, false) && measure_shape(&reference, 512, true);
     stop_path(&reference);
+    otlp_memory_free(reference.memory);
     arena_deinit(&reference.arena);
     corpus_deinit(&reference.corpus);
     return complete ? 0 : 1;

@@ -1,4 +1,4 @@
-/* Names to ids, with what a batch repeats remembered. One shard's thread. */
+/* Names to ids, with what batches repeat remembered. One shard's thread. */
 #include "context/context.h"
 
 #include <string.h>
@@ -39,10 +39,15 @@ void context_deinit(struct context *context)
 
 void context_batch_begin(struct context *context, bool may_intern, uint64_t now_monotonic_ns)
 {
-    context->may_intern = may_intern;
-    context->resource.filled = false;
-    for (size_t i = 0; i < CONTEXT_NAMES_COUNT; i++) {
-        context->names[i].length = 0;
+    uint32_t epoch = interner_sweep_count(context->interner) * 2 + may_intern + 1; /* not 0, as memos begin */
+
+    if (context->epoch != epoch) {
+        context->epoch = epoch;
+        context->may_intern = may_intern;
+        context->resource.filled = false;
+        for (size_t i = 0; i < CONTEXT_NAMES_COUNT; i++) {
+            context->names[i].length = 0;
+        }
     }
     route_table_tick(context->routes, now_monotonic_ns);
 }
@@ -103,12 +108,11 @@ struct service_ids context_name_of(
     return ids;
 }
 
-static bool is_same_resource(
-    const struct context_resource *known, const struct slice *texts, const struct sender *sender)
+static bool is_same_resource(const struct context_resource *known, const struct slice *texts, uint32_t sender)
 {
     const uint8_t *at = known->text;
 
-    if (!known->filled || known->sender != sender) {
+    if (!known->filled || known->sender != sender || sender == INTERNED_OVERFLOW) {
         return false;
     }
     for (size_t i = 0; i < CONTEXT_RESOURCE_TEXTS_COUNT; i++) {
@@ -163,12 +167,13 @@ const struct context_resource *context_resource_of(
     const struct slice texts[CONTEXT_RESOURCE_TEXTS_COUNT] = {
         resource->service_name, resource->service_namespace, resource->k8s_namespace, resource->sdk_name};
     struct context_resource *known = &context->resource;
+    uint32_t sender_id = sender != NULL ? sender->interned : INTERNED_NONE;
 
-    if (is_same_resource(known, texts, sender)) {
+    if (is_same_resource(known, texts, sender_id)) {
         return known;
     }
     known->filled = false;
-    known->sender = sender;
+    known->sender = sender_id;
     known->is_envoy = slice_equal(resource->sdk_name, SLICE_LITERAL("envoy"));
     known->ids = ids_of_resource(context, resource, sender, known->is_envoy);
     keep_resource(known, texts);
@@ -192,11 +197,15 @@ uint32_t context_route(struct context *context, struct service_ids destination, 
     if (text.length == 0) {
         return INTERNED_UNKNOWN;
     }
-    if (!route_table_admit(
-            context->routes, destination_key(destination), route_hash(context->routes, text))) {
+    struct route_known *known =
+        route_table_admit(context->routes, destination_key(destination), route_hash(context->routes, text));
+    if (known == NULL) {
         return route_rest(context);
     }
-    return context_intern(context, text);
+    if (known->epoch != context->epoch) {
+        *known = (struct route_known){.id = context_intern(context, text), .epoch = context->epoch};
+    }
+    return known->id;
 }
 
 uint32_t context_route_known(
@@ -205,7 +214,9 @@ uint32_t context_route_known(
     if (id < INTERNED_FIXED_COUNT) {
         return id;
     }
-    return route_table_admit(context->routes, destination_key(destination), hash) ? id : route_rest(context);
+    return route_table_admit(context->routes, destination_key(destination), hash) != NULL
+               ? id
+               : route_rest(context);
 }
 
 void context_sender_bind(struct context *context, struct sender *sender)

@@ -1,6 +1,6 @@
 /*
- * What a shard needs to turn records into requests: its interner, its route table, and what was learnt within
- * the batch at hand. One thread owns it. Nothing here allocates after context_init.
+ * What a shard needs to turn records into requests: its interner, its route table, and what was looked up
+ * lately. One thread owns it. Nothing here allocates after context_init.
  */
 #ifndef WEFT_CONTEXT_CONTEXT_H
 #define WEFT_CONTEXT_CONTEXT_H
@@ -32,17 +32,36 @@ struct service_ids {
     uint32_t service_namespace;
 };
 
+/* Who called whom and how, as far as spans of one pattern agree in it. */
+struct span_identity {
+    uint8_t meaning;   /* enum span_meaning */
+    uint8_t reporter;  /* enum reporter */
+    uint8_t protocol;  /* enum protocol */
+    uint8_t method;    /* enum method */
+    bool expects_code; /* a request that ends well has a status code */
+    struct service_ids source;
+    struct service_ids destination;
+};
+
+/* The identity of a pattern's spans. */
+struct span_memo {
+    uint64_t pattern; /* 0: empty */
+    uint32_t epoch;   /* of the context: later, its ids may be stale */
+    uint32_t sender;  /* interner id */
+    struct span_identity identity;
+};
+
 /* The resource of the span before, with what it came to. */
 struct context_resource {
     bool filled;
     bool is_envoy;
     struct service_ids ids;
-    const struct sender *sender;
+    uint32_t sender; /* interner id, INTERNED_NONE for none */
     uint16_t lengths[CONTEXT_RESOURCE_TEXTS_COUNT];
     uint8_t text[CONTEXT_RESOURCE_BYTES_MAX];
 };
 
-/* A cluster or host seen in this batch. */
+/* A cluster or host seen in this epoch. */
 struct context_name {
     uint8_t length; /* 0: empty */
     bool is_host;
@@ -58,10 +77,13 @@ struct context {
     struct route_table *routes; /* owned */
     uint32_t route_rest; /* id of ROUTE_REST, a reference held: it is needed when nothing may be added */
     bool may_intern;
+    uint32_t epoch; /* a new one after each sweep of the interner, and when may_intern changes: until then ids
+                       that were looked up stay good */
     struct context_resource resource;
     struct context_name names[CONTEXT_NAMES_COUNT];
-    struct clean_text_buffer clean; /* scratch */
-    struct route_buffer route;      /* scratch */
+    struct span_memo memos[SPAN_PATTERNS_COUNT]; /* by pattern_slot */
+    struct clean_text_buffer clean;              /* scratch */
+    struct route_buffer route;                   /* scratch */
 };
 
 /* interner, limits and cells are borrowed and outlive the context. WERR_NOMEM. */
@@ -81,13 +103,13 @@ uint32_t context_intern(struct context *context, struct slice text);
 
 struct service_ids context_intern_service(struct context *context, const struct service_name *name);
 
-/* An Envoy cluster, or with is_host a host name, as ids; remembered for the batch. *ret_side: enum
+/* An Envoy cluster, or with is_host a host name, as ids; remembered for the epoch. *ret_side: enum
  * cluster_side. */
 struct service_ids context_name_of(
     struct context *context, struct slice text, bool is_host, uint8_t *ret_side);
 
 /* The resource of a span as ids, and whether an Envoy speaks; remembered while it stays the same within the
- * batch. */
+ * epoch. */
 const struct context_resource *context_resource_of(
     struct context *context, const struct span_resource *resource, const struct sender *sender);
 

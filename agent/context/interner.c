@@ -408,6 +408,11 @@ static void free_entry(struct interner *interner, uint32_t index)
     interner->count--;
 }
 
+uint32_t interner_sweep_count(const struct interner *interner)
+{
+    return interner->sweep_count;
+}
+
 void interner_sweep(struct interner *interner)
 {
     uint32_t slice_count =

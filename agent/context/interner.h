@@ -57,6 +57,9 @@ uint32_t interner_count(const struct interner *interner);
  * slice a call. */
 void interner_sweep(struct interner *interner);
 
+/* How many sweeps there were. An id asked for since the last one outlives the next. */
+uint32_t interner_sweep_count(const struct interner *interner);
+
 struct interner_change {
     uint32_t id;
     bool added; /* false: freed */

@@ -5,12 +5,14 @@
 #include "context/route.h"
 
 #include <stdlib.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 struct route_entry {
     uint64_t key;   /* of destination and template; 0: empty */
     uint32_t slot;  /* of its destination's count */
     uint32_t epoch; /* last seen */
+    struct route_known known;
 };
 
 struct route_destination {
@@ -98,7 +100,7 @@ static struct route_destination *find_destination(struct route_table *table, uin
     }
 }
 
-bool route_table_admit(struct route_table *table, uint64_t destination, uint64_t hash)
+struct route_known *route_table_admit(struct route_table *table, uint64_t destination, uint64_t hash)
 {
     uint64_t owner_key = mixed(destination ^ table->seed);
     uint64_t key = mixed(owner_key ^ (hash * 0x9fb21c651e98df25ull));
@@ -107,20 +109,20 @@ bool route_table_admit(struct route_table *table, uint64_t destination, uint64_t
 
     if (entry->key == key) {
         entry->epoch = table->epoch;
-        return true;
+        return &entry->known;
     }
     if (table->entry_count >= ROUTE_TABLE_ENTRIES_COUNT * 3 / 4) {
-        return false;
+        return NULL;
     }
     owner = find_destination(table, owner_key);
     if (owner == NULL || owner->count >= table->templates_max) {
-        return false;
+        return NULL;
     }
     owner->count++;
     table->entry_count++;
     *entry = (struct route_entry){
         .key = key, .slot = (uint32_t)(owner - table->destinations), .epoch = table->epoch};
-    return true;
+    return &entry->known;
 }
 
 /* Keeps what was seen in the epoch that ends, in tables made anew. */

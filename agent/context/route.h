@@ -58,11 +58,17 @@ void route_table_tick(struct route_table *table, uint64_t now_monotonic_ns);
 /* The hash by which a template is known; may be kept for as long as the table lives. */
 uint64_t route_hash(const struct route_table *table, struct slice template_text);
 
+/* What its user keeps with a template; zeroed when the template is new. */
+struct route_known {
+    uint32_t id;
+    uint32_t epoch;
+};
+
 /*
  * Whether this template of this destination may be a label: it is known, or there is room, and now it is
- * known. False: use ROUTE_REST. `destination` is any number that stands for it (interner ids of service and
- * namespace).
+ * known. NULL: use ROUTE_REST. `destination` is any number that stands for it (interner ids of service and
+ * namespace). Good until the table is told the time.
  */
-bool route_table_admit(struct route_table *table, uint64_t destination, uint64_t hash);
+struct route_known *route_table_admit(struct route_table *table, uint64_t destination, uint64_t hash);
 
 #endif

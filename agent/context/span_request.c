@@ -23,6 +23,7 @@ struct span_case {
     enum span_emitter emitter;
     struct span_role role;
     struct service_ids cluster;
+    bool is_particular; /* its sides were told by an attribute of SPAN_ATTRIBUTES_OF_REQUEST */
 };
 
 /* An attribute that is a number, as an integer or in decimal digits. False when it is not there or neither.
@@ -151,12 +152,9 @@ static void fill_bytes(const struct span *span, struct request *request)
     request->has_bytes = in || out;
 }
 
-static void fill_ending(const struct span_case *c, struct request *request)
+static void fill_ending(
+    const struct span *span, const struct span_identity *identity, struct request *request)
 {
-    const struct span *span = c->span;
-
-    request->protocol = (uint8_t)protocol_of(span);
-    request->method = (uint8_t)method_of(span_text(span, SPAN_ATTRIBUTE_HTTP_METHOD));
     request->response_code = response_code_of(span);
     request->grpc_status = request->protocol == PROTOCOL_GRPC ? grpc_status_of_span(span) : GRPC_STATUS_NONE;
     request->response_flags = response_flags_parse(span_text(span, SPAN_ATTRIBUTE_ENVOY_RESPONSE_FLAGS));
@@ -164,36 +162,35 @@ static void fill_ending(const struct span_case *c, struct request *request)
         .response_code = request->response_code,
         .grpc_status = request->grpc_status,
         .protocol = request->protocol,
-        .expects_code = c->emitter == SPAN_EMITTER_ENVOY || request->protocol == PROTOCOL_GRPC ||
-                        (span->attribute_set & HTTP_ATTRIBUTES) != 0,
+        .expects_code = identity->expects_code,
         .failed = span->status == SPAN_STATUS_ERROR,
         .response_flags = request->response_flags,
     });
 }
 
-static uint64_t weight_of(const struct span_case *c)
+static uint64_t weight_of(const struct context *context, const struct span *span)
 {
     uint64_t threshold;
     uint64_t weight;
     bool capped;
 
-    if (c->span->tracestate.length == 0 || !sampling_threshold_of(c->span->tracestate, &threshold)) {
+    if (span->tracestate.length == 0 || !sampling_threshold_of(span->tracestate, &threshold)) {
         return WEIGHT_ONE;
     }
-    weight = sampling_weight(threshold, c->context->limits->sampling_weight_max, &capped);
+    weight = sampling_weight(threshold, context->limits->sampling_weight_max, &capped);
     if (capped) {
-        metric_add(c->context->cells, METRIC_WEIGHT_CAPPED, 1);
+        metric_add(context->cells, METRIC_WEIGHT_CAPPED, 1);
     }
     return weight;
 }
 
 /* "/SERVICE/METHOD", from the two attributes of old or the one of now, in the route buffer; empty when not
  * told. */
-static struct slice rpc_route(const struct span_case *c)
+static struct slice rpc_route(struct context *context, const struct span *span)
 {
-    struct slice service = span_text(c->span, SPAN_ATTRIBUTE_RPC_SERVICE);
-    struct slice method = span_text(c->span, SPAN_ATTRIBUTE_RPC_METHOD);
-    uint8_t *out = c->context->route.bytes;
+    struct slice service = span_text(span, SPAN_ATTRIBUTE_RPC_SERVICE);
+    struct slice method = span_text(span, SPAN_ATTRIBUTE_RPC_METHOD);
+    uint8_t *out = context->route.bytes;
     size_t used = 0;
 
     if (method.length == 0 || service.length + method.length + 2 > ROUTE_BYTES_MAX) {
@@ -212,17 +209,17 @@ static struct slice rpc_route(const struct span_case *c)
 }
 
 /* What the record calls its route; else the template of its path. */
-static struct slice route_of(const struct span_case *c, enum method method)
+static struct slice route_of(struct context *context, const struct span *span, enum method method)
 {
     static const enum span_attribute_id paths[] = {
         SPAN_ATTRIBUTE_GRPC_PATH, SPAN_ATTRIBUTE_HTTP_TARGET, SPAN_ATTRIBUTE_HTTP_URL};
-    struct slice route = span_text(c->span, SPAN_ATTRIBUTE_HTTP_ROUTE);
+    struct slice route = span_text(span, SPAN_ATTRIBUTE_HTTP_ROUTE);
 
     if (route.length > 0) {
         /* A query string can only follow a path; elsewhere "?" belongs to a pattern. */
         return route.ptr[0] == '/' ? strip_query(route) : route;
     }
-    route = rpc_route(c);
+    route = rpc_route(context, span);
     if (route.length > 0) {
         return route;
     }
@@ -230,16 +227,16 @@ static struct slice route_of(const struct span_case *c, enum method method)
         return SLICE_LITERAL("*");
     }
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        route = span_text(c->span, paths[i]);
+        route = span_text(span, paths[i]);
         if (route.length > 0) {
-            return route_template(route, c->context->limits, &c->context->route);
+            return route_template(route, context->limits, &context->route);
         }
     }
     return slice_of(NULL, 0);
 }
 
 /* Whom an SDK's client says that it called. */
-static struct service_ids sdk_destination(const struct span_case *c)
+static struct service_ids sdk_destination(struct span_case *c)
 {
     struct slice peer = span_text(c->span, SPAN_ATTRIBUTE_PEER_SERVICE);
     uint8_t side;
@@ -248,6 +245,7 @@ static struct service_ids sdk_destination(const struct span_case *c)
         peer = span_text(c->span, SPAN_ATTRIBUTE_SERVER_ADDRESS);
     }
     if (peer.length == 0) {
+        c->is_particular = true;
         peer = host_of_url(span_text(c->span, SPAN_ATTRIBUTE_HTTP_URL));
     }
     return context_name_of(c->context, peer, true, &side);
@@ -266,7 +264,7 @@ static struct service_ids own_service(const struct span_case *c)
     return own;
 }
 
-static void find_sides(const struct span_case *c, struct service_ids *source, struct service_ids *destination)
+static void find_sides(struct span_case *c, struct service_ids *source, struct service_ids *destination)
 {
     const struct service_ids unknown = {.service = INTERNED_UNKNOWN, .service_namespace = INTERNED_UNKNOWN};
     struct service_ids own = own_service(c);
@@ -287,65 +285,103 @@ static void find_sides(const struct span_case *c, struct service_ids *source, st
     }
 }
 
-static void fill_request(const struct span_case *c, struct request *request)
+/* What the spans of a pattern agree in. Sets c->is_particular when this one's does not hold for all. */
+static struct span_identity identify(struct span_case *c)
 {
     const struct span *span = c->span;
-    struct service_ids source;
-    struct service_ids destination;
+    struct slice cluster = span_text(span, SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER_NAME);
+    struct span_identity identity = {.protocol = (uint8_t)protocol_of(span),
+        .method = (uint8_t)method_of(span_text(span, SPAN_ATTRIBUTE_HTTP_METHOD))};
+    uint8_t side = CLUSTER_SIDE_UNTOLD;
 
-    find_sides(c, &source, &destination);
-    *request = (struct request){.reporter = c->role.reporter,
+    c->resource = context_resource_of(c->context, span->resource, c->sender);
+    c->emitter = span_emitter_of(span, c->resource->is_envoy);
+    if (c->emitter == SPAN_EMITTER_ENVOY) {
+        if (cluster.length == 0) {
+            cluster = span_text(span, SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER);
+        }
+        c->cluster = context_name_of(c->context, cluster, false, &side);
+    }
+    c->role = span_role_of(span, c->emitter, (enum cluster_side)side);
+    identity.meaning = c->role.meaning;
+    identity.reporter = c->role.reporter;
+    identity.expects_code = c->emitter == SPAN_EMITTER_ENVOY || identity.protocol == PROTOCOL_GRPC ||
+                            (span->attribute_set & HTTP_ATTRIBUTES) != 0;
+    if (c->role.meaning != SPAN_IS_NEITHER) {
+        find_sides(c, &identity.source, &identity.destination);
+    }
+    return identity;
+}
+
+/* The same, remembered for spans that have a pattern; *room: for others. */
+static const struct span_identity *identity_of(
+    struct context *context, const struct span *span, const struct sender *sender, struct span_identity *room)
+{
+    uint32_t sender_id = sender != NULL ? sender->interned : INTERNED_NONE;
+    struct span_memo *memo = &context->memos[span->pattern != 0 ? span->pattern_slot : 0];
+    struct span_case c = {.context = context, .span = span, .sender = sender};
+
+    if (__builtin_expect(span->pattern != 0 && memo->pattern == span->pattern &&
+                             memo->epoch == context->epoch && memo->sender == sender_id,
+            1)) {
+        return &memo->identity;
+    }
+    *room = identify(&c);
+    if (span->pattern != 0 && !c.is_particular && sender_id != INTERNED_OVERFLOW) {
+        *memo = (struct span_memo){
+            .pattern = span->pattern, .epoch = context->epoch, .sender = sender_id, .identity = *room};
+    }
+    return room;
+}
+
+static void fill_request(struct context *context, const struct span *span, const struct sender *sender,
+    const struct span_identity *identity, struct request *request)
+{
+    struct service_ids source = identity->source;
+    struct service_ids destination = identity->destination;
+
+    *request = (struct request){.reporter = identity->reporter,
+        .protocol = identity->protocol,
+        .method = identity->method,
         .source = source.service,
         .source_namespace = source.service_namespace,
         .destination = destination.service,
         .destination_namespace = destination.service_namespace,
         .start_unix_ns = span->start_unix_ns,
         .duration_ns = span->end_unix_ns > span->start_unix_ns ? span->end_unix_ns - span->start_unix_ns : 0,
-        .weight = weight_of(c),
-        .sender = c->sender != NULL ? c->sender->interned : INTERNED_UNKNOWN};
-    fill_ending(c, request);
+        .weight = weight_of(context, span),
+        .sender = sender != NULL ? sender->interned : INTERNED_UNKNOWN};
+    fill_ending(span, identity, request);
     fill_bytes(span, request);
-    request->route = context_route(c->context, destination, route_of(c, (enum method)request->method));
+    request->route =
+        context_route(context, destination, route_of(context, span, (enum method)request->method));
     memcpy(request->trace_id, span->trace_id, sizeof request->trace_id);
     memcpy(request->span_id, span->span_id, sizeof request->span_id);
 }
 
-static void fill_attempt(const struct span_case *c, struct attempt *attempt)
+static void fill_attempt(const struct context *context, const struct span *span, const struct sender *sender,
+    const struct span_identity *identity, struct attempt *attempt)
 {
-    struct service_ids source;
-    struct service_ids destination;
-
-    find_sides(c, &source, &destination);
-    *attempt = (struct attempt){.reporter = c->role.reporter,
-        .source = source.service,
-        .source_namespace = source.service_namespace,
-        .destination = destination.service,
-        .destination_namespace = destination.service_namespace,
+    *attempt = (struct attempt){.reporter = identity->reporter,
+        .source = identity->source.service,
+        .source_namespace = identity->source.service_namespace,
+        .destination = identity->destination.service,
+        .destination_namespace = identity->destination.service_namespace,
         .route = INTERNED_UNKNOWN,
-        .weight = weight_of(c),
-        .sender = c->sender != NULL ? c->sender->interned : INTERNED_UNKNOWN};
+        .weight = weight_of(context, span),
+        .sender = sender != NULL ? sender->interned : INTERNED_UNKNOWN};
 }
 
 enum span_meaning span_to_request(struct context *context, const struct span *span,
     const struct sender *sender, struct request *ret_request, struct attempt *ret_attempt)
 {
-    struct span_case c = {.context = context, .span = span, .sender = sender};
-    struct slice cluster = span_text(span, SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER_NAME);
-    uint8_t side = CLUSTER_SIDE_UNTOLD;
+    struct span_identity room;
+    const struct span_identity *identity = identity_of(context, span, sender, &room);
 
-    c.resource = context_resource_of(context, span->resource, sender);
-    c.emitter = span_emitter_of(span, c.resource->is_envoy);
-    if (c.emitter == SPAN_EMITTER_ENVOY) {
-        if (cluster.length == 0) {
-            cluster = span_text(span, SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER);
-        }
-        c.cluster = context_name_of(context, cluster, false, &side);
+    if (identity->meaning == SPAN_IS_REQUEST) {
+        fill_request(context, span, sender, identity, ret_request);
+    } else if (identity->meaning == SPAN_IS_ATTEMPT) {
+        fill_attempt(context, span, sender, identity, ret_attempt);
     }
-    c.role = span_role_of(span, c.emitter, (enum cluster_side)side);
-    if (c.role.meaning == SPAN_IS_REQUEST) {
-        fill_request(&c, ret_request);
-    } else if (c.role.meaning == SPAN_IS_ATTEMPT) {
-        fill_attempt(&c, ret_attempt);
-    }
-    return (enum span_meaning)c.role.meaning;
+    return (enum span_meaning)identity->meaning;
 }

@@ -33,6 +33,28 @@ const struct clock *clock_system(void)
     return &system_clock;
 }
 
+static uint64_t coarse_monotonic_ns(const struct clock *clock)
+{
+    (void)clock;
+    return read_clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
+static uint64_t coarse_unix_ns(const struct clock *clock)
+{
+    (void)clock;
+    return read_clock_ns(CLOCK_REALTIME_COARSE);
+}
+
+static const struct clock coarse_clock = {
+    .monotonic_ns = coarse_monotonic_ns,
+    .unix_ns = coarse_unix_ns,
+};
+
+const struct clock *clock_coarse(const struct clock *clock)
+{
+    return clock == &system_clock ? &coarse_clock : clock;
+}
+
 static uint64_t manual_monotonic_ns(const struct clock *clock)
 {
     return ((const struct clock_manual *)clock)->now_monotonic_ns;

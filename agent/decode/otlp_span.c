@@ -14,7 +14,6 @@
 struct scan {
     const struct otlp_trace_scanner *scanner;
     struct span *span;
-    struct otlp_repeats *repeats;
     uint32_t attributes_count;
     uint64_t skipped_count;
     const uint8_t *texts_begin; /* the run of bytes that holds every attribute read */
@@ -75,80 +74,10 @@ static int read_attribute_slow(struct scan *scan, struct slice encoded)
     return 0;
 }
 
-static uint64_t load8(const uint8_t *at)
-{
-    uint64_t word;
-
-    memcpy(&word, at, sizeof word);
-    return word;
-}
-
-/* The end first: there values differ. length: at least 8. */
-static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t length)
-{
-    if (load8(a + length - 8) != load8(b + length - 8)) {
-        return false;
-    }
-    for (size_t i = 0; i + 8 < length; i += 8) {
-        if (load8(a + i) != load8(b + i)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static inline void keep_text(struct span *span, uint8_t id, struct slice text)
 {
     span->attribute[id] = (struct span_value){.text = text};
     span->attribute_set |= 1ull << id;
-}
-
-static inline uint32_t kind_of_repeats(const struct scan *scan)
-{
-    return (uint32_t)scan->span->kind % OTLP_REPEATS_KIND_COUNT;
-}
-
-/*
- * Takes the attribute when it is, byte for byte, the one that the span before had at this place, and had an
- * effect, or none, that depends on nothing else. False: it is to be read.
- */
-static inline bool take_repeated(struct scan *scan, struct slice encoded)
-{
-    uint32_t kind = kind_of_repeats(scan);
-    uint32_t place = scan->attributes_count - 1;
-
-    if (place >= OTLP_REPEATS_COUNT_MAX || encoded.length < 8 ||
-        scan->repeats->length_bytes[kind][place] != encoded.length ||
-        scan->attributes_count > scan->scanner->attributes_count_max) {
-        return false;
-    }
-    const struct otlp_repeat *before = &scan->repeats->places[kind][place];
-    if (!is_same(before->encoded, encoded.ptr, encoded.length)) {
-        return false;
-    }
-    if (before->span_id == ATTRIBUTE_UNKNOWN) {
-        return true;
-    }
-    if ((scan->span->attribute_set >> before->span_id & 1) != 0) {
-        return false;
-    }
-    keep_text(scan->span, before->span_id, slice_of(encoded.ptr + before->text_at, before->text_bytes));
-    return true;
-}
-
-/* text: the value, within the encoded attribute. */
-static inline void note(struct scan *scan, struct slice encoded, uint8_t span_id, struct slice text)
-{
-    uint32_t kind = kind_of_repeats(scan);
-    uint32_t place = scan->attributes_count - 1;
-
-    if (place < OTLP_REPEATS_COUNT_MAX && encoded.length <= OTLP_REPEAT_BYTES_MAX) {
-        scan->repeats->length_bytes[kind][place] = (uint8_t)encoded.length;
-        scan->repeats->places[kind][place] = (struct otlp_repeat){.encoded = encoded.ptr,
-            .span_id = span_id,
-            .text_at = (uint8_t)(text.ptr - encoded.ptr),
-            .text_bytes = (uint8_t)text.length};
-    }
 }
 
 /* A plain attribute of a key that holds something to redact or a query string. */
@@ -163,32 +92,22 @@ static __attribute__((noinline)) void take_flagged(
 }
 
 /* A plain attribute whose key says no more than what it is, and perhaps that it is a URL. */
-static inline void take_plain(
-    struct scan *scan, struct slice encoded, struct attribute_meaning meaning, struct slice text)
+static inline void take_plain(struct scan *scan, struct attribute_meaning meaning, struct slice text)
 {
-    struct slice whole = text;
-
     if ((meaning.flags & ATTRIBUTE_URL) != 0) {
-        text.length = slice_find(text, '?');
-        scan->span->needs_rewrite |= text.length < whole.length;
+        size_t length = slice_find(text, '?');
+        scan->span->needs_rewrite |= length < text.length;
+        text.length = length;
     }
     if (meaning.span_id == ATTRIBUTE_UNKNOWN) {
-        if (text.length == whole.length) {
-            note(scan, encoded, ATTRIBUTE_UNKNOWN, text);
-        }
         return;
     }
     if (__builtin_expect(scan->attributes_count > scan->scanner->attributes_count_max ||
                              text.length > scan->scanner->attribute_bytes_max,
             0)) {
         scan->skipped_count++;
-        return;
-    }
-    if ((scan->span->attribute_set >> meaning.span_id & 1) == 0) {
+    } else if ((scan->span->attribute_set >> meaning.span_id & 1) == 0) {
         keep_text(scan->span, meaning.span_id, text);
-        if (text.length == whole.length) {
-            note(scan, encoded, meaning.span_id, text);
-        }
     }
 }
 
@@ -198,9 +117,6 @@ static inline int read_attribute(struct scan *scan, struct slice encoded)
     struct slice text;
 
     scan->attributes_count++;
-    if (take_repeated(scan, encoded)) {
-        return 0;
-    }
     if (__builtin_expect(!attribute_parse_plain(encoded.ptr, encoded.length, &key, &text), 0)) {
         return read_attribute_slow(scan, encoded);
     }
@@ -208,7 +124,7 @@ static inline int read_attribute(struct scan *scan, struct slice encoded)
     if (__builtin_expect((meaning.flags & ~ATTRIBUTE_URL) != 0, 0)) {
         take_flagged(scan, key, text, meaning);
     } else {
-        take_plain(scan, encoded, meaning, text);
+        take_plain(scan, meaning, text);
     }
     return 0;
 }
@@ -404,30 +320,47 @@ static bool attribute_texts_are_valid(const struct scan *scan)
     return true;
 }
 
-/* The span as a whole, once all of it was read. Sets scan->field to what is wrong. */
-static enum record_error check(struct scan *scan, uint64_t now_unix_ns)
+/* What does not depend on the span's texts. Sets *field to what is wrong. */
+static inline enum record_error check_numbers(const struct otlp_trace_scanner *scanner,
+    const struct span *span, uint64_t now_unix_ns, const char **field)
 {
-    const struct span *span = scan->span;
-    uint64_t skew_ns = scan->scanner->time_skew_ns;
+    uint64_t skew_ns = scanner->time_skew_ns;
 
     if (is_zero(span->trace_id, sizeof span->trace_id)) {
-        scan->field = "trace_id";
+        *field = "trace_id";
         return RECORD_ERROR_TRACE_ID;
     }
     if (is_zero(span->span_id, sizeof span->span_id)) {
-        scan->field = "span_id";
+        *field = "span_id";
         return RECORD_ERROR_SPAN_ID;
     }
-    scan->field = "end_time_unix_nano";
+    *field = "end_time_unix_nano";
     if (span->end_unix_ns < span->start_unix_ns) {
         return RECORD_ERROR_END;
     }
     if (!is_near(span->end_unix_ns, now_unix_ns, skew_ns)) {
         return RECORD_ERROR_TIME;
     }
-    scan->field = "start_time_unix_nano";
-    if (!is_near(span->start_unix_ns, now_unix_ns, skew_ns)) {
-        return RECORD_ERROR_TIME;
+    *field = "start_time_unix_nano";
+    return is_near(span->start_unix_ns, now_unix_ns, skew_ns) ? RECORD_ERROR_NONE : RECORD_ERROR_TIME;
+}
+
+bool otlp_span_is_sound(
+    const struct otlp_trace_scanner *scanner, const struct span *span, uint64_t now_unix_ns)
+{
+    const char *field;
+
+    return check_numbers(scanner, span, now_unix_ns, &field) == RECORD_ERROR_NONE;
+}
+
+/* The span as a whole, once all of it was read. Sets scan->field to what is wrong. */
+static enum record_error check(struct scan *scan, uint64_t now_unix_ns)
+{
+    const struct span *span = scan->span;
+    enum record_error reason = check_numbers(scan->scanner, span, now_unix_ns, &scan->field);
+
+    if (reason != RECORD_ERROR_NONE) {
+        return reason;
     }
     scan->field = "name";
     if (!utf8_is_valid(span->name)) {
@@ -463,13 +396,13 @@ static void clear(struct span *span, struct slice encoded)
     span->attribute_set = 0;
     span->raw = encoded;
     span->needs_rewrite = false;
+    span->pattern = 0;
 }
 
-enum record_error otlp_trace_read_next_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
-    uint64_t now_unix_ns, struct span *span, struct otlp_repeats *repeats, uint64_t *attributes_skipped_count,
-    struct decode_error *where)
+enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
+    uint64_t now_unix_ns, struct span *span, uint64_t *attributes_skipped_count, struct decode_error *where)
 {
-    struct scan scan = {.scanner = scanner, .span = span, .repeats = repeats, .field = "span"};
+    struct scan scan = {.scanner = scanner, .span = span, .field = "span"};
     struct wire_reader reader = wire_reader_of(encoded);
     enum record_error reason = RECORD_ERROR_NONE;
     int error = 0;
@@ -499,14 +432,4 @@ enum record_error otlp_trace_read_next_span(const struct otlp_trace_scanner *sca
         where->field = scan.field;
     }
     return reason;
-}
-
-enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
-    uint64_t now_unix_ns, struct span *span, uint64_t *attributes_skipped_count, struct decode_error *where)
-{
-    struct otlp_repeats repeats;
-
-    otlp_repeats_init(&repeats);
-    return otlp_trace_read_next_span(
-        scanner, encoded, now_unix_ns, span, &repeats, attributes_skipped_count, where);
 }

@@ -8,6 +8,10 @@
  */
 #include "decode/otlp_trace.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "decode/otlp_memory.h"
 #include "decode/otlp_schema.h"
 #include "decode/utf8.h"
 
@@ -19,11 +23,15 @@ struct walk {
     const struct otlp_trace_sink *sink;
     struct otlp_trace_result *result;
     uint64_t now_unix_ns;
-    struct decode_error where; /* code 0: nothing wrong yet */
-    struct otlp_resource resource;
+    struct decode_error where;  /* code 0: nothing wrong yet */
+    struct otlp_memory *memory; /* NULL: every span is read for itself */
+    const struct otlp_resource *resource;
+    uint64_t resource_id; /* in memory; 0: not there */
+    struct slice scope_name;
+    uint64_t envelope; /* stands for resource and scope; 0: nothing is remembered of such spans */
     bool scope_is_dirty;
-    struct otlp_repeats repeats;
-    struct span span;
+    struct otlp_resource own_resource; /* room for one that is not remembered, */
+    struct span own_span;              /* and for a span that fits no pattern */
 };
 
 void otlp_trace_scanner_init(
@@ -43,82 +51,17 @@ static int fail(struct walk *walk, int error, const char *field)
     return error;
 }
 
-static struct slice *resource_text(struct span_resource *resource, uint8_t id)
+/* Of a resource that is remembered and the scope at hand. */
+static void set_envelope(struct walk *walk)
 {
-    switch (id) {
-    case RESOURCE_ATTRIBUTE_SERVICE_NAME:
-        return &resource->service_name;
-    case RESOURCE_ATTRIBUTE_SERVICE_NAMESPACE:
-        return &resource->service_namespace;
-    case RESOURCE_ATTRIBUTE_K8S_NAMESPACE:
-        return &resource->k8s_namespace;
-    case RESOURCE_ATTRIBUTE_WORKLOAD:
-        return &resource->workload;
-    case RESOURCE_ATTRIBUTE_SDK_NAME:
-        return &resource->sdk_name;
-    default:
-        return &resource->node;
+    struct slice name = walk->scope_name;
+
+    walk->envelope = 0;
+    if (walk->resource_id != 0) {
+        walk->envelope = XXH3_64bits_withSeed(
+                             name.length > 0 ? (const void *)name.ptr : "", name.length, walk->resource_id) |
+                         1;
     }
-}
-
-/* Keeps a resource attribute that the agent reads; the first of an id wins. */
-static void keep_resource_text(const struct otlp_trace_scanner *scanner, struct otlp_resource *resource,
-    struct attribute_meaning meaning, const struct attribute_value *value)
-{
-    if (meaning.resource_id == ATTRIBUTE_UNKNOWN || (meaning.flags & ATTRIBUTE_REDACT) != 0 ||
-        value->type != ATTRIBUTE_TEXT || value->text.length > scanner->attribute_bytes_max ||
-        (resource->seen & 1u << meaning.resource_id) != 0) {
-        return;
-    }
-    resource->seen |= 1u << meaning.resource_id;
-    resource->texts_are_valid &= utf8_is_valid(value->text);
-    *resource_text(&resource->names, meaning.resource_id) = value->text;
-}
-
-static int read_resource(
-    const struct otlp_trace_scanner *scanner, struct slice encoded, struct otlp_resource *resource)
-{
-    struct wire_reader reader = wire_reader_of(encoded);
-    struct wire_field field;
-    struct attribute attribute;
-    struct attribute_meaning meaning;
-    int status;
-
-    while ((status = wire_next(&reader, &field)) > 0) {
-        if (!otlp_field_is_sound(OTLP_RESOURCE, field.tag)) {
-            return WERR_WIRE_TYPE;
-        }
-        if (otlp_child_kind(OTLP_RESOURCE, field.tag) != OTLP_ATTRIBUTE) {
-            continue;
-        }
-        status = attribute_read(&scanner->attributes, field.bytes, &attribute, &meaning);
-        if (status < 0) {
-            return status;
-        }
-        resource->is_dirty |= status > 0;
-        keep_resource_text(scanner, resource, meaning, &attribute.value);
-    }
-    return status;
-}
-
-int otlp_trace_read_resource(
-    const struct otlp_trace_scanner *scanner, struct slice resource_spans, struct otlp_resource *ret_resource)
-{
-    struct wire_reader reader = wire_reader_of(resource_spans);
-    struct wire_field field;
-    struct otlp_resource resource = {.texts_are_valid = true};
-
-    /* damage around the resource is left for those who walk the spans: they meet it in its turn */
-    while (wire_next(&reader, &field) > 0) {
-        if (otlp_child_kind(OTLP_RESOURCE_SPANS, field.tag) == OTLP_RESOURCE) {
-            int error = read_resource(scanner, field.bytes, &resource);
-            if (error < 0) {
-                return error;
-            }
-        }
-    }
-    *ret_resource = resource;
-    return 0;
 }
 
 static int read_scope(struct walk *walk, struct slice encoded)
@@ -131,7 +74,7 @@ static int read_scope(struct walk *walk, struct slice encoded)
 
     while ((status = wire_next(&reader, &field)) > 0) {
         if (field.tag == WIRE_TAG(1, WIRE_BYTES)) {
-            walk->span.scope_name = utf8_is_valid(field.bytes) ? field.bytes : slice_of(NULL, 0);
+            walk->scope_name = utf8_is_valid(field.bytes) ? field.bytes : slice_of(NULL, 0);
         } else if (otlp_child_kind(OTLP_SCOPE, field.tag) == OTLP_ATTRIBUTE) {
             status = attribute_read(&walk->scanner->attributes, field.bytes, &attribute, &meaning);
             walk->scope_is_dirty |= status > 0;
@@ -143,6 +86,7 @@ static int read_scope(struct walk *walk, struct slice encoded)
         }
     }
     walk->result->needs_rewrite |= walk->scope_is_dirty;
+    set_envelope(walk);
     return status;
 }
 
@@ -155,24 +99,53 @@ static void refuse(struct walk *walk)
     walk->where.reason = RECORD_ERROR_NONE;
 }
 
+/* NULL, with *ret_reason, for a span to refuse. */
+static struct span *read_span(struct walk *walk, struct slice encoded, enum record_error *ret_reason)
+{
+    const struct otlp_trace_scanner *scanner = walk->scanner;
+    struct otlp_pattern_set *set =
+        walk->envelope != 0 ? otlp_memory_set(walk->memory, walk->envelope, encoded) : NULL;
+    uint64_t skipped_count = 0;
+
+    if (__builtin_expect(set != NULL, 1)) {
+        struct span *span =
+            otlp_memory_match(walk->memory, set, walk->envelope, encoded, scanner->attribute_bytes_max);
+        if (__builtin_expect(span != NULL, 1) && otlp_span_is_sound(scanner, span, walk->now_unix_ns)) {
+            return span;
+        }
+    }
+    *ret_reason = otlp_trace_read_span(
+        scanner, encoded, walk->now_unix_ns, &walk->own_span, &skipped_count, &walk->where);
+    walk->result->attributes_skipped_count += skipped_count;
+    if (*ret_reason != RECORD_ERROR_NONE) {
+        return NULL;
+    }
+    if (set != NULL && skipped_count == 0) {
+        otlp_memory_learn(walk->memory, set, &scanner->attributes, walk->envelope, encoded, &walk->own_span);
+    }
+    return &walk->own_span;
+}
+
 static void deliver(struct walk *walk, struct slice encoded)
 {
-    enum record_error reason = otlp_trace_read_next_span(walk->scanner, encoded, walk->now_unix_ns,
-        &walk->span, &walk->repeats, &walk->result->attributes_skipped_count, &walk->where);
+    enum record_error reason = RECORD_ERROR_NONE;
+    struct span *span = read_span(walk, encoded, &reason);
 
-    if (__builtin_expect(reason == RECORD_ERROR_NONE && !walk->resource.texts_are_valid, 0)) {
-        reason = RECORD_ERROR_UTF8;
+    if (__builtin_expect(span != NULL && !walk->resource->texts_are_valid, 0)) {
         walk->where.code = WERR_UTF8;
-        walk->where.reason = reason;
+        walk->where.reason = RECORD_ERROR_UTF8;
         walk->where.field = "resource";
+        span = NULL;
     }
-    if (__builtin_expect(reason != RECORD_ERROR_NONE, 0)) {
+    if (__builtin_expect(span == NULL, 0)) {
         refuse(walk);
     } else {
-        walk->span.needs_rewrite |= walk->resource.is_dirty || walk->scope_is_dirty;
-        walk->result->needs_rewrite |= walk->span.needs_rewrite;
+        span->resource = &walk->resource->names;
+        span->scope_name = walk->scope_name;
+        span->needs_rewrite |= walk->resource->is_dirty || walk->scope_is_dirty;
+        walk->result->needs_rewrite |= span->needs_rewrite;
         walk->result->spans_count++;
-        walk->sink->on_span(walk->sink->user, &walk->span, walk->where.record);
+        walk->sink->on_span(walk->sink->user, span, walk->where.record);
     }
     walk->where.record++;
 }
@@ -210,8 +183,9 @@ static int walk_scope_spans(struct walk *walk, struct slice encoded)
     struct wire_field field;
     int status;
 
-    walk->span.scope_name = slice_of(NULL, 0);
+    walk->scope_name = slice_of(NULL, 0);
     walk->scope_is_dirty = false;
+    set_envelope(walk);
     if (encoded.length > 0 && encoded.ptr[0] != WIRE_TAG(1, WIRE_BYTES)) {
         read_scope_ahead(walk, encoded);
     }
@@ -231,17 +205,40 @@ static int walk_scope_spans(struct walk *walk, struct slice encoded)
     return status < 0 ? fail(walk, status, "scope_spans") : 0;
 }
 
+/* The resource, wherever it stands. Encoders write one; several add up, and are not remembered. */
+static int take_resource(struct walk *walk, struct slice resource_spans)
+{
+    struct wire_reader reader = wire_reader_of(resource_spans);
+    struct wire_field field;
+    struct slice encoded = slice_of(NULL, 0);
+    uint32_t count = 0;
+
+    while (wire_next(&reader, &field) > 0) {
+        if (otlp_child_kind(OTLP_RESOURCE_SPANS, field.tag) == OTLP_RESOURCE) {
+            encoded = field.bytes;
+            count++;
+        }
+    }
+    if (walk->memory != NULL && count == 1 && encoded.length > 0) {
+        return otlp_memory_resource(
+            walk->memory, walk->scanner, encoded, &walk->own_resource, &walk->resource, &walk->resource_id);
+    }
+    walk->resource_id = 0;
+    walk->resource = &walk->own_resource;
+    return otlp_trace_read_resource(walk->scanner, resource_spans, &walk->own_resource);
+}
+
 static int walk_resource_spans(struct walk *walk, struct slice encoded)
 {
     struct wire_reader reader = wire_reader_of(encoded);
     struct wire_field field;
 
     walk->where.scope = DECODE_NO_INDEX;
-    int status = otlp_trace_read_resource(walk->scanner, encoded, &walk->resource);
+    int status = take_resource(walk, encoded);
     if (status < 0) {
         return fail(walk, status, "resource");
     }
-    walk->result->needs_rewrite |= walk->resource.is_dirty;
+    walk->result->needs_rewrite |= walk->resource->is_dirty;
     while ((status = wire_next(&reader, &field)) > 0) {
         if (otlp_child_kind(OTLP_RESOURCE_SPANS, field.tag) == OTLP_SCOPE_SPANS) {
             walk->where.scope++; /* from DECODE_NO_INDEX to 0 */
@@ -258,8 +255,9 @@ static int walk_resource_spans(struct walk *walk, struct slice encoded)
 
 _Static_assert((uint32_t)(DECODE_NO_INDEX + 1) == 0, "the first index follows from none");
 
-int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct slice message, uint64_t now_unix_ns,
-    const struct otlp_trace_sink *sink, struct otlp_trace_result *ret_result, struct decode_error *ret_error)
+int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct otlp_memory *memory,
+    struct slice message, uint64_t now_unix_ns, const struct otlp_trace_sink *sink,
+    struct otlp_trace_result *ret_result, struct decode_error *ret_error)
 {
     struct walk walk;
     struct wire_reader reader = wire_reader_of(message);
@@ -273,8 +271,7 @@ int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct slice messa
     walk.now_unix_ns = now_unix_ns;
     walk.where = decode_error_of(0, "");
     walk.where.record = 0;
-    otlp_repeats_init(&walk.repeats);
-    walk.span.resource = &walk.resource.names; /* attributes are only defined where attribute_set says so */
+    walk.memory = memory; /* the rest is filled on the way */
     while ((status = wire_next(&reader, &field)) > 0) {
         if (otlp_child_kind(OTLP_REQUEST, field.tag) == OTLP_RESOURCE_SPANS) {
             walk.where.resource++;

@@ -52,10 +52,14 @@ struct otlp_trace_result {
 
 /*
  * Returns 0, or the WERR_ code of the broken structure with *ret_error filled. The result is written in both
- * cases: what was handed over before the damage counts.
+ * cases: what was handed over before the damage counts. memory: of the thread that scans, otlp_memory.h; with
+ * NULL, spans are read one by one, with the same result.
  */
-int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct slice message, uint64_t now_unix_ns,
-    const struct otlp_trace_sink *sink, struct otlp_trace_result *ret_result, struct decode_error *ret_error);
+struct otlp_memory;
+
+int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct otlp_memory *memory,
+    struct slice message, uint64_t now_unix_ns, const struct otlp_trace_sink *sink,
+    struct otlp_trace_result *ret_result, struct decode_error *ret_error);
 
 /*
  * Reads one encoded Span; span->resource and span->scope_name are left alone, all else is filled.
@@ -64,35 +68,9 @@ int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct slice messa
 enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
     uint64_t now_unix_ns, struct span *span, uint64_t *attributes_skipped_count, struct decode_error *where);
 
-enum { OTLP_REPEATS_COUNT_MAX = 32, OTLP_REPEATS_KIND_COUNT = 2, OTLP_REPEAT_BYTES_MAX = 255 };
-
-/*
- * The attributes of the span before of the same kind (odd or even: client or server), by their place: spans
- * of one sender repeat most of them byte for byte, and a repeated one needs no look-up.
- */
-struct otlp_repeats {
-    uint8_t length_bytes[OTLP_REPEATS_KIND_COUNT]
-                        [OTLP_REPEATS_COUNT_MAX]; /* of the encoded attribute; 0: none is known */
-    struct otlp_repeat {
-        const uint8_t *encoded;
-        uint8_t span_id; /* enum span_attribute_id, or ATTRIBUTE_UNKNOWN: it has no effect */
-        uint8_t text_at; /* where in it its value begins */
-        uint8_t text_bytes;
-    } places[OTLP_REPEATS_KIND_COUNT][OTLP_REPEATS_COUNT_MAX];
-};
-
-static inline void otlp_repeats_init(struct otlp_repeats *repeats)
-{
-    memset(repeats->length_bytes, 0, sizeof repeats->length_bytes);
-}
-
-/*
- * As otlp_trace_read_span, for spans one after the other: `repeats` is the same for all of them, and they lie
- * in memory that stays as it is meanwhile (one message).
- */
-enum record_error otlp_trace_read_next_span(const struct otlp_trace_scanner *scanner, struct slice encoded,
-    uint64_t now_unix_ns, struct span *span, struct otlp_repeats *repeats, uint64_t *attributes_skipped_count,
-    struct decode_error *where);
+/* Whether ids and times are such that the span need not be refused for them. */
+bool otlp_span_is_sound(
+    const struct otlp_trace_scanner *scanner, const struct span *span, uint64_t now_unix_ns);
 
 /* What the Resource of a ResourceSpans says. */
 struct otlp_resource {
@@ -101,6 +79,11 @@ struct otlp_resource {
     bool is_dirty;        /* something of it must be redacted */
     bool texts_are_valid; /* false: a name is not UTF-8, and all its spans are refused for it */
 };
+
+/* Adds what an encoded Resource says; *resource begins with texts_are_valid and all else 0. Negative on
+ * damage. */
+int otlp_resource_read(
+    const struct otlp_trace_scanner *scanner, struct slice encoded, struct otlp_resource *resource);
 
 /* Reads it wherever it stands in the encoded ResourceSpans. Negative when the Resource itself is damaged. */
 int otlp_trace_read_resource(const struct otlp_trace_scanner *scanner, struct slice resource_spans,

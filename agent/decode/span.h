@@ -119,6 +119,21 @@ enum span_attribute_id {
     SPAN_ATTRIBUTE_COUNT
 };
 
+/*
+ * Attributes that may differ between requests of the same kind to the same place: where they came from and
+ * went to on this node, how they ended, how large they were. All others name what was called.
+ */
+#define SPAN_ATTRIBUTE_BIT(id) (1ull << SPAN_ATTRIBUTE_##id)
+#define SPAN_ATTRIBUTES_OF_REQUEST                                                                           \
+    (SPAN_ATTRIBUTE_BIT(ENVOY_REQUEST_ID) | SPAN_ATTRIBUTE_BIT(ENVOY_UPSTREAM_ADDRESS) |                     \
+        SPAN_ATTRIBUTE_BIT(ENVOY_RESPONSE_FLAGS) | SPAN_ATTRIBUTE_BIT(ENVOY_REQUEST_SIZE) |                  \
+        SPAN_ATTRIBUTE_BIT(ENVOY_RESPONSE_SIZE) | SPAN_ATTRIBUTE_BIT(ENVOY_RETRY_COUNT) |                    \
+        SPAN_ATTRIBUTE_BIT(ENVOY_PEER_ADDRESS) | SPAN_ATTRIBUTE_BIT(HTTP_STATUS) |                           \
+        SPAN_ATTRIBUTE_BIT(HTTP_URL) | SPAN_ATTRIBUTE_BIT(HTTP_TARGET) | SPAN_ATTRIBUTE_BIT(HTTP_ROUTE) |    \
+        SPAN_ATTRIBUTE_BIT(HTTP_REQUEST_SIZE) | SPAN_ATTRIBUTE_BIT(HTTP_RESPONSE_SIZE) |                     \
+        SPAN_ATTRIBUTE_BIT(GRPC_STATUS) | SPAN_ATTRIBUTE_BIT(GRPC_PATH) |                                    \
+        SPAN_ATTRIBUTE_BIT(CLIENT_ADDRESS))
+
 /* An attribute's value: a string, or an integer (booleans are 0 and 1). Doubles, arrays and maps are left
  * out. */
 struct span_value {
@@ -137,6 +152,8 @@ struct span_resource {
     struct slice node;
 };
 
+enum { SPAN_PATTERNS_COUNT = 256 };
+
 struct span {
     const struct span_resource *resource;
     struct slice scope_name;
@@ -153,6 +170,13 @@ struct span {
     struct span_value attribute[SPAN_ATTRIBUTE_COUNT];
     struct slice raw;   /* the encoded Span message */
     bool needs_rewrite; /* it holds a query string or an attribute to redact */
+    /*
+     * Spans with the same pattern, which is not 0, agree in resource, scope, name, kind, status, the set of
+     * attributes, and the values of all but SPAN_ATTRIBUTES_OF_REQUEST. Spans met at the same time differ in
+     * pattern_slot when they differ in pattern; 0 ... SPAN_PATTERNS_COUNT - 1.
+     */
+    uint64_t pattern;
+    uint16_t pattern_slot;
 };
 
 _Static_assert(SPAN_ATTRIBUTE_COUNT <= 64, "attribute_set has one bit an attribute");

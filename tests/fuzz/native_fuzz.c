@@ -71,7 +71,7 @@ static void check_encoded(struct slice message, uint32_t spans_count)
     redaction_init_default(&redaction);
     otlp_trace_scanner_init(&scanner, &limits, &redaction);
     scanner.time_skew_ns = UINT64_MAX;
-    FUZZ_CHECK(otlp_trace_scan(&scanner, message, FUZZ_NOW_UNIX_NS, &sink, &result, &error) == 0);
+    FUZZ_CHECK(otlp_trace_scan(&scanner, NULL, message, FUZZ_NOW_UNIX_NS, &sink, &result, &error) == 0);
     FUZZ_CHECK(result.spans_count == spans_count && result.refused_count == 0);
 }
 

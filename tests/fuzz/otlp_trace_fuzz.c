@@ -1,15 +1,18 @@
 /*
  * The wire reader, the OTLP scanner and the copier on arbitrary bytes. Besides not crashing: the scan never
  * delivers more spans than the message's structure holds, and what the copier writes scans clean, with the
- * same number of spans; and a span that repeats attributes of the one before is read as if it stood alone.
+ * same number of spans; and what a memory of the sender makes of a message, met again and again, is what
+ * reading it without one does.
  *
  * The first byte chooses limits; the rest is the message.
  */
 #include "fuzz.h"
 
+#include "decode/otlp_memory.h"
 #include "decode/otlp_rewrite.h"
+#include "same_span.h"
 
-enum { FUZZ_OUTPUT_BYTES_MAX = 1 << 22 };
+enum { FUZZ_OUTPUT_BYTES_MAX = 1 << 22, FUZZ_SPANS_MAX = 64, FUZZ_ROUNDS_COUNT = 6 };
 
 #define FUZZ_NOW_UNIX_NS 1700000000000000000ull
 
@@ -84,7 +87,7 @@ static int scan(const struct otlp_trace_scanner *scanner, struct slice message, 
     struct otlp_trace_sink sink = {.user = seen, .on_span = on_span, .on_refused = on_refused};
     struct decode_error error;
     char text[DECODE_ERROR_TEXT_BYTES];
-    int status = otlp_trace_scan(scanner, message, FUZZ_NOW_UNIX_NS, &sink, result, &error);
+    int status = otlp_trace_scan(scanner, NULL, message, FUZZ_NOW_UNIX_NS, &sink, result, &error);
 
     FUZZ_CHECK(result->spans_count == seen->spans_count && result->refused_count == seen->refused_count);
     if (status < 0) {
@@ -114,66 +117,66 @@ static void check_copy(
     buffer_deinit(&out);
 }
 
-static void check_same_span(const struct span *a, const struct span *b)
+/* The first spans of a message, and the last error. */
+struct told {
+    struct span spans[FUZZ_SPANS_MAX];
+    uint32_t spans_count;
+    struct decode_error refused;
+};
+
+static void tell_span(void *user, const struct span *span, uint32_t record)
 {
-    FUZZ_CHECK(slice_equal(a->name, b->name) && slice_equal(a->tracestate, b->tracestate));
-    FUZZ_CHECK(memcmp(a->trace_id, b->trace_id, sizeof a->trace_id) == 0);
-    FUZZ_CHECK(memcmp(a->span_id, b->span_id, sizeof a->span_id) == 0);
-    FUZZ_CHECK(memcmp(a->parent_id, b->parent_id, sizeof a->parent_id) == 0);
-    FUZZ_CHECK(a->start_unix_ns == b->start_unix_ns && a->end_unix_ns == b->end_unix_ns);
-    FUZZ_CHECK(a->kind == b->kind && a->status == b->status && a->needs_rewrite == b->needs_rewrite);
-    FUZZ_CHECK(a->attribute_set == b->attribute_set);
-    for (uint64_t set = a->attribute_set; set != 0; set &= set - 1) {
-        const struct span_value *of_a = &a->attribute[__builtin_ctzll(set)];
-        const struct span_value *of_b = &b->attribute[__builtin_ctzll(set)];
-        FUZZ_CHECK(of_a->is_integer == of_b->is_integer && slice_equal(of_a->text, of_b->text));
-        FUZZ_CHECK(!of_a->is_integer || of_a->integer == of_b->integer);
+    struct told *told = user;
+
+    (void)record;
+    if (told->spans_count < FUZZ_SPANS_MAX) {
+        told->spans[told->spans_count] = *span;
     }
+    told->spans_count++;
 }
 
-/* A span read after others says what it says when read alone. */
-static void check_span(
-    const struct otlp_trace_scanner *scanner, struct slice encoded, struct otlp_repeats *repeats)
+static void check_span(void *user, const struct span *span, uint32_t record)
 {
-    static struct span next;
-    static struct span alone;
-    struct decode_error next_where = decode_error_of(0, "");
-    struct decode_error alone_where = decode_error_of(0, "");
-    uint64_t next_skipped = 0;
-    uint64_t alone_skipped = 0;
-    enum record_error next_reason = otlp_trace_read_next_span(
-        scanner, encoded, FUZZ_NOW_UNIX_NS, &next, repeats, &next_skipped, &next_where);
-    enum record_error alone_reason =
-        otlp_trace_read_span(scanner, encoded, FUZZ_NOW_UNIX_NS, &alone, &alone_skipped, &alone_where);
+    struct told *told = user;
 
-    FUZZ_CHECK(next_reason == alone_reason && next_skipped == alone_skipped);
-    FUZZ_CHECK(next_where.code == alone_where.code && strcmp(next_where.field, alone_where.field) == 0);
-    if (next_reason == RECORD_ERROR_NONE) {
-        check_same_span(&next, &alone);
-    }
+    (void)record;
+    FUZZ_CHECK(told->spans_count >= FUZZ_SPANS_MAX || same_span(span, &told->spans[told->spans_count]));
+    told->spans_count++;
 }
 
-/* Every span of a message, as far as its structure can be followed. */
-static void check_spans(const struct otlp_trace_scanner *scanner, struct slice message)
+static void tell_refused(void *user, const struct decode_error *where)
 {
-    struct otlp_repeats repeats;
-    struct wire_field resource = {0};
-    struct wire_field scope = {0};
-    struct wire_field span = {0};
+    ((struct told *)user)->refused = *where;
+}
 
-    otlp_repeats_init(&repeats);
-    struct wire_reader in_message = wire_reader_of(message);
-    while (wire_next(&in_message, &resource) > 0) {
-        struct wire_reader in_resource = wire_reader_of(resource.bytes);
-        while (resource.tag == WIRE_TAG(1, WIRE_BYTES) && wire_next(&in_resource, &scope) > 0) {
-            struct wire_reader in_scope = wire_reader_of(scope.bytes);
-            while (scope.tag == WIRE_TAG(2, WIRE_BYTES) && wire_next(&in_scope, &span) > 0) {
-                if (span.tag == WIRE_TAG(2, WIRE_BYTES)) {
-                    check_span(scanner, span.bytes, &repeats);
-                }
-            }
-        }
+/* Read with a memory, which comes to know its spans, a message tells what it tells without. */
+static void check_memory(const struct otlp_trace_scanner *scanner, struct slice message)
+{
+    static struct told told;
+    struct otlp_trace_sink sink = {.user = &told, .on_span = tell_span, .on_refused = tell_refused};
+    struct otlp_memory *memory = otlp_memory_new();
+    struct otlp_trace_result alone;
+    struct otlp_trace_result result;
+    struct decode_error error;
+
+    FUZZ_CHECK(memory != NULL);
+    told.spans_count = 0;
+    told.refused = decode_error_of(0, "");
+    int status = otlp_trace_scan(scanner, NULL, message, FUZZ_NOW_UNIX_NS, &sink, &alone, &error);
+    struct decode_error refused = told.refused;
+    sink.on_span = check_span;
+    for (int round = 0; round < FUZZ_ROUNDS_COUNT; round++) {
+        told.spans_count = 0;
+        told.refused = decode_error_of(0, "");
+        FUZZ_CHECK(
+            otlp_trace_scan(scanner, memory, message, FUZZ_NOW_UNIX_NS, &sink, &result, &error) == status);
+        FUZZ_CHECK(result.spans_count == alone.spans_count && result.refused_count == alone.refused_count);
+        FUZZ_CHECK(result.attributes_skipped_count == alone.attributes_skipped_count);
+        FUZZ_CHECK(result.needs_rewrite == alone.needs_rewrite);
+        FUZZ_CHECK(told.refused.code == refused.code && told.refused.record == refused.record);
+        FUZZ_CHECK(strcmp(told.refused.field, refused.field) == 0);
     }
+    otlp_memory_free(memory);
 }
 
 /* Both copiers write the same where both may be used. */
@@ -214,7 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         FUZZ_CHECK(status < 0);
     }
-    check_spans(&scanner, message);
+    check_memory(&scanner, message);
     check_copy(&scanner, message, &seen, (data[0] & FUZZ_SMALL_OUTPUT) != 0 ? size : FUZZ_OUTPUT_BYTES_MAX);
     if (status == 0 && seen.refused_count == 0) {
         check_sound_copy(&scanner, message);

@@ -480,7 +480,7 @@ static void run_corpus(struct fixture *f, const char *name, struct corpus_count 
         memcpy(&length, data + at, 4);
         assert_true(length <= bytes - at - 4);
         context_batch_begin(&f->context, true, 1);
-        assert_int_equal(otlp_trace_scan(scanner, slice_of(data + at + 4, length), 1800000000000000000ull,
+        assert_int_equal(otlp_trace_scan(scanner, NULL, slice_of(data + at + 4, length), 1800000000000000000ull,
                              &sink, &result, &error),
             0);
         at += 4 + length;

@@ -255,14 +255,15 @@ static void *value_slot(struct directory *directory, uint32_t id, struct slot_ar
     return slot;
 }
 
-static void record_traffic(
-    struct directory *directory, uint32_t id, const struct request *request, uint64_t count)
+static bool has_traffic(const struct request *request)
 {
-    if (request->attempts == 0 && !request->has_bytes) {
-        return;
-    }
-    struct traffic_slot *slot = value_slot(directory, id, &directory->active->traffic);
+    return request->attempts > 0 || request->has_bytes;
+}
 
+/* slot: NULL for overflow. */
+static void record_traffic(
+    struct directory *directory, struct traffic_slot *slot, const struct request *request, uint64_t count)
+{
     if (slot == NULL) {
         slot = &directory->active->overflow->traffic[request->reporter];
         directory->active->overflow->traffic_set |= 1u << request->reporter;
@@ -347,11 +348,10 @@ static void record_overflow_duration(
         request->duration_ns, count);
 }
 
+/* slot: NULL for overflow. */
 static void record_duration(
-    struct directory *directory, uint32_t id, const struct request *request, uint64_t count)
+    struct directory *directory, struct duration_slot *slot, const struct request *request, uint64_t count)
 {
-    struct duration_slot *slot = value_slot(directory, id, &directory->active->durations);
-
     if (lattice_is_above_top(request->duration_ns)) {
         metric_add(directory->settings.cells, METRIC_LATENCY_CLAMPED, 1);
     }
@@ -411,9 +411,12 @@ static void record_refused(
 
     overflow->set |= 1u << set;
     overflow->requests[set][overflow_code(request->response_code)] += count;
-    record_duration(
-        directory, find_series(directory, &durations, series_key_hash(&durations)), request, count);
-    record_traffic(directory, find_series(directory, &traffic, series_key_hash(&traffic)), request, count);
+    uint32_t id = find_series(directory, &durations, series_key_hash(&durations));
+    record_duration(directory, value_slot(directory, id, &directory->active->durations), request, count);
+    if (has_traffic(request)) {
+        id = find_series(directory, &traffic, series_key_hash(&traffic));
+        record_traffic(directory, value_slot(directory, id, &directory->active->traffic), request, count);
+    }
     record_flags(directory, key, request, count);
     metric_add(directory->settings.cells, METRIC_SERIES_OVERFLOW_RECORDS, 1);
 }
@@ -421,6 +424,43 @@ static void record_refused(
 bool directory_is_full(const struct directory *directory)
 {
     return directory->is_full;
+}
+
+static uint32_t recent_number(const struct series_key *key)
+{
+    uint64_t words[4];
+
+    memcpy(words, key, sizeof words);
+    return (uint32_t)(((words[0] ^ words[1] * 0xff51afd7ed558ccdull ^ words[2] * 0xc4ceb9fe1a85ec53ull ^
+                           words[3] * 0x9fb21c651e98df25ull) *
+                          0x9e3779b97f4a7c15ull) >>
+                      56) %
+           RECENT_COUNT;
+}
+
+/* The requests series of a key with its values in the active delta; NULL when it is refused or memory is
+ * full. */
+static struct recent_series *find_recent(
+    struct directory *directory, const struct series_key *key, uint32_t sender)
+{
+    struct recent_series *recent = &directory->recent[recent_number(key)];
+
+    if (__builtin_expect(
+            recent->generation == directory->generation && series_key_equal(&recent->key, key), 1)) {
+        return recent;
+    }
+    uint32_t id = obtain_requests(directory, key, sender);
+    struct requests_slot *requests = value_slot(directory, id, &directory->active->requests);
+    if (requests == NULL) {
+        return NULL;
+    }
+    struct shard_series *series = series_at(directory, id);
+    *recent = (struct recent_series){.key = *key,
+        .generation = directory->generation,
+        .series = series,
+        .requests = requests,
+        .durations = value_slot(directory, series->duration, &directory->active->durations)};
+    return recent;
 }
 
 void directory_record(struct directory *directory, const struct request *request)
@@ -431,21 +471,24 @@ void directory_record(struct directory *directory, const struct request *request
         return;
     }
     uint64_t weight = cap_weight(directory, request->weight);
-    uint32_t id = obtain_requests(directory, &key, request->sender);
-    struct requests_slot *slot = value_slot(directory, id, &directory->active->requests);
+    struct recent_series *recent = find_recent(directory, &key, request->sender);
 
     directory->active->span_count++;
     LEDGER_ADD(directory->settings.cells, METRIC_SPANS_RECORDED, 1);
-    if (slot == NULL) {
+    if (recent == NULL) {
         record_refused(directory, &key, request, weight);
         return;
     }
-    struct shard_series *series = series_at(directory, id);
-    uint64_t count = whole_weight(&series->fraction, weight);
+    uint64_t count = whole_weight(&recent->series->fraction, weight);
 
-    slot->count += count;
-    record_duration(directory, series->duration, request, count);
-    record_traffic(directory, series->traffic, request, count);
+    recent->requests->count += count;
+    record_duration(directory, recent->durations, request, count);
+    if (has_traffic(request)) {
+        if (recent->traffic == NULL) {
+            recent->traffic = value_slot(directory, recent->series->traffic, &directory->active->traffic);
+        }
+        record_traffic(directory, recent->traffic, request, count);
+    }
     if (request->response_flags != 0) {
         record_flags(directory, &key, request, count);
     }

@@ -119,6 +119,7 @@ int directory_new(const struct directory_settings *settings, struct directory **
     directory->active = &directory->deltas[0];
     directory->spare = &directory->deltas[1];
     directory->active->epoch = 1;
+    directory->generation = 1;
     directory->active->start_unix_ns = clock_unix_ns(settings->clock);
     directory->now_s = (uint32_t)(clock_monotonic_ns(settings->clock) / 1000000000u);
     *ret_directory = directory;
@@ -349,6 +350,7 @@ struct delta *directory_flip(struct directory *directory)
     directory->spare = NULL;
     directory->active->epoch = full->epoch + 1 != 0 ? full->epoch + 1 : 1;
     directory->active->start_unix_ns = full->end_unix_ns;
+    directory_forget_recent(directory);
     metric_add(directory->settings.cells, METRIC_FLIPS, 1);
     return full;
 }
@@ -453,6 +455,7 @@ void directory_give_back(struct directory *directory, struct delta *delta)
 {
     take_verdict(directory, &delta->refused, refuse_series);
     take_verdict(directory, &delta->retired, ask_to_retire);
+    directory_forget_recent(directory);
     directory->spare_elsewhere_bytes = delta->spare_elsewhere_bytes;
     clear_delta(directory, delta);
     directory->spare = delta;

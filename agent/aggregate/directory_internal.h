@@ -6,6 +6,21 @@
 #include "aggregate/hash_index.h"
 #include "aggregate/senders.h"
 
+enum { RECENT_COUNT = 256 };
+
+/*
+ * A requests series that was recorded into lately, and where its values are in the active delta: what a
+ * look-up and three first touches would find again. Good for one generation.
+ */
+struct recent_series {
+    struct series_key key;
+    uint32_t generation; /* 0: empty */
+    struct shard_series *series;
+    struct requests_slot *requests;
+    struct duration_slot *durations; /* NULL: overflow */
+    struct traffic_slot *traffic;    /* NULL: not asked for yet, or overflow */
+};
+
 struct directory {
     struct directory_settings settings;
     uint32_t series_count; /* live and refused */
@@ -28,6 +43,8 @@ struct directory {
     struct id_list refused; /* ids of refused series, for their expiry */
     uint32_t refused_at;    /* where the next look goes on */
     uint64_t spare_elsewhere_bytes;
+    uint32_t generation; /* of recent: a new one when slots or verdicts change */
+    struct recent_series recent[RECENT_COUNT];
     struct delta deltas[2];
     struct delta *active;
     struct delta *spare; /* NULL while the aggregator has it */
@@ -52,6 +69,15 @@ bool directory_has_room(const struct directory *directory, uint32_t sender);
  * referenced. The caller fills the key first. SLOT_NONE when there is no memory; nothing changed then.
  */
 uint32_t directory_add_series(struct directory *directory, const struct shard_series *made);
+
+/* Nothing found before is good any more. */
+static inline void directory_forget_recent(struct directory *directory)
+{
+    if (++directory->generation == 0) {
+        memset(directory->recent, 0, sizeof directory->recent);
+        directory->generation = 1;
+    }
+}
 
 /* Takes a series out of the index, its strings and its count given back, its id free for the next interval.
  */

@@ -10,6 +10,7 @@
 
 #include "context/clean_text.h"
 #include "context/interner.h"
+#include "context/request.h"
 #include "context/route.h"
 #include "context/sender.h"
 #include "context/service_name.h"
@@ -32,23 +33,17 @@ struct service_ids {
     uint32_t service_namespace;
 };
 
-/* Who called whom and how, as far as spans of one pattern agree in it. */
-struct span_identity {
-    uint8_t meaning;   /* enum span_meaning */
-    uint8_t reporter;  /* enum reporter */
-    uint8_t protocol;  /* enum protocol */
-    uint8_t method;    /* enum method */
-    bool expects_code; /* a request that ends well has a status code */
-    struct service_ids source;
-    struct service_ids destination;
-};
-
-/* The identity of a pattern's spans. */
+/*
+ * What the spans of a pattern are: who called whom and how. The request is that of the span before, so that
+ * only what differs has to be read of the next.
+ */
 struct span_memo {
-    uint64_t pattern; /* 0: empty */
-    uint32_t epoch;   /* of the context: later, its ids may be stale */
-    uint32_t sender;  /* interner id */
-    struct span_identity identity;
+    uint64_t pattern;       /* 0: empty */
+    uint32_t epoch;         /* of the context: later, its ids may be stale */
+    uint32_t sender;        /* interner id */
+    uint8_t meaning;        /* enum span_meaning */
+    bool expects_code;      /* a request that ends well has a status code */
+    struct request request; /* of an attempt, too: the names and the weight */
 };
 
 /* The resource of the span before, with what it came to. */

@@ -206,11 +206,12 @@ static struct slice path_of(struct slice text)
     if (at == 0 || !slice_has_prefix(slice_sub(text, at, text.length), SLICE_LITERAL("://"))) {
         return slice_of(NULL, 0);
     }
-    at += 3;
-    while (at < text.length && (classes[text.ptr[at]] & CLASS_END) == 0) {
-        at++;
+    const uint8_t *path = text.ptr + at + 3;
+    const uint8_t *end = text.ptr + text.length;
+    while (path < end && classes[*path] != CLASS_END) {
+        path++;
     }
-    return at < text.length ? slice_sub(text, at, text.length) : SLICE_LITERAL("/");
+    return path < end ? slice_of(path, (size_t)(end - path)) : SLICE_LITERAL("/");
 }
 
 struct writer {
@@ -250,6 +251,21 @@ static struct slice name_of(struct slice raw, unsigned seen, struct segment *dec
     return route_segment_varies(raw) || slice_equal(raw, SLICE_LITERAL("..")) ? star : raw;
 }
 
+/* Where the segment that path begins with ends, and the classes of its bytes. */
+static inline size_t segment_end(struct slice path, unsigned *ret_seen)
+{
+    const uint8_t *at = path.ptr;
+    const uint8_t *end = path.ptr + path.length;
+    unsigned seen = 0;
+    uint8_t class;
+
+    for (; at < end && (class = classes[*at]) != CLASS_END; at++) {
+        seen |= class != 0 ? class : CLASS_ODD;
+    }
+    *ret_seen = seen;
+    return (size_t)(at - path.ptr);
+}
+
 static void write_path(struct writer *writer, struct slice path, uint64_t segments_max)
 {
     struct segment decoded;
@@ -257,16 +273,11 @@ static void write_path(struct writer *writer, struct slice path, uint64_t segmen
     size_t at = 0;
 
     while (at < path.length) {
-        size_t from = at;
+        struct slice raw = slice_sub(path, at, path.length);
         unsigned seen = 0;
-        struct slice raw;
 
-        while (at < path.length && classes[path.ptr[at]] != CLASS_END) {
-            uint8_t class = classes[path.ptr[at++]];
-
-            seen |= class != 0 ? class : CLASS_ODD;
-        }
-        raw = slice_sub(path, from, at);
+        raw.length = segment_end(raw, &seen);
+        at += raw.length;
         if (at < path.length && path.ptr[at] != '/') {
             path.length = at; /* a query or a fragment follows */
         }

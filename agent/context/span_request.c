@@ -12,6 +12,12 @@
     (HAS(HTTP_METHOD) | HAS(HTTP_STATUS) | HAS(HTTP_PROTOCOL) | HAS(HTTP_URL) | HAS(HTTP_TARGET) |           \
         HAS(HTTP_ROUTE))
 
+/* Of those that differ within a pattern, what is read of them. */
+#define ENDING_ATTRIBUTES (HAS(HTTP_STATUS) | HAS(GRPC_STATUS) | HAS(ENVOY_RESPONSE_FLAGS))
+#define BODY_ATTRIBUTES                                                                                      \
+    (HAS(ENVOY_REQUEST_SIZE) | HAS(ENVOY_RESPONSE_SIZE) | HAS(HTTP_REQUEST_SIZE) | HAS(HTTP_RESPONSE_SIZE))
+#define ROUTE_ATTRIBUTES (HAS(HTTP_ROUTE) | HAS(GRPC_PATH) | HAS(HTTP_TARGET) | HAS(HTTP_URL))
+
 enum { DECIMAL_DIGITS_MAX = 19 };
 
 /* A span on its way: what several steps need. */
@@ -144,6 +150,7 @@ static bool body_of(
 
 static void fill_bytes(const struct span *span, struct request *request)
 {
+    request->request_bytes = request->response_bytes = 0;
     bool in = body_of(
         span, SPAN_ATTRIBUTE_ENVOY_REQUEST_SIZE, SPAN_ATTRIBUTE_HTTP_REQUEST_SIZE, &request->request_bytes);
     bool out = body_of(span, SPAN_ATTRIBUTE_ENVOY_RESPONSE_SIZE, SPAN_ATTRIBUTE_HTTP_RESPONSE_SIZE,
@@ -152,8 +159,7 @@ static void fill_bytes(const struct span *span, struct request *request)
     request->has_bytes = in || out;
 }
 
-static void fill_ending(
-    const struct span *span, const struct span_identity *identity, struct request *request)
+static void fill_ending(const struct span *span, bool expects_code, struct request *request)
 {
     request->response_code = response_code_of(span);
     request->grpc_status = request->protocol == PROTOCOL_GRPC ? grpc_status_of_span(span) : GRPC_STATUS_NONE;
@@ -162,7 +168,7 @@ static void fill_ending(
         .response_code = request->response_code,
         .grpc_status = request->grpc_status,
         .protocol = request->protocol,
-        .expects_code = identity->expects_code,
+        .expects_code = expects_code,
         .failed = span->status == SPAN_STATUS_ERROR,
         .response_flags = request->response_flags,
     });
@@ -286,12 +292,12 @@ static void find_sides(struct span_case *c, struct service_ids *source, struct s
 }
 
 /* What the spans of a pattern agree in. Sets c->is_particular when this one's does not hold for all. */
-static struct span_identity identify(struct span_case *c)
+static struct span_memo identify(struct span_case *c)
 {
     const struct span *span = c->span;
     struct slice cluster = span_text(span, SPAN_ATTRIBUTE_ENVOY_UPSTREAM_CLUSTER_NAME);
-    struct span_identity identity = {.protocol = (uint8_t)protocol_of(span),
-        .method = (uint8_t)method_of(span_text(span, SPAN_ATTRIBUTE_HTTP_METHOD))};
+    struct service_ids source = {.service = INTERNED_UNKNOWN};
+    struct service_ids destination = source;
     uint8_t side = CLUSTER_SIDE_UNTOLD;
 
     c->resource = context_resource_of(c->context, span->resource, c->sender);
@@ -303,85 +309,99 @@ static struct span_identity identify(struct span_case *c)
         c->cluster = context_name_of(c->context, cluster, false, &side);
     }
     c->role = span_role_of(span, c->emitter, (enum cluster_side)side);
-    identity.meaning = c->role.meaning;
-    identity.reporter = c->role.reporter;
-    identity.expects_code = c->emitter == SPAN_EMITTER_ENVOY || identity.protocol == PROTOCOL_GRPC ||
-                            (span->attribute_set & HTTP_ATTRIBUTES) != 0;
     if (c->role.meaning != SPAN_IS_NEITHER) {
-        find_sides(c, &identity.source, &identity.destination);
+        find_sides(c, &source, &destination);
     }
-    return identity;
+    enum protocol protocol = protocol_of(span);
+    return (struct span_memo){.meaning = c->role.meaning,
+        .expects_code = c->emitter == SPAN_EMITTER_ENVOY || protocol == PROTOCOL_GRPC ||
+                        (span->attribute_set & HTTP_ATTRIBUTES) != 0,
+        .request = {.reporter = c->role.reporter,
+            .protocol = (uint8_t)protocol,
+            .method = (uint8_t)method_of(span_text(span, SPAN_ATTRIBUTE_HTTP_METHOD)),
+            .source = source.service,
+            .source_namespace = source.service_namespace,
+            .destination = destination.service,
+            .destination_namespace = destination.service_namespace,
+            .sender = c->sender != NULL ? c->sender->interned : INTERNED_UNKNOWN}};
 }
 
-/* The same, remembered for spans that have a pattern; *room: for others. */
-static const struct span_identity *identity_of(
-    struct context *context, const struct span *span, const struct sender *sender, struct span_identity *room)
+/*
+ * The memo of a span's pattern; *room, filled, for a span without one. *ret_changed: the attributes that may
+ * not be as they were in the span that memo->request is of.
+ */
+static struct span_memo *memo_of(struct context *context, const struct span *span,
+    const struct sender *sender, struct span_memo *room, uint64_t *ret_changed)
 {
     uint32_t sender_id = sender != NULL ? sender->interned : INTERNED_NONE;
-    struct span_memo *memo = &context->memos[span->pattern != 0 ? span->pattern_slot : 0];
+    struct span_memo *memo = span->pattern != 0 ? &context->memos[span->pattern_slot] : room;
     struct span_case c = {.context = context, .span = span, .sender = sender};
 
-    if (__builtin_expect(span->pattern != 0 && memo->pattern == span->pattern &&
-                             memo->epoch == context->epoch && memo->sender == sender_id,
+    if (__builtin_expect(memo != room && memo->pattern == span->pattern && memo->epoch == context->epoch &&
+                             memo->sender == sender_id,
             1)) {
-        return &memo->identity;
+        *ret_changed = span->varying_set;
+        return memo;
     }
-    *room = identify(&c);
-    if (span->pattern != 0 && !c.is_particular && sender_id != INTERNED_OVERFLOW) {
-        *memo = (struct span_memo){
-            .pattern = span->pattern, .epoch = context->epoch, .sender = sender_id, .identity = *room};
+    *memo = identify(&c);
+    *ret_changed = UINT64_MAX;
+    if (!c.is_particular && sender_id != INTERNED_OVERFLOW) {
+        memo->pattern = span->pattern;
+        memo->epoch = context->epoch;
+        memo->sender = sender_id;
     }
-    return room;
+    return memo;
 }
 
-static void fill_request(struct context *context, const struct span *span, const struct sender *sender,
-    const struct span_identity *identity, struct request *request)
+static void fill_request(
+    struct context *context, const struct span *span, uint64_t changed, struct span_memo *memo)
 {
-    struct service_ids source = identity->source;
-    struct service_ids destination = identity->destination;
+    struct request *request = &memo->request;
 
-    *request = (struct request){.reporter = identity->reporter,
-        .protocol = identity->protocol,
-        .method = identity->method,
-        .source = source.service,
-        .source_namespace = source.service_namespace,
-        .destination = destination.service,
-        .destination_namespace = destination.service_namespace,
-        .start_unix_ns = span->start_unix_ns,
-        .duration_ns = span->end_unix_ns > span->start_unix_ns ? span->end_unix_ns - span->start_unix_ns : 0,
-        .weight = weight_of(context, span),
-        .sender = sender != NULL ? sender->interned : INTERNED_UNKNOWN};
-    fill_ending(span, identity, request);
-    fill_bytes(span, request);
-    request->route =
-        context_route(context, destination, route_of(context, span, (enum method)request->method));
+    request->start_unix_ns = span->start_unix_ns;
+    request->duration_ns =
+        span->end_unix_ns > span->start_unix_ns ? span->end_unix_ns - span->start_unix_ns : 0;
     memcpy(request->trace_id, span->trace_id, sizeof request->trace_id);
     memcpy(request->span_id, span->span_id, sizeof request->span_id);
+    if ((changed & ENDING_ATTRIBUTES) != 0) {
+        fill_ending(span, memo->expects_code, request);
+    }
+    if ((changed & BODY_ATTRIBUTES) != 0) {
+        fill_bytes(span, request);
+    }
+    if ((changed & ROUTE_ATTRIBUTES) != 0) {
+        struct service_ids destination = {
+            .service = request->destination, .service_namespace = request->destination_namespace};
+        request->route =
+            context_route(context, destination, route_of(context, span, (enum method)request->method));
+    }
 }
 
-static void fill_attempt(const struct context *context, const struct span *span, const struct sender *sender,
-    const struct span_identity *identity, struct attempt *attempt)
+static void fill_attempt(const struct request *request, struct attempt *attempt)
 {
-    *attempt = (struct attempt){.reporter = identity->reporter,
-        .source = identity->source.service,
-        .source_namespace = identity->source.service_namespace,
-        .destination = identity->destination.service,
-        .destination_namespace = identity->destination.service_namespace,
+    *attempt = (struct attempt){.reporter = request->reporter,
+        .source = request->source,
+        .source_namespace = request->source_namespace,
+        .destination = request->destination,
+        .destination_namespace = request->destination_namespace,
         .route = INTERNED_UNKNOWN,
-        .weight = weight_of(context, span),
-        .sender = sender != NULL ? sender->interned : INTERNED_UNKNOWN};
+        .weight = request->weight,
+        .sender = request->sender};
 }
 
 enum span_meaning span_to_request(struct context *context, const struct span *span,
     const struct sender *sender, struct request *ret_request, struct attempt *ret_attempt)
 {
-    struct span_identity room;
-    const struct span_identity *identity = identity_of(context, span, sender, &room);
+    struct span_memo room;
+    uint64_t changed;
+    struct span_memo *memo = memo_of(context, span, sender, &room, &changed);
 
-    if (identity->meaning == SPAN_IS_REQUEST) {
-        fill_request(context, span, sender, identity, ret_request);
-    } else if (identity->meaning == SPAN_IS_ATTEMPT) {
-        fill_attempt(context, span, sender, identity, ret_attempt);
+    memo->request.weight = weight_of(context, span);
+    if (memo->meaning == SPAN_IS_REQUEST) {
+        fill_request(context, span, changed, memo);
+        *ret_request = memo->request;
+    } else if (memo->meaning == SPAN_IS_ATTEMPT) {
+        fill_attempt(&memo->request, ret_attempt);
     }
-    return (enum span_meaning)identity->meaning;
+    return (enum span_meaning)memo->meaning;
 }

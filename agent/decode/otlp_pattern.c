@@ -1,6 +1,7 @@
 /* Patterns of spans, see otlp_pattern.h. Runs on the shard that received the message. */
 #include "decode/otlp_pattern.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
@@ -9,7 +10,13 @@
 #include "decode/utf8.h"
 #include "decode/wire.h"
 
-enum { ID_BYTES = 8, TRACE_ID_BYTES = 16, TIME_BYTES = 8, TAIL_BYTES = 8, KEY_BYTES_MAX = 127 };
+enum {
+    TAIL_BYTES = 8,
+    KEY_BYTES_MAX = 127,
+    TEXT_BYTES_MIN = 4, /* of a text's place besides its key: lengths and tags */
+};
+
+_Static_assert(sizeof(struct otlp_step) == 32, "two in a cache line");
 
 static uint64_t load8(const uint8_t *at)
 {
@@ -27,7 +34,7 @@ struct describing {
     const struct attribute_table *table;
     const struct span *read;
     const uint8_t *begin;
-    uint32_t types_seen; /* bit i: a place of enum otlp_place_type i */
+    uint32_t fields_seen; /* bit i: field number i had a place */
 };
 
 static bool add_place(struct describing *d, struct otlp_place place)
@@ -41,18 +48,20 @@ static bool add_place(struct describing *d, struct otlp_place place)
     return true;
 }
 
-/* A field of fixed length: at most one of its kind. */
-static bool add_number(struct describing *d, enum otlp_place_type type, const uint8_t *at, size_t bytes)
+/* A field of fixed length, which goes to `to` in struct span: at most one of its number. */
+static bool add_number(struct describing *d, uint32_t number, const uint8_t *at, size_t bytes, size_t to)
 {
     size_t from = (size_t)(at - d->begin);
 
-    if ((d->types_seen >> type & 1) != 0) {
+    if ((d->fields_seen >> number & 1) != 0) {
         return false;
     }
-    d->types_seen |= 1u << type;
-    return add_place(
-        d, (struct otlp_place){
-               .type = (uint8_t)type, .at = (uint16_t)from, .end = (uint16_t)(from + bytes), .varies = true});
+    d->fields_seen |= 1u << number;
+    return add_place(d, (struct otlp_place){.type = bytes == 8 ? OTLP_PLACE_8 : OTLP_PLACE_16,
+                            .at = (uint16_t)from,
+                            .end = (uint16_t)(from + bytes),
+                            .to = (uint16_t)to,
+                            .varies = true});
 }
 
 /* Whether a KeyValue is a key and a string, each once and in this order; lengths of any number of bytes. */
@@ -82,6 +91,15 @@ static uint8_t effect_of(const struct span *read, uint8_t span_id, struct slice 
     return counts ? span_id : ATTRIBUTE_UNKNOWN;
 }
 
+/* Where a text goes in struct span. */
+static size_t text_offset(uint8_t span_id)
+{
+    return span_id == ATTRIBUTE_UNKNOWN
+               ? 0
+               : offsetof(struct span, attribute) + span_id * sizeof(struct span_value) +
+                     offsetof(struct span_value, text);
+}
+
 /* at: where its length begins. */
 static bool add_attribute(struct describing *d, const uint8_t *at, struct slice encoded)
 {
@@ -90,6 +108,7 @@ static bool add_attribute(struct describing *d, const uint8_t *at, struct slice 
     struct slice key;
     struct slice text;
     int status = attribute_read(d->table, encoded, &attribute, &meaning);
+    uint8_t effect;
     bool known = meaning.span_id != ATTRIBUTE_UNKNOWN;
 
     if (status < 0) {
@@ -101,12 +120,14 @@ static bool add_attribute(struct describing *d, const uint8_t *at, struct slice 
         d->pattern->is_dirty |= status > 0;
         return true; /* the same in all spans, or they do not fit */
     }
+    effect = effect_of(d->read, meaning.span_id, text);
     return add_place(d, (struct otlp_place){.type = OTLP_PLACE_TEXT,
                             .at = (uint16_t)(at - d->begin),
                             .end = (uint16_t)(encoded.ptr + encoded.length - d->begin),
                             .key_at = (uint16_t)(encoded.ptr - d->begin),
                             .key_bytes = (uint8_t)(key.length + 3), /* with two tags and its length */
-                            .span_id = effect_of(d->read, meaning.span_id, text),
+                            .to = (uint16_t)text_offset(effect),
+                            .span_id = effect,
                             .is_url = (meaning.flags & ATTRIBUTE_URL) != 0,
                             .value_at = (uint16_t)(text.ptr - d->begin),
                             .value_bytes = (uint16_t)text.length});
@@ -118,30 +139,25 @@ static bool add_field(struct describing *d, struct wire_reader *reader, uint32_t
     const uint8_t *at = reader->at;
     struct slice bytes = slice_of(NULL, 0);
 
-    if (wire_tag_type(tag) != WIRE_BYTES) {
-        if (wire_skip(reader, tag) != 0) {
-            return false;
-        }
-        if (tag == WIRE_TAG(7, WIRE_FIXED64) || tag == WIRE_TAG(8, WIRE_FIXED64)) {
-            return add_number(
-                d, wire_tag_number(tag) == 7 ? OTLP_PLACE_START : OTLP_PLACE_END, at, TIME_BYTES);
-        }
-        return true;
-    }
-    if (wire_bytes(reader, &bytes) != 0) {
+    if (wire_tag_type(tag) == WIRE_BYTES ? wire_bytes(reader, &bytes) != 0 : wire_skip(reader, tag) != 0) {
         return false;
     }
-    switch (wire_tag_number(tag)) {
-    case 1:
-        return add_number(d, OTLP_PLACE_TRACE_ID, bytes.ptr, TRACE_ID_BYTES);
-    case 2:
-        return add_number(d, OTLP_PLACE_SPAN_ID, bytes.ptr, ID_BYTES);
-    case 4:
-        return bytes.length == 0 || add_number(d, OTLP_PLACE_PARENT_ID, bytes.ptr, ID_BYTES);
-    case 9:
+    switch (tag) {
+    case WIRE_TAG(1, WIRE_BYTES):
+        return add_number(d, 1, bytes.ptr, sizeof d->read->trace_id, offsetof(struct span, trace_id));
+    case WIRE_TAG(2, WIRE_BYTES):
+        return add_number(d, 2, bytes.ptr, sizeof d->read->span_id, offsetof(struct span, span_id));
+    case WIRE_TAG(4, WIRE_BYTES):
+        return bytes.length == 0 ||
+               add_number(d, 4, bytes.ptr, sizeof d->read->parent_id, offsetof(struct span, parent_id));
+    case WIRE_TAG(7, WIRE_FIXED64):
+        return add_number(d, 7, at, sizeof(uint64_t), offsetof(struct span, start_unix_ns));
+    case WIRE_TAG(8, WIRE_FIXED64):
+        return add_number(d, 8, at, sizeof(uint64_t), offsetof(struct span, end_unix_ns));
+    case WIRE_TAG(9, WIRE_BYTES):
         return add_attribute(d, at, bytes);
-    case 11: /* events and links have times and ids of their own */
-    case 13:
+    case WIRE_TAG(11, WIRE_BYTES): /* events and links have times and ids of their own */
+    case WIRE_TAG(13, WIRE_BYTES):
         return false;
     default:
         return true;
@@ -217,14 +233,29 @@ void otlp_pattern_merge(struct otlp_pattern *pattern, const struct otlp_pattern 
     }
 }
 
-static void add_step(struct otlp_pattern *pattern, uint16_t from, uint16_t to, uint8_t place, uint8_t type)
+/* The run from `from` to the place, or to the end when it is NULL. */
+static void add_step(struct otlp_pattern *pattern, uint16_t from, const struct otlp_place *place)
 {
-    size_t bytes = (size_t)(to - from);
+    static const uint8_t bytes_min[] = {
+        [OTLP_PLACE_8] = 8, [OTLP_PLACE_16] = 16, [OTLP_PLACE_TEXT] = TEXT_BYTES_MIN};
+    size_t bytes = (size_t)((place != NULL ? place->at : pattern->image_bytes) - from);
     struct otlp_step *step = &pattern->steps[pattern->step_count++];
 
-    *step = (struct otlp_step){.run_at = from, .run_bytes = (uint16_t)bytes, .place = place, .type = type};
+    *step = (struct otlp_step){.run_at = from,
+        .run_bytes = (uint16_t)bytes,
+        .run_mask = bytes < 8 ? ~(UINT64_MAX << (8 * bytes)) : UINT64_MAX,
+        .need_bytes = (uint16_t)bytes,
+        .type = OTLP_PLACE_LAST};
     memcpy(&step->run_begin, pattern->image + from, bytes < 8 ? bytes : 8);
-    step->run_mask = bytes < 8 ? ~(UINT64_MAX << (8 * bytes)) : UINT64_MAX;
+    if (place != NULL) {
+        step->need_bytes = (uint16_t)(bytes + place->key_bytes + bytes_min[place->type]);
+        step->type = place->type;
+        step->key_bytes = place->key_bytes;
+        step->key_at = place->key_at;
+        step->to = place->to;
+        step->span_id = place->span_id;
+        step->is_url = place->is_url;
+    }
 }
 
 static void make_steps(struct otlp_pattern *pattern)
@@ -232,17 +263,21 @@ static void make_steps(struct otlp_pattern *pattern)
     uint16_t from = 0;
 
     pattern->step_count = 0;
+    pattern->span.varying_set = 0;
     for (uint8_t i = 0; i < pattern->place_count; i++) {
         const struct otlp_place *place = &pattern->places[i];
         if (place->varies) {
-            add_step(pattern, from, place->at, i, place->type);
+            add_step(pattern, from, place);
             from = place->end;
+            if (place->type == OTLP_PLACE_TEXT && place->span_id != ATTRIBUTE_UNKNOWN) {
+                pattern->span.varying_set |= 1ull << place->span_id;
+            }
         } else if (place->is_url) {
             struct slice value = slice_of(pattern->image + place->value_at, place->value_bytes);
             pattern->is_dirty |= slice_find(value, '?') < value.length;
         }
     }
-    add_step(pattern, from, pattern->image_bytes, pattern->place_count, OTLP_PLACE_LAST);
+    add_step(pattern, from, NULL);
     size_t tail_bytes = (size_t)(pattern->image_bytes - from);
     pattern->tail_mask = tail_bytes >= TAIL_BYTES ? UINT64_MAX : ~(UINT64_MAX >> (8 * tail_bytes));
     pattern->tail = load8(pattern->image + pattern->image_bytes - TAIL_BYTES) & pattern->tail_mask;
@@ -309,108 +344,117 @@ static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t length)
     return true;
 }
 
-/* Whether the step's run stands at `at`. */
+/* Whether the step's run stands at `at`, where need_bytes can be read. */
 static inline bool has_run(
-    const struct otlp_pattern *pattern, const struct otlp_step *step, const uint8_t *at, const uint8_t *end)
+    const struct otlp_pattern *pattern, const struct otlp_step *step, const uint8_t *at)
 {
-    if (__builtin_expect(end - at >= 8, 1)) {
-        return ((load8(at) ^ step->run_begin) & step->run_mask) == 0 &&
-               (step->run_bytes <= 8 || ((size_t)(end - at) >= step->run_bytes &&
-                                            is_same(at, pattern->image + step->run_at, step->run_bytes)));
-    }
-    return (size_t)(end - at) >= step->run_bytes &&
-           is_same(at, pattern->image + step->run_at, step->run_bytes);
+    return ((load8(at) ^ step->run_begin) & step->run_mask) == 0 &&
+           (step->run_bytes <= 8 ||
+               is_same(at + 8, pattern->image + step->run_at + 8, (size_t)step->run_bytes - 8));
 }
 
-/* A length, as one byte or as a varint; false past the end. */
-static inline bool read_length(const uint8_t **at, const uint8_t *end, size_t *ret_length)
+/*
+ * The text of an attribute that begins at `at` with its length; the key was compared. Lengths of one byte
+ * each: false for all others.
+ */
+static inline bool short_text(
+    const uint8_t *at, const uint8_t *end, const struct otlp_step *step, struct slice *ret_text)
 {
-    struct wire_reader reader = {.at = *at, .end = end};
-    uint64_t length;
+    uint32_t attribute_bytes = at[0];
+    const uint8_t *value = at + 1 + step->key_bytes;
+    uint32_t value_bytes = attribute_bytes - step->key_bytes - 1;
 
-    if (wire_varint(&reader, &length) != 0 || length > (size_t)(end - reader.at)) {
+    if (attribute_bytes > 127 || attribute_bytes < step->key_bytes + 3u ||
+        attribute_bytes >= (size_t)(end - at)) {
         return false;
     }
-    *at = reader.at;
-    *ret_length = (size_t)length;
+    if (((value[0] ^ value_bytes) | (value[1] ^ WIRE_TAG(1, WIRE_BYTES)) | (value[2] ^ (value_bytes - 2))) !=
+        0) {
+        return false;
+    }
+    *ret_text = slice_of(value + 3, value_bytes - 2);
     return true;
 }
 
-/* The attribute at `at`, which is to have the place's key. Returns what is behind it, or NULL. */
-static inline const uint8_t *match_text(struct otlp_pattern *pattern, const struct otlp_place *place,
+/* A length and that many bytes up to `end`. */
+static bool open_to_end(struct wire_reader *reader)
+{
+    struct slice bytes;
+    const uint8_t *end = reader->end;
+
+    if (wire_bytes(reader, &bytes) != 0 || reader->at != end) {
+        return false;
+    }
+    reader->at = bytes.ptr;
+    return true;
+}
+
+/* The same with lengths of any number of bytes; compares the key, too. */
+static __attribute__((noinline)) bool long_text(const struct otlp_pattern *pattern,
+    const struct otlp_step *step, const uint8_t *at, const uint8_t *end, struct slice *ret_text)
+{
+    struct wire_reader reader = {.at = at, .end = end};
+    struct slice attribute;
+
+    if (wire_bytes(&reader, &attribute) != 0 || attribute.length < step->key_bytes + 3u ||
+        memcmp(attribute.ptr, pattern->image + step->key_at, step->key_bytes) != 0) {
+        return false;
+    }
+    struct wire_reader inner = wire_reader_of(slice_sub(attribute, step->key_bytes, attribute.length));
+    if (!open_to_end(&inner) || inner.at == inner.end || *inner.at++ != WIRE_TAG(1, WIRE_BYTES) ||
+        !open_to_end(&inner)) {
+        return false;
+    }
+    *ret_text = slice_of(inner.at, (size_t)(inner.end - inner.at));
+    return true;
+}
+
+/* utf8_is_ascii for a text with at least 7 bytes in front of it that may be read, and which may be looked at
+ * as well. */
+static inline bool is_ascii_from_behind(struct slice text)
+{
+    const uint8_t *at = text.ptr + text.length - 8;
+    uint64_t seen = load8(at);
+
+    while (at > text.ptr) {
+        at -= 8;
+        seen |= load8(at);
+    }
+    return (seen & 0x8080808080808080ull) == 0;
+}
+
+/* The attribute at `at`, which is to have the step's key. Returns what is behind it, or NULL. */
+static inline const uint8_t *match_text(struct otlp_pattern *pattern, const struct otlp_step *step,
     const uint8_t *at, const uint8_t *end, uint64_t text_bytes_max)
 {
-    size_t attribute_bytes;
-    size_t value_bytes;
-    size_t text_bytes;
+    struct slice text;
 
-    if (!read_length(&at, end, &attribute_bytes) || attribute_bytes < place->key_bytes + 3u ||
-        !is_same(at, pattern->image + place->key_at, place->key_bytes)) {
+    if (!(is_same(at + 1, pattern->image + step->key_at, step->key_bytes) &&
+            short_text(at, end, step, &text)) &&
+        !long_text(pattern, step, at, end, &text)) {
         return NULL;
     }
-    const uint8_t *attribute_end = at + attribute_bytes;
-    at += place->key_bytes;
-    if (!read_length(&at, attribute_end, &value_bytes) || at + value_bytes != attribute_end ||
-        value_bytes < 2 || *at++ != WIRE_TAG(1, WIRE_BYTES) ||
-        !read_length(&at, attribute_end, &text_bytes) || at + text_bytes != attribute_end) {
-        return NULL;
-    }
-    struct slice text = slice_of(at, text_bytes);
-    if (place->is_url) {
+    const uint8_t *attribute_end = text.ptr + text.length;
+    if (step->is_url) {
         text.length = slice_find(text, '?');
-        pattern->span.needs_rewrite |= text.length < text_bytes;
+        pattern->span.needs_rewrite |= text.ptr + text.length < attribute_end;
     }
     if (text.length > text_bytes_max) {
         return NULL;
     }
-    if (place->span_id != ATTRIBUTE_UNKNOWN) {
-        if (!utf8_is_ascii(text) && !utf8_is_valid(text)) {
+    if (step->span_id != ATTRIBUTE_UNKNOWN) {
+        if (!is_ascii_from_behind(text) && !utf8_is_valid(text)) {
             return NULL;
         }
-        pattern->span.attribute[place->span_id].text = text;
+        memcpy((uint8_t *)&pattern->span + step->to, &text, sizeof text);
     }
     return attribute_end;
-}
-
-/* A field of fixed length into `to`. Returns what is behind it, or NULL. */
-static inline const uint8_t *match_number(const uint8_t *at, const uint8_t *end, void *to, size_t bytes)
-{
-    if ((size_t)(end - at) < bytes) {
-        return NULL;
-    }
-    memcpy(to, at, bytes);
-    return at + bytes;
-}
-
-static inline const uint8_t *match_place(struct otlp_pattern *pattern, const struct otlp_step *step,
-    const uint8_t *at, const uint8_t *end, uint64_t text_bytes_max)
-{
-    struct span *span = &pattern->span;
-
-    switch ((enum otlp_place_type)step->type) {
-    case OTLP_PLACE_TRACE_ID:
-        return match_number(at, end, span->trace_id, TRACE_ID_BYTES);
-    case OTLP_PLACE_SPAN_ID:
-        return match_number(at, end, span->span_id, ID_BYTES);
-    case OTLP_PLACE_PARENT_ID:
-        return match_number(at, end, span->parent_id, ID_BYTES);
-    case OTLP_PLACE_START:
-        return match_number(at, end, &span->start_unix_ns, TIME_BYTES);
-    case OTLP_PLACE_END:
-        return match_number(at, end, &span->end_unix_ns, TIME_BYTES);
-    case OTLP_PLACE_TEXT:
-        return match_text(pattern, &pattern->places[step->place], at, end, text_bytes_max);
-    case OTLP_PLACE_LAST:
-    default:
-        return NULL;
-    }
 }
 
 bool otlp_pattern_match(struct otlp_pattern *pattern, struct slice encoded, uint64_t attribute_bytes_max)
 {
     const uint8_t *at = encoded.ptr;
     const uint8_t *end = at + encoded.length;
-    const struct otlp_step *step = pattern->steps;
 
     if (encoded.length < TAIL_BYTES ||
         ((load8(end - TAIL_BYTES) ^ pattern->tail) & pattern->tail_mask) != 0) {
@@ -418,17 +462,25 @@ bool otlp_pattern_match(struct otlp_pattern *pattern, struct slice encoded, uint
     }
     pattern->span.raw = encoded;
     pattern->span.needs_rewrite = pattern->is_dirty;
-    for (;; step++) {
-        if (!has_run(pattern, step, at, end)) {
+    for (const struct otlp_step *step = pattern->steps; step->type != OTLP_PLACE_LAST; step++) {
+        if ((size_t)(end - at) < step->need_bytes || !has_run(pattern, step, at)) {
             return false;
         }
         at += step->run_bytes;
-        if (step->type == OTLP_PLACE_LAST) {
-            return at == end;
-        }
-        at = match_place(pattern, step, at, end, attribute_bytes_max);
-        if (at == NULL) {
-            return false;
+        if (step->type == OTLP_PLACE_TEXT) {
+            at = match_text(pattern, step, at, end, attribute_bytes_max);
+            if (at == NULL) {
+                return false;
+            }
+        } else if (step->type == OTLP_PLACE_8) {
+            memcpy((uint8_t *)&pattern->span + step->to, at, 8);
+            at += 8;
+        } else {
+            memcpy((uint8_t *)&pattern->span + step->to, at, 16);
+            at += 16;
         }
     }
+    const struct otlp_step *last = &pattern->steps[pattern->step_count - 1];
+    return (size_t)(end - at) == last->run_bytes &&
+           (last->run_bytes <= TAIL_BYTES || is_same(at, pattern->image + last->run_at, last->run_bytes));
 }

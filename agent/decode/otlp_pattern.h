@@ -22,12 +22,10 @@
 
 enum { OTLP_PATTERN_BYTES_MAX = 1024, OTLP_PATTERN_PLACES_MAX = 48 };
 
+/* What may be at a place, and how many bytes of it, but for a text. */
 enum otlp_place_type {
-    OTLP_PLACE_TRACE_ID,
-    OTLP_PLACE_SPAN_ID,
-    OTLP_PLACE_PARENT_ID,
-    OTLP_PLACE_START,
-    OTLP_PLACE_END,
+    OTLP_PLACE_8,    /* span id, parent id, start, end */
+    OTLP_PLACE_16,   /* trace id */
     OTLP_PLACE_TEXT, /* a string attribute: its length, its key, its value */
     OTLP_PLACE_LAST, /* nothing: the span ends */
 };
@@ -36,24 +34,31 @@ enum otlp_place_type {
 struct otlp_place {
     uint16_t at;       /* its first byte in the image, after the field's tag */
     uint16_t end;      /* behind its last byte */
+    uint16_t value_at; /* of a text: its value in the image */
+    uint16_t value_bytes;
     uint16_t key_at;   /* of a text: its encoded key and the value's tag, in the image */
     uint8_t key_bytes; /* how many bytes those are */
     uint8_t type;      /* enum otlp_place_type */
+    uint16_t to;       /* where it goes in struct span, in bytes; of a text: its slice */
     uint8_t span_id;   /* of a text: enum span_attribute_id, or ATTRIBUTE_UNKNOWN: it has no effect */
     bool is_url;       /* of a text: a '?' begins what is not read of it */
     bool varies;       /* seen to differ; only such places are steps */
-    uint16_t value_at; /* of a text: its value in the image */
-    uint16_t value_bytes;
 };
 
-/* A run of bytes that all spans share, and what follows it. */
+/* A run of bytes that all spans share, and the place that follows it. */
 struct otlp_step {
     uint64_t run_begin; /* its first 8 bytes, zeroes behind a shorter one */
     uint64_t run_mask;  /* which of them there are */
     uint16_t run_at;    /* in the image */
     uint16_t run_bytes;
-    uint8_t place; /* its number; the last step has place_count */
+    uint16_t
+        need_bytes; /* of the run and of what is known of the place's length, at least 8 but for the last */
     uint8_t type;
+    uint8_t key_bytes; /* these five: as in the place */
+    uint16_t key_at;
+    uint16_t to;
+    uint8_t span_id;
+    bool is_url;
 };
 
 struct otlp_pattern {

@@ -173,9 +173,11 @@ struct span {
     /*
      * Spans with the same pattern, which is not 0, agree in resource, scope, name, kind, status, the set of
      * attributes, and the values of all but SPAN_ATTRIBUTES_OF_REQUEST. Spans met at the same time differ in
-     * pattern_slot when they differ in pattern; 0 ... SPAN_PATTERNS_COUNT - 1.
+     * pattern_slot when they differ in pattern; 0 ... SPAN_PATTERNS_COUNT - 1. varying_set: the attributes
+     * that may differ at all within the pattern.
      */
     uint64_t pattern;
+    uint64_t varying_set;
     uint16_t pattern_slot;
 };
 

@@ -5,6 +5,7 @@
 #include "context/span_request.h"
 #include "context/response_flags.h"
 #include "context/sampling.h"
+#include "decode/otlp_memory.h"
 #include "decode/otlp_trace.h"
 #include "decode/redaction.h"
 
@@ -407,6 +408,7 @@ struct corpus_count {
     uint32_t outcomes[OUTCOME_COUNT];
     uint64_t weight;
     uint32_t refused;
+    uint32_t patterned;
 };
 
 static void check_text(const struct fixture *f, uint32_t id)
@@ -419,6 +421,28 @@ static void check_text(const struct fixture *f, uint32_t id)
     }
 }
 
+/* What is remembered for a pattern makes of its spans what is made of each by itself. */
+static void check_alone(struct corpus_count *count, const struct span *span, const struct request *r)
+{
+    struct span alone = *span;
+    struct request own;
+    struct attempt a;
+
+    alone.pattern = 0;
+    assert_int_equal(span_to_request(&count->f->context, &alone, NULL, &own, &a), SPAN_IS_REQUEST);
+    assert_true(own.reporter == r->reporter && own.protocol == r->protocol && own.method == r->method);
+    assert_true(own.source == r->source && own.source_namespace == r->source_namespace);
+    assert_true(own.destination == r->destination && own.destination_namespace == r->destination_namespace);
+    assert_true(own.route == r->route && own.outcome == r->outcome && own.weight == r->weight);
+    assert_true(own.response_code == r->response_code && own.grpc_status == r->grpc_status);
+    assert_true(own.response_flags == r->response_flags && own.has_bytes == r->has_bytes);
+    assert_true(own.request_bytes == r->request_bytes && own.response_bytes == r->response_bytes);
+    assert_true(own.start_unix_ns == r->start_unix_ns && own.duration_ns == r->duration_ns);
+    assert_true(own.attempts == r->attempts && own.stored == r->stored && own.sender == r->sender);
+    assert_memory_equal(own.trace_id, r->trace_id, sizeof own.trace_id);
+    assert_memory_equal(own.span_id, r->span_id, sizeof own.span_id);
+}
+
 static void on_span(void *user, const struct span *span, uint32_t record)
 {
     struct corpus_count *count = user;
@@ -426,9 +450,11 @@ static void on_span(void *user, const struct span *span, uint32_t record)
     struct attempt a;
 
     (void)record;
+    count->patterned += span->pattern != 0;
     switch (span_to_request(&count->f->context, span, NULL, &r, &a)) {
     case SPAN_IS_REQUEST:
         count->requests[r.reporter]++;
+        check_alone(count, span, &r);
         count->outcomes[r.outcome]++;
         count->weight += r.weight;
         check_text(count->f, r.route);
@@ -463,11 +489,13 @@ static void run_corpus(struct fixture *f, const char *name, struct corpus_count 
     uint8_t *data;
     struct redaction redaction;
     struct otlp_trace_scanner *scanner = malloc(sizeof *scanner);
+    struct otlp_memory *memory = otlp_memory_new();
     const struct otlp_trace_sink sink = {.user = count, .on_span = on_span, .on_refused = on_refused};
 
     snprintf(path, sizeof path, "%s/tests/corpus/%s.otlp", WEFT_SOURCE_DIR, name);
     data = read_whole(path, &bytes);
     assert_non_null(scanner);
+    assert_non_null(memory);
     redaction_init_default(&redaction);
     f->limits.time_skew_s = 31536000u * 100u; /* recorded some time ago */
     otlp_trace_scanner_init(scanner, &f->limits, &redaction);
@@ -480,14 +508,15 @@ static void run_corpus(struct fixture *f, const char *name, struct corpus_count 
         memcpy(&length, data + at, 4);
         assert_true(length <= bytes - at - 4);
         context_batch_begin(&f->context, true, 1);
-        assert_int_equal(otlp_trace_scan(scanner, NULL, slice_of(data + at + 4, length), 1800000000000000000ull,
-                             &sink, &result, &error),
+        assert_int_equal(otlp_trace_scan(scanner, memory, slice_of(data + at + 4, length),
+                             1800000000000000000ull, &sink, &result, &error),
             0);
         at += 4 + length;
     }
     assert_int_equal(count->refused, 0);
     free(data);
     free(scanner);
+    otlp_memory_free(memory);
 }
 
 static void test_real_envoys(void **state)
@@ -500,6 +529,7 @@ static void test_real_envoys(void **state)
     fixture_init(&f, 10000);
     run_corpus(&f, "envoy_spawn_on", &on);
     run_corpus(&f, "envoy_spawn_off", &off);
+    assert_true(on.patterned > 1000 && off.patterned > 400); /* else check_alone says little */
     assert_int_equal(on.neither, 0);
     assert_int_equal(off.neither, 0);
     assert_int_equal(off.attempts, 0); /* cannot be told */

@@ -122,6 +122,9 @@ static void set_option(struct load_options *options, int letter, const char *val
     case 'r':
         options->rate = strtod(value, NULL);
         break;
+    case 'u':
+        options->burst = (uint32_t)strtoul(value, NULL, 10);
+        break;
     case 'm':
         options->streams = (uint32_t)strtoul(value, NULL, 10);
         break;
@@ -138,11 +141,11 @@ int load_options_parse(int argc, char **argv, struct load_options *ret_options)
         {"pid", required_argument, NULL, 'p'}, {"seconds", required_argument, NULL, 't'},
         {"batch", required_argument, NULL, 'b'}, {"connections", required_argument, NULL, 'c'},
         {"streams", required_argument, NULL, 'm'}, {"label-sets", required_argument, NULL, 'l'},
-        {"rate", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
+        {"rate", required_argument, NULL, 'r'}, {"burst", required_argument, NULL, 'u'}, {NULL, 0, NULL, 0}};
     int letter;
 
     *ret_options = (struct load_options){
-        .name = "load", .seconds = 2, .spans_per_message = 512, .connections = 4, .streams = 64};
+        .name = "load", .seconds = 2, .spans_per_message = 512, .connections = 4, .streams = 64, .burst = 1};
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (letter == '?') {
             return WERR_INVALID;
@@ -150,10 +153,12 @@ int load_options_parse(int argc, char **argv, struct load_options *ret_options)
         set_option(ret_options, letter, optarg);
     }
     if (ret_options->socket_path == NULL || ret_options->corpus_path == NULL || ret_options->pid <= 0 ||
-        ret_options->spans_per_message == 0 || ret_options->connections == 0 || ret_options->streams == 0) {
+        ret_options->spans_per_message == 0 || ret_options->connections == 0 || ret_options->streams == 0 ||
+        ret_options->burst == 0) {
         (void)fprintf(stderr,
             "usage: %s --socket PATH --pid PID --corpus FILE.otlp [--name NAME] [--seconds S] "
-            "[--batch SPANS] [--connections N] [--streams N] [--rate SPANS/S] [--label-sets N]\n",
+            "[--batch SPANS] [--connections N] [--streams N] [--rate SPANS/S] [--burst MESSAGES] "
+            "[--label-sets N]\n",
             argv[0]);
         return WERR_INVALID;
     }

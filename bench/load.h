@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { LOAD_WARM_UP_NS = 300000000, LOAD_STALL_NS = 2000000000, LOAD_POLL_MS = 200, LOAD_PACED_POLL_MS = 1 };
+enum { LOAD_WARM_UP_NS = 300000000, LOAD_STALL_NS = 2000000000, LOAD_POLL_MS = 0, LOAD_PACED_POLL_MS = 1 };
 
 /* A process' use of the processor since its start, in seconds. */
 struct process_cost {
@@ -49,7 +49,9 @@ struct load_options {
     uint32_t spans_per_message;
     uint32_t connections;
     uint32_t streams;
-    double rate;         /* spans a second at most; 0: as fast as it goes */
+    double rate; /* spans a second at most; 0: as fast as it goes */
+    uint32_t
+        burst; /* messages that are sent at once when one is due, on one connection while it takes them */
     uint32_t label_sets; /* native: a fixed load of so many, instead of the corpus */
 };
 int load_options_parse(int argc, char **argv, struct load_options *ret_options);

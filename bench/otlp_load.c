@@ -4,7 +4,7 @@
  * what the agent's process spent.
  *
  *     otlp_load --socket PATH --pid PID --corpus FILE.otlp --batch 5|8|512 [--name NAME] [--seconds S]
- * [--rate SPANS/S]
+ * [--rate SPANS/S [--burst MESSAGES]]
  *
  * NAME_sent and NAME_accepted count spans: those of messages begun, and of those answered with grpc-status 0.
  * One thread, one poll loop.
@@ -106,12 +106,12 @@ static const struct h2_header headers[] = {
     H2_LITERAL("x-forwarded-for", "127.0.0.1"),
 };
 
-/* Whether the rate that was asked for lets another message go. */
+/* Whether the rate that was asked for lets another message go, or a burst has begun. */
 static bool is_due(const struct load *load)
 {
     double elapsed_s = (double)(now_ns() - load->begin_ns) / 1e9;
 
-    return load->options.rate <= 0 ||
+    return load->options.rate <= 0 || load->sent_messages % load->options.burst != 0 ||
            (double)(load->sent_messages * load->options.spans_per_message) < load->options.rate * elapsed_s;
 }
 

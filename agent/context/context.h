@@ -25,6 +25,7 @@ enum {
         512, /* of a resource's names that are compared; longer ones are read each time */
     CONTEXT_NAMES_COUNT = 16,
     CONTEXT_NAME_BYTES_MAX = 104,
+    CONTEXT_MEMO_ROUTE_BYTES_MAX = 63,
 };
 
 /* A service as ids. */
@@ -44,6 +45,8 @@ struct span_memo {
     uint8_t meaning;        /* enum span_meaning */
     bool expects_code;      /* a request that ends well has a status code */
     struct request request; /* of an attempt, too: the names and the weight */
+    uint8_t route_bytes;    /* of request.route's text below; 0: not kept */
+    uint8_t route[CONTEXT_MEMO_ROUTE_BYTES_MAX];
 };
 
 /* The resource of the span before, with what it came to. */

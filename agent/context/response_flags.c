@@ -20,9 +20,6 @@ static const struct flag_row rows[RESPONSE_FLAG_COUNT] = {
 
 static uint64_t flag_of(struct slice name)
 {
-    if (name.length < 2) {
-        return 0; /* "-", nearly always */
-    }
     for (unsigned i = 0; i < RESPONSE_FLAG_COUNT; i++) {
         if (rows[i].length == name.length && memcmp(rows[i].name, name.ptr, name.length) == 0) {
             return 1ull << i;
@@ -46,7 +43,7 @@ uint64_t response_flags_parse(struct slice text)
 {
     uint64_t flags = 0;
 
-    while (text.length > 0) {
+    while (text.length > 1) { /* no flag has one letter: nearly always it is "-" */
         size_t comma = slice_find(text, ',');
         struct slice name = trimmed(slice_sub(text, 0, comma));
 

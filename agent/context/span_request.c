@@ -49,11 +49,13 @@ static bool number_of(const struct span *span, enum span_attribute_id id, int64_
     if (value->text.length == 0 || value->text.length >= DECIMAL_DIGITS_MAX) {
         return false;
     }
-    for (size_t i = 0; i < value->text.length; i++) {
-        if (value->text.ptr[i] < '0' || value->text.ptr[i] > '9') {
+    const uint8_t *end = value->text.ptr + value->text.length;
+    for (const uint8_t *at = value->text.ptr; at < end; at++) {
+        unsigned digit = (unsigned)*at - '0';
+        if (digit > 9) {
             return false;
         }
-        number = number * 10 + (value->text.ptr[i] - '0');
+        number = number * 10 + digit;
     }
     *ret_number = number;
     return true;
@@ -353,6 +355,25 @@ static struct span_memo *memo_of(struct context *context, const struct span *spa
     return memo;
 }
 
+/* Of one pattern, most routes are the one before. One that was refused is asked for, and counted, each time.
+ */
+static void fill_route(struct context *context, struct slice route, struct span_memo *memo)
+{
+    struct request *request = &memo->request;
+    struct service_ids destination = {
+        .service = request->destination, .service_namespace = request->destination_namespace};
+
+    if (memo->route_bytes != 0 && slice_equal(route, slice_of(memo->route, memo->route_bytes))) {
+        return;
+    }
+    request->route = context_route(context, destination, route);
+    memo->route_bytes = 0;
+    if (request->route != context->route_rest && route.length <= sizeof memo->route) {
+        memo->route_bytes = (uint8_t)route.length;
+        memcpy(memo->route, route.ptr, route.length);
+    }
+}
+
 static void fill_request(
     struct context *context, const struct span *span, uint64_t changed, struct span_memo *memo)
 {
@@ -370,10 +391,7 @@ static void fill_request(
         fill_bytes(span, request);
     }
     if ((changed & ROUTE_ATTRIBUTES) != 0) {
-        struct service_ids destination = {
-            .service = request->destination, .service_namespace = request->destination_namespace};
-        request->route =
-            context_route(context, destination, route_of(context, span, (enum method)request->method));
+        fill_route(context, route_of(context, span, (enum method)request->method), memo);
     }
 }
 

@@ -8,9 +8,9 @@
 #include <xxhash.h>
 
 enum {
-    IDS_BYTES = 28,       /* trace and span id with their tags and lengths, as every exporter writes them */
-    PARENT_BYTES = 10,    /* the same of the parent id */
-    AFTER_NAME_BYTES = 2, /* the kind */
+    IDS_BYTES = 28,    /* trace and span id with their tags and lengths, as every exporter writes them */
+    PARENT_BYTES = 10, /* the same of the parent id */
+    KIND_BYTES = 2,    /* the kind, which follows the name */
 };
 
 struct otlp_memory *otlp_memory_new(void)
@@ -30,6 +30,26 @@ void otlp_memory_free(struct otlp_memory *memory)
     free(memory);
 }
 
+static bool is_known(const struct otlp_known_resource *known, struct slice encoded)
+{
+    return known->id != 0 && slice_equal(slice_of(known->bytes, known->length_bytes), encoded);
+}
+
+static int know(struct otlp_memory *memory, struct otlp_known_resource *known,
+    const struct otlp_trace_scanner *scanner, struct slice encoded)
+{
+    known->id = 0;
+    known->length_bytes = encoded.length;
+    known->read = (struct otlp_resource){.texts_are_valid = true};
+    memcpy(known->bytes, encoded.ptr, encoded.length);
+    int error = otlp_resource_read(scanner, slice_of(known->bytes, known->length_bytes), &known->read);
+    if (error < 0) {
+        return error;
+    }
+    known->id = ++memory->last_id;
+    return 0;
+}
+
 int otlp_memory_resource(struct otlp_memory *memory, const struct otlp_trace_scanner *scanner,
     struct slice encoded, struct otlp_resource *room, const struct otlp_resource **ret_resource,
     uint64_t *ret_id)
@@ -40,52 +60,56 @@ int otlp_memory_resource(struct otlp_memory *memory, const struct otlp_trace_sca
         *room = (struct otlp_resource){.texts_are_valid = true};
         return otlp_resource_read(scanner, encoded, room);
     }
-    struct otlp_known_resource *known =
-        &memory->resources[XXH3_64bits(encoded.ptr, encoded.length) % OTLP_MEMORY_RESOURCES_COUNT];
-    if (known->id == 0 || known->length_bytes != encoded.length ||
-        memcmp(known->bytes, encoded.ptr, encoded.length) != 0) {
-        known->id = 0;
-        memcpy(known->bytes, encoded.ptr, encoded.length);
-        known->length_bytes = encoded.length;
-        known->read = (struct otlp_resource){.texts_are_valid = true};
-        int error = otlp_resource_read(scanner, slice_of(known->bytes, known->length_bytes), &known->read);
-        if (error < 0) {
-            return error;
+    struct otlp_known_resource *known = memory->last_resource;
+    if (known == NULL || !is_known(known, encoded)) {
+        known = &memory->resources[XXH3_64bits(encoded.ptr, encoded.length) % OTLP_MEMORY_RESOURCES_COUNT];
+        memory->last_resource = known;
+        if (!is_known(known, encoded)) {
+            int error = know(memory, known, scanner, encoded);
+            if (error < 0) {
+                return error;
+            }
         }
-        known->id = ++memory->last_id;
     }
     *ret_id = known->id;
     *ret_resource = &known->read;
     return 0;
 }
 
+static uint64_t load8(const uint8_t *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
 /*
- * The span's name with its kind, where it stands in spans that begin as most do; else nothing. A guess is
- * enough: it only chooses the set.
+ * Of the length, the begin and the end of the span's name, and of its kind, where they stand in spans that
+ * begin as most do. It only chooses the set: spans that it cannot tell apart share one.
  */
-static struct slice name_of(struct slice encoded)
+static uint64_t name_hash(struct slice encoded)
 {
     size_t at = IDS_BYTES;
 
-    if (encoded.length < IDS_BYTES + PARENT_BYTES + 2) {
-        return slice_of(NULL, 0);
+    if (encoded.length < IDS_BYTES + PARENT_BYTES + 8) {
+        return 0;
     }
     if (encoded.ptr[at] == WIRE_TAG(4, WIRE_BYTES)) {
         at += PARENT_BYTES;
     }
-    if (encoded.ptr[at] != WIRE_TAG(5, WIRE_BYTES) ||
-        encoded.length - at < encoded.ptr[at + 1] + 2u + AFTER_NAME_BYTES) {
-        return slice_of(NULL, 0);
+    size_t end = at + 2 + encoded.ptr[at + 1] + KIND_BYTES;
+    if (encoded.ptr[at] != WIRE_TAG(5, WIRE_BYTES) || encoded.length < end) {
+        return 0;
     }
-    return slice_sub(encoded, at, at + encoded.ptr[at + 1] + 2 + AFTER_NAME_BYTES);
+    return load8(encoded.ptr + at) * 0x9fb21c651e98df25ull ^ load8(encoded.ptr + end - 8);
 }
 
 struct otlp_pattern_set *otlp_memory_set(struct otlp_memory *memory, uint64_t envelope, struct slice encoded)
 {
-    struct slice name = name_of(encoded);
-    uint64_t hash = XXH3_64bits_withSeed(name.length > 0 ? name.ptr : encoded.ptr, name.length, envelope);
+    uint64_t hash = (name_hash(encoded) ^ envelope) * 0x9e3779b97f4a7c15ull;
 
-    return &memory->sets[hash % OTLP_MEMORY_SETS_COUNT];
+    return &memory->sets[(hash >> 32) % OTLP_MEMORY_SETS_COUNT];
 }
 
 struct span *otlp_memory_match(struct otlp_memory *memory, struct otlp_pattern_set *set, uint64_t envelope,

@@ -42,6 +42,7 @@ struct otlp_pattern_set {
 
 struct otlp_memory {
     uint64_t last_id;
+    struct otlp_known_resource *last_resource; /* NULL at first */
     struct otlp_known_resource resources[OTLP_MEMORY_RESOURCES_COUNT];
     struct otlp_pattern_set sets[OTLP_MEMORY_SETS_COUNT];
     struct otlp_pattern draft;

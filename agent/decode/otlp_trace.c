@@ -28,7 +28,8 @@ struct walk {
     const struct otlp_resource *resource;
     uint64_t resource_id; /* in memory; 0: not there */
     struct slice scope_name;
-    uint64_t envelope; /* stands for resource and scope; 0: nothing is remembered of such spans */
+    uint64_t
+        envelope; /* stands for resource and scope; 0: not made yet, or nothing is remembered of such spans */
     bool scope_is_dirty;
     struct otlp_resource own_resource; /* room for one that is not remembered, */
     struct span own_span;              /* and for a span that fits no pattern */
@@ -51,17 +52,17 @@ static int fail(struct walk *walk, int error, const char *field)
     return error;
 }
 
-/* Of a resource that is remembered and the scope at hand. */
-static void set_envelope(struct walk *walk)
+/* Of a resource that is remembered and the scope at hand, once it is known. */
+static inline uint64_t envelope_of(struct walk *walk)
 {
     struct slice name = walk->scope_name;
 
-    walk->envelope = 0;
-    if (walk->resource_id != 0) {
+    if (__builtin_expect(walk->envelope == 0 && walk->resource_id != 0, 0)) {
         walk->envelope = XXH3_64bits_withSeed(
                              name.length > 0 ? (const void *)name.ptr : "", name.length, walk->resource_id) |
                          1;
     }
+    return walk->envelope;
 }
 
 static int read_scope(struct walk *walk, struct slice encoded)
@@ -86,7 +87,7 @@ static int read_scope(struct walk *walk, struct slice encoded)
         }
     }
     walk->result->needs_rewrite |= walk->scope_is_dirty;
-    set_envelope(walk);
+    walk->envelope = 0;
     return status;
 }
 
@@ -103,13 +104,13 @@ static void refuse(struct walk *walk)
 static struct span *read_span(struct walk *walk, struct slice encoded, enum record_error *ret_reason)
 {
     const struct otlp_trace_scanner *scanner = walk->scanner;
-    struct otlp_pattern_set *set =
-        walk->envelope != 0 ? otlp_memory_set(walk->memory, walk->envelope, encoded) : NULL;
+    uint64_t envelope = envelope_of(walk);
+    struct otlp_pattern_set *set = envelope != 0 ? otlp_memory_set(walk->memory, envelope, encoded) : NULL;
     uint64_t skipped_count = 0;
 
     if (__builtin_expect(set != NULL, 1)) {
         struct span *span =
-            otlp_memory_match(walk->memory, set, walk->envelope, encoded, scanner->attribute_bytes_max);
+            otlp_memory_match(walk->memory, set, envelope, encoded, scanner->attribute_bytes_max);
         if (__builtin_expect(span != NULL, 1) && otlp_span_is_sound(scanner, span, walk->now_unix_ns)) {
             return span;
         }
@@ -121,7 +122,7 @@ static struct span *read_span(struct walk *walk, struct slice encoded, enum reco
         return NULL;
     }
     if (set != NULL && skipped_count == 0) {
-        otlp_memory_learn(walk->memory, set, &scanner->attributes, walk->envelope, encoded, &walk->own_span);
+        otlp_memory_learn(walk->memory, set, &scanner->attributes, envelope, encoded, &walk->own_span);
     }
     return &walk->own_span;
 }
@@ -185,7 +186,7 @@ static int walk_scope_spans(struct walk *walk, struct slice encoded)
 
     walk->scope_name = slice_of(NULL, 0);
     walk->scope_is_dirty = false;
-    set_envelope(walk);
+    walk->envelope = 0;
     if (encoded.length > 0 && encoded.ptr[0] != WIRE_TAG(1, WIRE_BYTES)) {
         read_scope_ahead(walk, encoded);
     }

@@ -103,7 +103,8 @@ static inline void test_scan(
     struct otlp_trace_sink sink = {.user = seen, .on_span = test_on_span, .on_refused = test_on_refused};
 
     memset(seen, 0, sizeof *seen);
-    seen->status = otlp_trace_scan(scanner, NULL, message, TEST_NOW_UNIX_NS, &sink, &seen->result, &seen->error);
+    seen->status =
+        otlp_trace_scan(scanner, NULL, message, TEST_NOW_UNIX_NS, &sink, &seen->result, &seen->error);
     assert_int_equal(seen->result.spans_count, seen->span_count);
     assert_int_equal(seen->result.refused_count, seen->refused_count);
 }

@@ -368,7 +368,7 @@ static void fill_route(struct context *context, struct slice route, struct span_
     }
     request->route = context_route(context, destination, route);
     memo->route_bytes = 0;
-    if (request->route != context->route_rest && route.length <= sizeof memo->route) {
+    if (request->route != context->route_rest && route.length > 0 && route.length <= sizeof memo->route) {
         memo->route_bytes = (uint8_t)route.length;
         memcpy(memo->route, route.ptr, route.length);
     }

@@ -254,15 +254,16 @@ static uint32_t pick(struct memory_case *c, uint32_t below)
 
 static void write_attribute(struct memory_case *c, struct buffer *out)
 {
+    static const char long_url[] = "/012345678901234567890123456789012345678901234567890123456789"
+                                   "0123456789012345678901234567890123456789012345678901234567890"
+                                   "012345678901234567890123?9012345678901234567890123456789";
     /* keys that share an id, that have flags, that nobody reads, that are short, long and not plain */
     static const char *const keys[] = {"http.method", "http.request.method", "http.url", "url.full", "zone",
         "component", "upstream_cluster.name", "downstream_cluster", "http.status_code", "cookie", "url.query",
         "error", "k", "", "guid:x-request-id"};
     static const char *const values[] = {"GET", "POST", "", "/a?b=c", "/a",
         "outbound|80||reviews.shop.svc.cluster.local", "x\xc3\xa9y",
-        "0123456789012345678901234567890123456789012345678901234567890123456789",
-        "01234567890123456789012345678901234567890123456789012345678901234567890123456789"
-        "01234567890123456789012345678901234567890123456789?01234567890123456789012345678"};
+        "0123456789012345678901234567890123456789012345678901234567890123456789", long_url};
     struct wire_envelope attribute = wire_envelope_begin(out, 9, 40);
 
     wire_write_bytes(out, 1, slice_of_string(keys[pick(c, sizeof keys / sizeof keys[0])]));

@@ -18,8 +18,8 @@ struct otlp_memory *otlp_memory_new(void)
     struct otlp_memory *memory = calloc(1, sizeof *memory);
 
     for (size_t i = 0; memory != NULL && i < OTLP_MEMORY_SETS_COUNT; i++) {
-        for (uint8_t k = 0; k < OTLP_MEMORY_WAYS_COUNT; k++) {
-            memory->sets[i].order[k] = k;
+        for (size_t k = 0; k < OTLP_MEMORY_WAYS_COUNT; k++) {
+            memory->sets[i].order[k] = (uint8_t)k;
         }
     }
     return memory;

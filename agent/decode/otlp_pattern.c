@@ -104,7 +104,7 @@ static size_t text_offset(uint8_t span_id)
 static bool add_attribute(struct describing *d, const uint8_t *at, struct slice encoded)
 {
     struct attribute attribute;
-    struct attribute_meaning meaning;
+    struct attribute_meaning meaning = {.span_id = ATTRIBUTE_UNKNOWN};
     struct slice key;
     struct slice text;
     int status = attribute_read(d->table, encoded, &attribute, &meaning);

@@ -7,6 +7,7 @@ tests/corpus/README.md for what is in each.
 """
 
 import argparse
+import json
 import random
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import corpus
 import load
 import ratings
 from harness import REPOSITORY, TemporaryDirectory, wait_for
-from sidecar import Chain
+from http_sink import HttpSink
+from sidecar import Chain, tracing_zipkin
 from sink import Relay, Sink
 from upstream import Upstream
 
@@ -84,6 +86,32 @@ def record_envoy(out, spawn, decorated, count):
         print(f"{name}: {len(messages)} messages, {got} spans")
 
 
+def record_zipkin(out, spawn, count):
+    """The same by the Zipkin tracer: every body that both sidecars posted, as one JSON array of arrays."""
+    with TemporaryDirectory() as directory, Upstream() as upstream, ratings.Ratings() as rpc, HttpSink(
+        directory / "weft.sock"
+    ) as sink, Chain(
+        directory,
+        directory / "weft.sock",
+        upstream.port,
+        spawn,
+        grpc_port=rpc.port,
+        flush_ms=5000,
+        tracer=tracing_zipkin,
+    ) as chain:
+        load.send(chain.port, mix(count, spawn), connections=4)
+        ratings.call(chain.port, [0, 0, 5, 0, 14, 13, 4])
+        ratings.call(chain.port, [0], delay_s=0.5, timeout_s=0.1)
+        load.abandon(chain.port, "/reviews/9", "d300:200")
+        time.sleep(6)  # the tracer's timer sends what is left
+        bodies = sink.bodies("/api/v2/spans")
+        sent, got = chain.spans_sent(), sum(len(json.loads(body)) for body in bodies)
+        assert got == sent, f"Envoy says it sent {sent} spans, {got} came"
+        name = f"zipkin_envoy_spawn_{'on' if spawn else 'off'}.json"
+        (out / name).write_bytes(b"[\n" + b",\n".join(bodies) + b"\n]\n")
+        print(f"{name}: {len(bodies)} bodies, {got} spans")
+
+
 def record_sdk(out, scenario, convention):
     name = f"sdk_{scenario}_{convention}"
     count = SDK_COUNTS.get(scenario, SDK_COUNT)
@@ -119,6 +147,8 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     record_envoy(out, spawn=True, decorated=False, count=325)
     record_envoy(out, spawn=False, decorated=True, count=225)
+    record_zipkin(out, spawn=True, count=60)
+    record_zipkin(out, spawn=False, count=60)
     for scenario, convention in SDK_RUNS:
         record_sdk(out, scenario, convention)
 

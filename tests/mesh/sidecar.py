@@ -73,6 +73,25 @@ def tracing(service, spawn, custom_tags=()):
     }
 
 
+def tracing_zipkin(service, spawn, custom_tags=()):
+    """The same by the Zipkin tracer, through the pipe cluster agent_http. The service's name is the node's
+    cluster: this tracer has no name of its own."""
+    return {
+        **tracing(service, spawn, custom_tags),
+        "provider": {
+            "name": "envoy.tracers.zipkin",
+            "typed_config": {
+                "@type": TYPE + "envoy.config.trace.v3.ZipkinConfig",
+                "collector_cluster": "agent_http",
+                "collector_endpoint": "/api/v2/spans",
+                "collector_endpoint_version": "HTTP_JSON",
+                "collector_hostname": "agent",
+                "trace_id_128bit": True,
+            },
+        },
+    }
+
+
 def listener(name, port, direction, routes, traced, with_attempt_count):
     router = {
         "name": "envoy.filters.http.router",
@@ -147,7 +166,13 @@ class Envoy(Process):
             "static_resources": {"listeners": listeners, "clusters": clusters},
             "layered_runtime": {
                 "layers": [
-                    {"name": "static", "static_layer": {"tracing.opentelemetry.flush_interval_ms": flush_ms}}
+                    {
+                        "name": "static",
+                        "static_layer": {
+                            "tracing.opentelemetry.flush_interval_ms": flush_ms,
+                            "tracing.zipkin.flush_interval_ms": flush_ms,
+                        },
+                    }
                 ]
             },
         }
@@ -166,7 +191,7 @@ class Envoy(Process):
 
     def spans_sent(self):
         """Spans that the tracer says it handed to gRPC."""
-        return sum(self.stats(r"opentelemetry.*spans_sent$").values())
+        return sum(self.stats(r"(opentelemetry|zipkin).*spans_sent$").values())
 
 
 class Chain:
@@ -185,9 +210,11 @@ class Chain:
         flush_ms=1000,
         front_service="productpage.shop",
         back_service="reviews.shop",
+        tracer=tracing,
     ):
         self.port, back_port = free_port(), free_port()
-        agent = [cluster("agent_grpc", agent_socket, http2=True)] if traced else []
+        pipes = [cluster("agent_grpc", agent_socket, http2=True), cluster("agent_http", agent_socket)]
+        agent = pipes if traced else []
         back_routes = [route("/", INBOUND, "default", timeout="10s")]
         if grpc_port is not None:
             rpc = route("/", INBOUND_GRPC, "default", timeout="10s")
@@ -203,8 +230,8 @@ class Chain:
             cluster(DETAILS, None),
             cluster(RATINGS_GRPC, back_port, http2=True),
         ]
-        front_trace = tracing(front_service, spawn, custom_tags) if traced else None
-        back_trace = tracing(back_service, spawn, custom_tags) if traced else None
+        front_trace = tracer(front_service, spawn, custom_tags) if traced else None
+        back_trace = tracer(back_service, spawn, custom_tags) if traced else None
         self.back = Envoy(
             "reviews",
             directory,

@@ -3,20 +3,17 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/error.h"
+#include "listen/unix_socket.h"
 
 static int error_of_errno(void)
 {
@@ -42,152 +39,22 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* Makes the socket's directory, one level: a missing parent of it is the administrator's to decide. */
-static int make_directory(const char *path, mode_t mode)
-{
-    char directory[LISTENER_PATH_BYTES_MAX];
-    const char *slash = strrchr(path, '/');
-
-    if (slash == NULL || slash == path) {
-        return 0;
-    }
-    (void)snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
-    if (mkdir(directory, mode) == 0) {
-        return chmod(directory, mode) == 0 ? 0 : error_of_errno(); /* the umask may have cut it */
-    }
-    return errno == EEXIST ? 0 : error_of_errno();
-}
-
-/* An flock beside the socket settles which of two instances that start at once may go on. */
-static int take_lock(const char *path, int *ret_fd)
-{
-    char lock_path[LISTENER_PATH_BYTES_MAX + 8];
-
-    (void)snprintf(lock_path, sizeof lock_path, "%s.lock", path);
-    int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return error_of_errno();
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int error = errno == EWOULDBLOCK ? WERR_EXISTS : error_of_errno();
-        close_fd(&fd);
-        return error;
-    }
-    *ret_fd = fd;
-    return 0;
-}
-
-/* Whether somebody answers at the path: 1 yes, 0 no (a stale file, or none), negative when that cannot be
- * told. */
-static int is_live(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0) {
-        return WERR_IO;
-    }
-    int live = 1; /* EAGAIN: a full backlog, so somebody listens */
-    if (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
-        if (errno == ECONNREFUSED || errno == ENOENT) {
-            live = 0;
-        } else if (errno != EAGAIN) {
-            live = error_of_errno();
-        }
-    }
-    close_fd(&fd);
-    return live;
-}
-
-static int clear_stale(const struct sockaddr_un *address)
-{
-    struct stat status;
-
-    if (lstat(address->sun_path, &status) != 0) {
-        return errno == ENOENT ? 0 : error_of_errno();
-    }
-    if (!S_ISSOCK(status.st_mode)) {
-        return WERR_EXISTS;
-    }
-    int live = is_live(address);
-    if (live != 0) {
-        return live > 0 ? WERR_EXISTS : live;
-    }
-    return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : error_of_errno();
-}
-
-static int set_group(const char *path, const char *group)
-{
-    char *end;
-
-    if (group == NULL || *group == '\0') {
-        return 0;
-    }
-    unsigned long number = strtoul(group, &end, 10);
-    if (*end != '\0') {
-        errno = 0;
-        const struct group *entry = getgrnam(group);
-        if (entry == NULL) {
-            return WERR_NOT_FOUND;
-        }
-        number = entry->gr_gid;
-    }
-    return lchown(path, (uid_t)-1, (gid_t)number) == 0 ? 0 : error_of_errno();
-}
-
-/* Bound under a closed umask: nobody can connect before mode and group are as configured. */
-static int bind_and_listen(
-    struct listener *listener, const struct sockaddr_un *address, const struct listener_unix_options *options)
-{
-    listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener->fd < 0) {
-        return error_of_errno();
-    }
-    mode_t old_mask = umask(0177);
-    int bound = bind(listener->fd, (const struct sockaddr *)address, sizeof *address);
-    (void)umask(old_mask);
-    if (bound != 0) {
-        return error_of_errno();
-    }
-    int error = set_group(options->path, options->group);
-    if (error == 0 && chmod(options->path, options->mode) != 0) {
-        error = error_of_errno();
-    }
-    if (error == 0 && listen(listener->fd, LISTENER_BACKLOG_COUNT) != 0) {
-        error = error_of_errno();
-    }
-    if (error < 0) {
-        (void)unlink(options->path);
-    }
-    return error;
-}
-
 int listener_open_unix(
     struct listener *listener, enum listener_kind kind, const struct listener_unix_options *options)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strlen(options->path);
-
     *listener = (struct listener){.kind = kind, .fd = -1, .lock_fd = -1};
-    if (length == 0 || length >= sizeof address.sun_path) {
-        return WERR_OVERSIZED;
-    }
-    memcpy(address.sun_path, options->path, length);
-    int error = make_directory(options->path, options->directory_mode);
-    if (error == 0) {
-        error = take_lock(options->path, &listener->lock_fd);
-    }
-    if (error == 0) {
-        error = clear_stale(&address);
-    }
-    if (error == 0) {
-        error = bind_and_listen(listener, &address, options);
-    }
+    int error = unix_socket_bind(options, SOCK_STREAM, &listener->fd, &listener->lock_fd);
     if (error < 0) {
+        return error;
+    }
+    if (listen(listener->fd, LISTENER_BACKLOG_COUNT) != 0) {
+        error = error_of_errno();
+        (void)unlink(options->path);
         close_fd(&listener->fd);
         close_fd(&listener->lock_fd);
         return error;
     }
-    memcpy(listener->path, options->path, length + 1);
+    (void)snprintf(listener->path, sizeof listener->path, "%s", options->path);
     return 0;
 }
 

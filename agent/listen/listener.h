@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
+
+#include "listen/unix_socket.h"
 
 enum listener_kind {
     LISTENER_INGEST, /* weft.sock: takes records, its first bytes tell the protocol */
@@ -15,7 +16,11 @@ enum listener_kind {
     LISTENER_HTTP,   /* TCP: /metrics, health, queries */
 };
 
-enum { LISTENER_PATH_BYTES_MAX = 108, LISTENER_ADDRESS_BYTES_MAX = 64, LISTENER_BACKLOG_COUNT = 512 };
+enum {
+    LISTENER_PATH_BYTES_MAX = UNIX_SOCKET_PATH_BYTES_MAX,
+    LISTENER_ADDRESS_BYTES_MAX = 64,
+    LISTENER_BACKLOG_COUNT = 512
+};
 
 struct listener {
     enum listener_kind kind;
@@ -23,13 +28,6 @@ struct listener {
     int lock_fd;                              /* Unix: held for as long as we listen */
     char path[LISTENER_PATH_BYTES_MAX];       /* Unix; empty for TCP */
     char address[LISTENER_ADDRESS_BYTES_MAX]; /* TCP as bound, "127.0.0.1:9464" */
-};
-
-struct listener_unix_options {
-    const char *path;
-    mode_t mode;           /* of the socket, 0660 */
-    mode_t directory_mode; /* of its directory when it has to be made, 0750 */
-    const char *group;     /* name or number; NULL or "": the process's own */
 };
 
 /*

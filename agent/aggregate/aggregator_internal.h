@@ -38,7 +38,7 @@ struct duration_value {
     struct exemplar *exemplars; /* by bucket, ascending; NULL until there is one */
 };
 
-/* A requests, duration (all outcomes: key.outcome is 0), traffic or flags series. */
+/* A requests, duration (all outcomes: key.outcome is 0), traffic, flags or TCP series. */
 struct series {
     struct series_base base;
     struct series_key key; /* global ids */
@@ -52,6 +52,11 @@ struct series {
             bool attempts_known;
             bool bytes_known;
         } traffic;
+        struct {
+            uint64_t connections;
+            uint64_t sent_bytes;
+            uint64_t received_bytes;
+        } tcp;
         struct {
             struct duration_value *values[OUTCOME_COUNT];
             struct window *windows[2]; /* of the edge, of the route */

@@ -88,6 +88,13 @@ struct flags_slot {
     uint64_t count;
 };
 
+struct tcp_slot {
+    uint32_t id;
+    uint64_t connections;
+    uint64_t sent_bytes;
+    uint64_t received_bytes;
+};
+
 /*
  * A cumulative counter's or a gauge's points of one interval, folded. Several processes may share a sender
  * and with it a series; each counts since a start of its own, so a counter has a slot for each start.
@@ -132,10 +139,12 @@ struct overflow_values {
     uint32_t set;         /* bit reporter * OUTCOME_COUNT + outcome: something in requests or durations */
     uint32_t traffic_set; /* bit reporter */
     uint32_t flag_set;    /* bit reporter */
+    uint32_t tcp_set;     /* bit reporter */
     uint64_t requests[OVERFLOW_SET_COUNT][OVERFLOW_CODE_COUNT];
     struct histogram durations[OVERFLOW_SET_COUNT];
     struct traffic_slot traffic[REPORTER_COUNT];
     uint64_t flags[REPORTER_COUNT][FLAG_COUNT];
+    struct tcp_slot tcp[REPORTER_COUNT];
 };
 
 static inline uint32_t overflow_set(uint8_t reporter, uint8_t outcome)
@@ -165,7 +174,8 @@ struct delta {
     uint32_t epoch;
     uint64_t start_unix_ns; /* of the interval */
     uint64_t end_unix_ns;
-    uint64_t span_count; /* requests written into it, unweighted */
+    uint64_t span_count; /* requests written into it, unweighted: those that came as spans */
+    uint64_t log_count;  /* requests and connections that came as log entries */
     uint64_t point_count;
     uint64_t spare_bytes;           /* memory of the budget that the shard holds for reuse */
     uint64_t spare_elsewhere_bytes; /* on the way back: the same of all others */
@@ -174,6 +184,7 @@ struct delta {
     struct slot_array durations;
     struct slot_array traffic;
     struct slot_array flags;
+    struct slot_array tcp;
     struct slot_array scalars;
     struct slot_array distributions;
     struct slot_array exemplars;

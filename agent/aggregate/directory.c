@@ -463,6 +463,17 @@ static struct recent_series *find_recent(
     return recent;
 }
 
+static void note_recorded(struct directory *directory, uint8_t signal)
+{
+    if (signal == REQUEST_FROM_SPAN) {
+        directory->active->span_count++;
+        LEDGER_ADD(directory->settings.cells, METRIC_SPANS_RECORDED, 1);
+    } else {
+        directory->active->log_count++;
+        LEDGER_ADD(directory->settings.cells, METRIC_LOGS_RECORDED, 1);
+    }
+}
+
 void directory_record(struct directory *directory, const struct request *request)
 {
     struct series_key key = request_key(request);
@@ -473,8 +484,7 @@ void directory_record(struct directory *directory, const struct request *request
     uint64_t weight = cap_weight(directory, request->weight);
     struct recent_series *recent = find_recent(directory, &key, request->sender);
 
-    directory->active->span_count++;
-    LEDGER_ADD(directory->settings.cells, METRIC_SPANS_RECORDED, 1);
+    note_recorded(directory, request->signal);
     if (recent == NULL) {
         record_refused(directory, &key, request, weight);
         return;
@@ -521,4 +531,38 @@ void directory_record_attempt(struct directory *directory, const struct attempt 
         slot->attempts += whole_weight(&directory->overflow_attempt_fractions[attempt->reporter], weight);
     }
     slot->attempts_known = true;
+}
+
+void directory_record_connection(struct directory *directory, const struct connection *connection)
+{
+    struct series_key key = {
+        .source = connection->source,
+        .source_namespace = connection->source_namespace,
+        .destination = connection->destination,
+        .destination_namespace = connection->destination_namespace,
+        .family = FAMILY_TCP,
+        .reporter = connection->reporter,
+    };
+    const struct request flagged = {.reporter = connection->reporter,
+        .response_flags = connection->response_flags,
+        .sender = connection->sender};
+
+    if (connection->reporter >= REPORTER_COUNT) {
+        return;
+    }
+    uint32_t id = obtain_series(directory, &key, connection->sender);
+    struct tcp_slot *slot = value_slot(directory, id, &directory->active->tcp);
+
+    note_recorded(directory, REQUEST_FROM_LOG);
+    if (slot == NULL) {
+        slot = &directory->active->overflow->tcp[connection->reporter];
+        directory->active->overflow->tcp_set |= 1u << connection->reporter;
+        metric_add(directory->settings.cells, METRIC_SERIES_OVERFLOW_RECORDS, 1);
+    }
+    slot->connections++;
+    slot->sent_bytes += connection->sent_bytes;
+    slot->received_bytes += connection->received_bytes;
+    if (connection->response_flags != 0) {
+        record_flags(directory, &key, &flagged, 1);
+    }
 }

@@ -48,11 +48,14 @@ int directory_new(const struct directory_settings *settings, struct directory **
 void directory_free(struct directory *directory);
 
 /* Counts a request once, weighted. Ids are the interner's; INTERNED_FULL ones go to overflow. Counts
- * SPANS_RECORDED. */
+ * SPANS_RECORDED or, by its signal, LOGS_RECORDED. */
 void directory_record(struct directory *directory, const struct request *request);
 
-/* Adds one attempt, weighted, to its edge's traffic. Counts nothing in the ledger: SPANS_ATTEMPTS is the
- * caller's. */
+/* Counts a connection and its bytes once. Ids as in directory_record. Counts LOGS_RECORDED. */
+void directory_record_connection(struct directory *directory, const struct connection *connection);
+
+/* Adds one attempt, weighted, to its edge's traffic. Counts nothing in the ledger: SPANS_ATTEMPTS or
+ * LOGS_ATTEMPTS is the caller's. */
 void directory_record_attempt(struct directory *directory, const struct attempt *attempt);
 
 /* Folds a point into its series. Counts POINTS_RECORDED, or POINTS_DROPPED_SERIES when there is no room for

@@ -23,6 +23,7 @@ static void init_slots(struct delta *delta)
     slot_array_init(&delta->durations, sizeof(struct duration_slot));
     slot_array_init(&delta->traffic, sizeof(struct traffic_slot));
     slot_array_init(&delta->flags, sizeof(struct flags_slot));
+    slot_array_init(&delta->tcp, sizeof(struct tcp_slot));
     slot_array_init(&delta->scalars, sizeof(struct scalar_slot));
     slot_array_init(&delta->distributions, sizeof(struct distribution_slot));
     slot_array_init(&delta->exemplars, sizeof(struct exemplar_candidate));
@@ -130,7 +131,7 @@ static void deinit_delta(struct delta *delta, struct directory *directory)
 {
     struct budget *budget = directory->settings.budget;
     struct slot_array *arrays[] = {&delta->requests, &delta->durations, &delta->traffic, &delta->flags,
-        &delta->scalars, &delta->distributions, &delta->exemplars, &delta->created};
+        &delta->tcp, &delta->scalars, &delta->distributions, &delta->exemplars, &delta->created};
 
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
         slot_array_deinit(arrays[i], &directory->pool);
@@ -366,7 +367,8 @@ static void clear_overflow(struct overflow_values *overflow)
     if (overflow->flag_set != 0) {
         memset(overflow->flags, 0, sizeof(overflow->flags));
     }
-    overflow->set = overflow->traffic_set = overflow->flag_set = 0;
+    memset(overflow->tcp, 0, sizeof(overflow->tcp));
+    overflow->set = overflow->traffic_set = overflow->flag_set = overflow->tcp_set = 0;
 }
 
 /* A delta that the aggregator did not merge, at the end: its pages are still in the histograms. */
@@ -386,7 +388,7 @@ static void clear_delta(struct directory *directory, struct delta *delta)
 {
     struct budget *budget = directory->settings.budget;
     struct slot_array *arrays[] = {&delta->requests, &delta->durations, &delta->traffic, &delta->flags,
-        &delta->scalars, &delta->distributions, &delta->exemplars, &delta->created};
+        &delta->tcp, &delta->scalars, &delta->distributions, &delta->exemplars, &delta->created};
 
     if (!delta->merged) {
         release_pages(directory, delta);
@@ -402,7 +404,7 @@ static void clear_delta(struct directory *directory, struct delta *delta)
     memory_free(budget, delta->strings, delta->string_capacity * sizeof(*delta->strings));
     delta->strings = NULL;
     delta->string_count = delta->string_capacity = 0;
-    delta->span_count = delta->point_count = 0;
+    delta->span_count = delta->log_count = delta->point_count = 0;
     delta->merged = false;
 }
 

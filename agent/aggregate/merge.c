@@ -426,6 +426,32 @@ static void merge_flags(struct aggregator *aggregator, struct delta *delta)
     }
 }
 
+static void add_tcp_overflow(struct tcp_slot *to, const struct tcp_slot *from)
+{
+    to->connections += from->connections;
+    to->sent_bytes += from->sent_bytes;
+    to->received_bytes += from->received_bytes;
+}
+
+static void merge_tcp(struct aggregator *aggregator, struct delta *delta)
+{
+    for (uint32_t i = 0; i < delta->tcp.count; i++) {
+        const struct tcp_slot *slot = slot_array_at(&delta->tcp, i);
+        const struct mapping *mapping = touch(aggregator, delta, slot->id);
+
+        if (mapping->state == MAPPING_REFUSED) {
+            aggregator->overflow->tcp_set |= 1u << mapping->reporter;
+            add_tcp_overflow(&aggregator->overflow->tcp[mapping->reporter], slot);
+            continue;
+        }
+        struct series *series = (struct series *)mapping->series;
+
+        series->tcp.connections += slot->connections;
+        series->tcp.sent_bytes += slot->sent_bytes;
+        series->tcp.received_bytes += slot->received_bytes;
+    }
+}
+
 /* Points that arrived before their refusal did are dropped here; WITHDRAWN keeps "recorded less aggregated"
  * true. */
 static void withdraw(
@@ -483,12 +509,14 @@ static void merge_overflow(struct aggregator *aggregator, struct delta *delta)
     }
     for (uint32_t reporter = 0; reporter < REPORTER_COUNT; reporter++) {
         add_traffic_overflow(&to->traffic[reporter], &from->traffic[reporter]);
+        add_tcp_overflow(&to->tcp[reporter], &from->tcp[reporter]);
         for (uint32_t flag = 0; (from->flag_set >> reporter & 1) != 0 && flag < FLAG_COUNT; flag++) {
             to->flags[reporter][flag] += from->flags[reporter][flag];
         }
     }
     to->traffic_set |= from->traffic_set;
     to->flag_set |= from->flag_set;
+    to->tcp_set |= from->tcp_set;
 }
 
 static void apply_dropped(struct aggregator *aggregator, const struct delta *delta)
@@ -538,6 +566,7 @@ void aggregator_merge(struct aggregator *aggregator, struct delta *delta)
     merge_durations(aggregator, delta);
     merge_traffic(aggregator, delta);
     merge_flags(aggregator, delta);
+    merge_tcp(aggregator, delta);
     merge_points(aggregator, delta);
     merge_overflow(aggregator, delta);
     apply_dropped(aggregator, delta);
@@ -547,6 +576,7 @@ void aggregator_merge(struct aggregator *aggregator, struct delta *delta)
     interner_changes_clear(aggregator->interner);
     interner_sweep(aggregator->interner);
     LEDGER_ADD(cells, METRIC_SPANS_AGGREGATED, delta->span_count);
+    LEDGER_ADD(cells, METRIC_LOGS_AGGREGATED, delta->log_count);
     LEDGER_ADD(cells, METRIC_POINTS_AGGREGATED, delta->point_count);
     metric_set(cells, METRIC_SERIES_LIVE, aggregator->series_count);
     metric_set(cells, METRIC_STRINGS_LIVE, interner_count(aggregator->interner));

@@ -1,5 +1,5 @@
 /*
- * What a series is called, in ids: one 32-byte key for the four families that come from requests. Fields that
+ * What a series is called, in ids: one 32-byte key for the five families that come from requests. Fields that
  * a family has no use for are 0, so that keys compare and hash as bytes. Ids are the shard's in a directory,
  * the process's in the aggregator.
  *
@@ -27,6 +27,7 @@ enum series_family {
     FAMILY_DURATION,
     FAMILY_TRAFFIC,
     FAMILY_FLAGS,
+    FAMILY_TCP, /* key as flags, without one */
     FAMILY_POINTS,
     FAMILY_COUNT
 };

@@ -353,6 +353,65 @@ static bool fill_response_bytes(struct view *view, size_t place, struct snapshot
     return fill_traffic(view, place, TRAFFIC_RESPONSE_BYTES, series);
 }
 
+/* connections */
+
+static size_t tcp_end(const struct view *view)
+{
+    return REPORTER_COUNT + (size_t)view->aggregator->families[FAMILY_TCP].series.used;
+}
+
+enum tcp_value { TCP_CONNECTIONS, TCP_SENT_BYTES, TCP_RECEIVED_BYTES };
+
+static uint64_t pick_tcp(
+    enum tcp_value which, uint64_t connections, uint64_t sent_bytes, uint64_t received_bytes)
+{
+    return which == TCP_CONNECTIONS ? connections : which == TCP_SENT_BYTES ? sent_bytes : received_bytes;
+}
+
+static bool fill_tcp(struct view *view, size_t place, enum tcp_value which, struct snapshot_series *series)
+{
+    const struct aggregator *aggregator = view->aggregator;
+
+    if (place < REPORTER_COUNT) {
+        const struct tcp_slot *slot = &aggregator->overflow->tcp[place];
+
+        if ((aggregator->overflow->tcp_set >> place & 1) == 0) {
+            return false;
+        }
+        begin_overflow_labels(view, (uint32_t)place);
+        end_overflow_labels(view, series);
+        view_set_counter(series, pick_tcp(which, slot->connections, slot->sent_bytes, slot->received_bytes),
+            aggregator->start_unix_ns);
+        return true;
+    }
+    const struct series *from = series_at(view, FAMILY_TCP, place - REPORTER_COUNT);
+
+    if (from == NULL) {
+        return false;
+    }
+    begin_edge_labels(view, from->edge);
+    view_end_labels(view, series);
+    view_set_counter(series,
+        pick_tcp(which, from->tcp.connections, from->tcp.sent_bytes, from->tcp.received_bytes),
+        from->base.created_unix_ns);
+    return true;
+}
+
+static bool fill_tcp_connections(struct view *view, size_t place, struct snapshot_series *series)
+{
+    return fill_tcp(view, place, TCP_CONNECTIONS, series);
+}
+
+static bool fill_tcp_sent_bytes(struct view *view, size_t place, struct snapshot_series *series)
+{
+    return fill_tcp(view, place, TCP_SENT_BYTES, series);
+}
+
+static bool fill_tcp_received_bytes(struct view *view, size_t place, struct snapshot_series *series)
+{
+    return fill_tcp(view, place, TCP_RECEIVED_BYTES, series);
+}
+
 /* information */
 
 static size_t services_end(const struct view *view)
@@ -409,8 +468,8 @@ static const struct source sources[] = {
     {.family = {.name = "mesh_response_flags",
          .type = SNAPSHOT_COUNTER,
          .unit = "",
-         .help =
-             "Why a proxy, not the service, ended requests: one for each flag, so they may exceed requests."},
+         .help = "Why a proxy, not the service, ended requests: one for each flag, so they may exceed "
+                 "requests. TCP connections count as well."},
         .end = flags_end,
         .fill = fill_flags},
     {.family = {.name = "mesh_request_attempts",
@@ -432,6 +491,31 @@ static const struct source sources[] = {
          .help = "Bytes of response bodies that the reporter sent, headers left out."},
         .end = traffic_end,
         .fill = fill_response_bytes},
+    {.family = {.name = "mesh_tcp_connections_opened",
+         .type = SNAPSHOT_COUNTER,
+         .unit = "",
+         .help = "Connections passed on as bytes that were opened; counted when they end, where the proxy "
+                 "tells of them only then."},
+        .end = tcp_end,
+        .fill = fill_tcp_connections},
+    {.family = {.name = "mesh_tcp_connections_closed",
+         .type = SNAPSHOT_COUNTER,
+         .unit = "",
+         .help = "Connections passed on as bytes that have ended."},
+        .end = tcp_end,
+        .fill = fill_tcp_connections},
+    {.family = {.name = "mesh_tcp_sent_bytes",
+         .type = SNAPSHOT_COUNTER,
+         .unit = "bytes",
+         .help = "Bytes of such connections that the reporter sent to the one who opened them."},
+        .end = tcp_end,
+        .fill = fill_tcp_sent_bytes},
+    {.family = {.name = "mesh_tcp_received_bytes",
+         .type = SNAPSHOT_COUNTER,
+         .unit = "bytes",
+         .help = "Bytes of such connections that the reporter received from the one who opened them."},
+        .end = tcp_end,
+        .fill = fill_tcp_received_bytes},
     {.family = {.name = "mesh_service",
          .type = SNAPSHOT_INFO,
          .unit = "",

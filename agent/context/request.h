@@ -48,6 +48,9 @@ enum method {
     METHOD_COUNT
 };
 
+/* What it came as: which terms of the ledger count it. */
+enum request_signal { REQUEST_FROM_SPAN, REQUEST_FROM_LOG };
+
 enum { GRPC_STATUS_NONE = -1, WEIGHT_FRACTION_BITS = 32 };
 #define WEIGHT_ONE (1ull << WEIGHT_FRACTION_BITS)
 
@@ -57,6 +60,7 @@ struct request {
     uint8_t protocol; /* enum protocol */
     uint8_t method;   /* enum method */
     uint8_t outcome;  /* enum outcome */
+    uint8_t signal;   /* enum request_signal */
     uint32_t source;  /* interner ids */
     uint32_t source_namespace;
     uint32_t destination;
@@ -85,6 +89,16 @@ struct attempt {
     uint8_t reporter;
     uint32_t source, source_namespace, destination, destination_namespace, route;
     uint64_t weight;
+    uint32_t sender;
+};
+
+/* A connection that was passed on as bytes, once it has ended. */
+struct connection {
+    uint8_t reporter;
+    uint32_t source, source_namespace, destination, destination_namespace;
+    uint64_t sent_bytes;     /* to the one who opened it */
+    uint64_t received_bytes; /* from there */
+    uint64_t response_flags;
     uint32_t sender;
 };
 

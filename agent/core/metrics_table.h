@@ -26,10 +26,14 @@
     /* the ledger of records */                                                                                                            \
     X(SPANS_RECEIVED,        "weft_records_received", COUNTER, PROCESS, "signal=\"spans\"",   "", "stable", "Records that arrived in admitted messages.") \
     X(POINTS_RECEIVED,       "weft_records_received", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Records that arrived in admitted messages.") \
+    X(LOGS_RECEIVED,           "weft_records_received", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Records that arrived in admitted messages.") \
     X(SPANS_AGGREGATED,      "weft_records_aggregated", COUNTER, PROCESS, "signal=\"spans\"",   "", "stable", "Records merged into the cumulative series.") \
     X(POINTS_AGGREGATED,     "weft_records_aggregated", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Records merged into the cumulative series.") \
-    X(SPANS_ATTEMPTS,        "weft_records_attempts", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Spans that stand for one attempt of a request.") \
-    X(SPANS_NOT_A_REQUEST,   "weft_records_not_a_request", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Spans that stand for neither a request nor an attempt.") \
+    X(LOGS_AGGREGATED,         "weft_records_aggregated", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Records merged into the cumulative series.") \
+    X(SPANS_ATTEMPTS,        "weft_records_attempts", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Records that stand for one attempt of a request.") \
+    X(LOGS_ATTEMPTS,           "weft_records_attempts", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Records that stand for one attempt of a request.") \
+    X(SPANS_NOT_A_REQUEST,   "weft_records_not_a_request", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Records that stand for neither a request nor an attempt.") \
+    X(LOGS_NOT_A_REQUEST,      "weft_records_not_a_request", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Records that stand for neither a request nor an attempt.") \
     X(SPANS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"malformed\"",          "", "stable", RECORDS_DROPPED) \
     X(SPANS_DROPPED_TRACE_ID,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_trace_id\"",   "", "stable", RECORDS_DROPPED) \
     X(SPANS_DROPPED_SPAN_ID,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_span_id\"",    "", "stable", RECORDS_DROPPED) \
@@ -44,8 +48,11 @@
     X(POINTS_DROPPED_DUPLICATE,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"duplicate_batch\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_SERIES,     "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"series_limit\"",    "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_CONFLICT,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"type_conflict\"",   "", "stable", RECORDS_DROPPED) \
+    X(LOGS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"malformed\"", "", "stable", RECORDS_DROPPED) \
+    X(LOGS_DROPPED_TIME,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"time_out_of_range\"", "", "stable", RECORDS_DROPPED) \
     X(SPANS_RECORDED,        "weft_records_recorded", COUNTER, PROCESS, "signal=\"spans\"",   "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
     X(POINTS_RECORDED,       "weft_records_recorded", COUNTER, PROCESS, "signal=\"metrics\"", "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
+    X(LOGS_RECORDED,           "weft_records_recorded", COUNTER, PROCESS, "signal=\"logs\"", "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
     X(POINTS_WITHDRAWN,      "weft_records_withdrawn", COUNTER, PROCESS, "signal=\"metrics\"", "", "experimental", "Recorded points that the aggregator then dropped; recorded less aggregated less these: in flight.") \
     X(CLIENT_DROPPED_SPANS,  "weft_client_dropped_records", COUNTER, PROCESS, "signal=\"spans\"",   "", "stable", "Records that libweft clients say they dropped before sending.") \
     X(CLIENT_DROPPED_POINTS, "weft_client_dropped_records", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Records that libweft clients say they dropped before sending.") \
@@ -53,12 +60,14 @@
     X(MESSAGES_ACCEPTED_OTLP_GRPC, "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"otlp_grpc\"", "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_ACCEPTED_OTLP_HTTP, "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"otlp_http\"", "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_ACCEPTED_NATIVE,    "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"native\"",    "", "stable", "Messages admitted and answered with success or partial success.") \
+    X(MESSAGES_ACCEPTED_ALS,   "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"als\"", "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_REFUSED_MEMORY,     "weft_messages_refused", COUNTER, PROCESS, "reason=\"memory\"",       "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_MALFORMED,  "weft_messages_refused", COUNTER, PROCESS, "reason=\"malformed\"",    "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_OVERSIZED,  "weft_messages_refused", COUNTER, PROCESS, "reason=\"oversized\"",    "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_COMPRESSION,"weft_messages_refused", COUNTER, PROCESS, "reason=\"compression\"",  "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_UNKNOWN,    "weft_messages_refused", COUNTER, PROCESS, "reason=\"unknown_method\"", "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_DRAINING,   "weft_messages_refused", COUNTER, PROCESS, "reason=\"draining\"",     "", "stable", MESSAGES_REFUSED) \
+    X(MESSAGES_REFUSED_IDENTIFIER, "weft_messages_refused", COUNTER, PROCESS, "reason=\"no_identifier\"", "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_CUT,                "weft_messages_cut", COUNTER, PROCESS, "", "", "stable", "Messages whose connection ended before they were complete; never admitted.") \
     /* connections */                                                                                                                      \
     X(CONNECTIONS_ACCEPTED,  "weft_connections_accepted", COUNTER, SHARD, "", "", "stable", "Connections handed to this shard.") \

@@ -124,7 +124,7 @@ static json_t *messages_json(const struct metric_registry *registry, const char 
 
 json_t *query_ledger(const struct query_sources *sources, struct query_input *input)
 {
-    static const char *const signals[] = {"spans", "metrics"};
+    static const char *const signals[] = {"spans", "metrics", "logs"};
     const struct metric_registry *registry = sources->registry;
     json_t *records = json_array();
     json_t *destinations = json_array();

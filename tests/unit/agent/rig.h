@@ -220,6 +220,7 @@ static inline void rig_check(const struct rig *rig)
     }
     (void)rig_balance(rig, "spans");
     (void)rig_balance(rig, "metrics");
+    (void)rig_balance(rig, "logs");
 }
 
 /* A flip: what was recorded is aggregated, nothing is in flight. */
@@ -232,6 +233,7 @@ static inline void rig_flip(struct rig *rig)
     directory_give_back(rig->pipeline.directory, delta);
     assert_int_equal(rig_balance(rig, "spans"), 0);
     assert_int_equal(rig_balance(rig, "metrics"), 0);
+    assert_int_equal(rig_balance(rig, "logs"), 0);
 }
 
 /* Recorded and then aggregated. */

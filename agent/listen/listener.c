@@ -58,8 +58,7 @@ int listener_open_unix(
     return 0;
 }
 
-/* "host:port" with a numeric host, the IPv6 one in brackets, into *ret_address. */
-static int parse_address(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_length)
+int listener_parse_address(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_length)
 {
     char host[INET6_ADDRSTRLEN];
     const char *colon = strrchr(text, ':');
@@ -92,19 +91,18 @@ static int parse_address(const char *text, struct sockaddr_storage *ret_address,
     return WERR_INVALID;
 }
 
-/* The address as bound, with the port that the kernel chose for port 0. */
-static void format_bound(struct listener *listener)
+void listener_format_address(int fd, char out[static LISTENER_ADDRESS_BYTES_MAX])
 {
     struct sockaddr_storage bound = {0};
     socklen_t length = sizeof bound;
     char host[INET6_ADDRSTRLEN + IF_NAMESIZE];
     char port[8];
 
-    if (getsockname(listener->fd, (struct sockaddr *)&bound, &length) == 0 &&
+    if (getsockname(fd, (struct sockaddr *)&bound, &length) == 0 &&
         getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port, sizeof port,
             NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
-        (void)snprintf(listener->address, sizeof listener->address,
-            bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+        (void)snprintf(
+            out, LISTENER_ADDRESS_BYTES_MAX, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
     }
 }
 
@@ -115,7 +113,7 @@ int listener_open_tcp(struct listener *listener, enum listener_kind kind, const 
     int yes = 1;
 
     *listener = (struct listener){.kind = kind, .fd = -1, .lock_fd = -1};
-    int error = parse_address(address, &parsed, &length);
+    int error = listener_parse_address(address, &parsed, &length);
     if (error < 0) {
         return error;
     }
@@ -130,7 +128,7 @@ int listener_open_tcp(struct listener *listener, enum listener_kind kind, const 
         close_fd(&listener->fd);
         return error;
     }
-    format_bound(listener);
+    listener_format_address(listener->fd, listener->address);
     return 0;
 }
 

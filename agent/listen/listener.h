@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "listen/unix_socket.h"
 
@@ -42,6 +43,13 @@ int listener_open_unix(
 /* address: "127.0.0.1:9464", "[::1]:0". WERR_INVALID when it does not parse, WERR_EXISTS when in use,
  * WERR_IO. */
 int listener_open_tcp(struct listener *listener, enum listener_kind kind, const char *address);
+
+/* "HOST:PORT" with a numeric host, an IPv6 one in brackets. WERR_INVALID when it does not parse. */
+int listener_parse_address(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_length);
+
+/* The address of a bound socket in that form, with the port that the kernel chose for port 0; out is left
+ * alone when that cannot be told. */
+void listener_format_address(int fd, char out[static LISTENER_ADDRESS_BYTES_MAX]);
 
 /* Stops listening; removes the socket file. A zeroed or closed listener is fine. */
 void listener_close(struct listener *listener);

@@ -34,6 +34,9 @@
     X(LOGS_ATTEMPTS,           "weft_records_attempts", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Records that stand for one attempt of a request.") \
     X(SPANS_NOT_A_REQUEST,   "weft_records_not_a_request", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Records that stand for neither a request nor an attempt.") \
     X(LOGS_NOT_A_REQUEST,      "weft_records_not_a_request", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Records that stand for neither a request nor an attempt.") \
+    X(SPANS_SUPERSEDED,      "weft_records_superseded", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Records of requests that are counted from the proxy's other source.") \
+    X(LOGS_SUPERSEDED,         "weft_records_superseded", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Records of requests that are counted from the proxy's other source.") \
+    X(SPANS_HELD,            "weft_records_held", GAUGE, PROCESS, "signal=\"spans\"", "", "experimental", "Records that wait for whether an access log tells their requests too; in flight.") \
     X(SPANS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"malformed\"",          "", "stable", RECORDS_DROPPED) \
     X(SPANS_DROPPED_TRACE_ID,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_trace_id\"",   "", "stable", RECORDS_DROPPED) \
     X(SPANS_DROPPED_SPAN_ID,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_span_id\"",    "", "stable", RECORDS_DROPPED) \
@@ -54,6 +57,9 @@
     X(POINTS_RECORDED,       "weft_records_recorded", COUNTER, PROCESS, "signal=\"metrics\"", "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
     X(LOGS_RECORDED,           "weft_records_recorded", COUNTER, PROCESS, "signal=\"logs\"", "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
     X(POINTS_WITHDRAWN,      "weft_records_withdrawn", COUNTER, PROCESS, "signal=\"metrics\"", "", "experimental", "Recorded points that the aggregator then dropped; recorded less aggregated less these: in flight.") \
+    X(COUNT_SOURCE_CHANGES,  "weft_count_source_changes", COUNTER, PROCESS, "", "", "stable", "Times a proxy's requests began to be counted from its other source; each may count requests of that moment twice.") \
+    X(COUNT_SOURCES_EARLY,   "weft_count_source_early", COUNTER, PROCESS, "", "", "stable", "Proxies whose spans began to count before the wait for an access log was over: limits.held_requests_count_max.") \
+    X(COUNT_SOURCES_LIMITED, "weft_count_sources_limited", COUNTER, PROCESS, "", "", "stable", "Times there was no place to note what a proxy is counted from; its records all count.") \
     X(CLIENT_DROPPED_SPANS,  "weft_client_dropped_records", COUNTER, PROCESS, "signal=\"spans\"",   "", "stable", "Records that libweft clients say they dropped before sending.") \
     X(CLIENT_DROPPED_POINTS, "weft_client_dropped_records", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Records that libweft clients say they dropped before sending.") \
     /* messages */                                                                                                                         \
@@ -79,6 +85,11 @@
     X(CONNECTIONS_FLOOD,     "weft_connections_closed", COUNTER, PROCESS, "reason=\"flood\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(SNIFF_WAKEUPS,         "weft_sniff_wakeups", COUNTER, PROCESS, "", "", "experimental", "Times a loop looked again at a connection whose first bytes did not tell its protocol.") \
     X(NATIVE_INSTANCES_FORGOTTEN, "weft_native_instances_forgotten", COUNTER, PROCESS, "", "", "stable", "Native senders whose last sequence number was given up for another's: native_instances_count_max are remembered.") \
+    /* datagrams */                                                                                                                        \
+    X(DATAGRAMS_STATSD,      "weft_datagrams_received", COUNTER, PROCESS, "receiver=\"statsd\"", "", "stable", "Datagrams read.") \
+    X(DATAGRAMS_TRUNCATED_STATSD, "weft_datagrams_truncated", COUNTER, PROCESS, "receiver=\"statsd\"", "", "stable", "Datagrams longer than their receiver takes; the rest was cut.") \
+    X(DATAGRAMS_LOST_STATSD, "weft_datagrams_lost", COUNTER, PROCESS, "receiver=\"statsd\",transport=\"udp\"", "", "stable", "Datagrams that the kernel dropped for want of room. UDP only: what senders to a Unix socket drop is not known.") \
+    X(DATAGRAM_BUFFER_STATSD, "weft_datagram_buffer_bytes", GAUGE, PROCESS, "receiver=\"statsd\"", "bytes", "stable", "Receive buffer that the kernel granted.") \
     X(RECEIVED_BYTES,        "weft_received_bytes", COUNTER, SHARD, "", "bytes", "stable", "Bytes read from connections that send records.") \
     /* aggregation */                                                                                                                      \
     X(FLIPS,                 "weft_flips", COUNTER, SHARD, "", "", "stable", "Value pages handed to the aggregator.") \
@@ -94,13 +105,17 @@
     X(ROUTES_LIMITED,        "weft_routes_limited", COUNTER, PROCESS, "", "", "stable", "Requests whose route became /* because their destination had no room for another template.") \
     X(IDENTITY_CONFLICTS,    "weft_identity_conflicts", COUNTER, PROCESS, "", "", "stable", "Senders that claimed another identity than their connection's.") \
     /* exporting */                                                                                                                        \
-    X(SPANS_EXPORT_OFFERED,      "weft_export_offered", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Spans that shards handed to the exporter.") \
+    X(SPANS_EXPORT_OFFERED,      "weft_export_offered", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Items that shards handed to the exporter.") \
+    X(LOGS_EXPORT_OFFERED,       "weft_export_offered", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Items that shards handed to the exporter.") \
     X(SPANS_EXPORT_LOST,         "weft_export_lost", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Items that found no memory on their way to the exporter.") \
     X(POINTS_EXPORT_LOST,        "weft_export_lost", COUNTER, PROCESS, "signal=\"metrics\"", "", "stable", "Items that found no memory on their way to the exporter.") \
+    X(LOGS_EXPORT_LOST,        "weft_export_lost", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Items that found no memory on their way to the exporter.") \
     X(EXPORT_SPANS_HANDED,       "weft_export_handed_over", COUNTER, DESTINATION, "signal=\"spans\"",   "", "stable", "Items handed to this destination's queue.") \
     X(EXPORT_POINTS_HANDED,      "weft_export_handed_over", COUNTER, DESTINATION, "signal=\"metrics\"", "", "stable", "Items handed to this destination's queue.") \
+    X(EXPORT_LOGS_HANDED,      "weft_export_handed_over", COUNTER, DESTINATION, "signal=\"logs\"", "", "stable", "Items handed to this destination's queue.") \
     X(EXPORT_SPANS_SENT,         "weft_export_sent", COUNTER, DESTINATION, "signal=\"spans\"",   "", "stable", "Items that the destination accepted.") \
     X(EXPORT_POINTS_SENT,        "weft_export_sent", COUNTER, DESTINATION, "signal=\"metrics\"", "", "stable", "Items that the destination accepted.") \
+    X(EXPORT_LOGS_SENT,        "weft_export_sent", COUNTER, DESTINATION, "signal=\"logs\"", "", "stable", "Items that the destination accepted.") \
     X(EXPORT_SPANS_DROPPED_QUEUE,    "weft_export_dropped", COUNTER, DESTINATION, "signal=\"spans\",reason=\"queue_full\"",   "", "stable", EXPORT_DROPPED) \
     X(EXPORT_SPANS_DROPPED_REJECTED, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"spans\",reason=\"rejected\"",     "", "stable", EXPORT_DROPPED) \
     X(EXPORT_SPANS_DROPPED_SHUTDOWN, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"spans\",reason=\"shutdown\"",     "", "stable", EXPORT_DROPPED) \
@@ -109,8 +124,16 @@
     X(EXPORT_POINTS_DROPPED_REJECTED, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"metrics\",reason=\"rejected\"",  "", "stable", EXPORT_DROPPED) \
     X(EXPORT_POINTS_DROPPED_SHUTDOWN, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"metrics\",reason=\"shutdown\"",  "", "stable", EXPORT_DROPPED) \
     X(EXPORT_POINTS_DROPPED_MEMORY,   "weft_export_dropped", COUNTER, DESTINATION, "signal=\"metrics\",reason=\"memory\"",    "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_LOGS_DROPPED_QUEUE, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"logs\",reason=\"queue_full\"", "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_LOGS_DROPPED_REJECTED, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"logs\",reason=\"rejected\"", "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_LOGS_DROPPED_SHUTDOWN, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"logs\",reason=\"shutdown\"", "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_LOGS_DROPPED_MEMORY, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"logs\",reason=\"memory\"", "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_SPANS_DROPPED_OVERSIZED, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"spans\",reason=\"oversized\"", "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_POINTS_DROPPED_OVERSIZED, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"metrics\",reason=\"oversized\"", "", "stable", EXPORT_DROPPED) \
+    X(EXPORT_LOGS_DROPPED_OVERSIZED, "weft_export_dropped", COUNTER, DESTINATION, "signal=\"logs\",reason=\"oversized\"", "", "stable", EXPORT_DROPPED) \
     X(EXPORT_SPANS_QUEUED,       "weft_export_queued", GAUGE, DESTINATION, "signal=\"spans\"",   "", "stable", "Items waiting for this destination, those under way included.") \
     X(EXPORT_POINTS_QUEUED,      "weft_export_queued", GAUGE, DESTINATION, "signal=\"metrics\"", "", "stable", "Items waiting for this destination, those under way included.") \
+    X(EXPORT_LOGS_QUEUED,      "weft_export_queued", GAUGE, DESTINATION, "signal=\"logs\"", "", "stable", "Items waiting for this destination, those under way included.") \
     X(EXPORT_QUEUE_BYTES,        "weft_export_queue_bytes", GAUGE, DESTINATION, "", "bytes", "stable", "Bytes waiting for this destination.") \
     X(EXPORT_ATTEMPTS_OK,        "weft_export_attempts", COUNTER, DESTINATION, "result=\"ok\"", "", "stable", "Requests to this destination, by result.") \
     X(EXPORT_ATTEMPTS_RETRY,     "weft_export_attempts", COUNTER, DESTINATION, "result=\"retry\"", "", "stable", "Requests to this destination, by result.") \

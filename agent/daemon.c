@@ -7,6 +7,7 @@
 
 #include "aggregator_thread.h"
 #include "config/cpu.h"
+#include "context/count_source.h"
 #include "core/error.h"
 #include "core/mailbox.h"
 #include "exporter_thread.h"
@@ -32,6 +33,7 @@ struct daemon {
     struct budget assembly;
     struct budget waiting;
     struct budget series;
+    struct count_sources *counts;
     struct instances *instances;
     struct split_bounds bounds;
     struct redaction redaction;
@@ -183,6 +185,10 @@ static int init_shared(struct daemon *daemon, char *reason)
     if (error < 0) {
         return fail(reason, error, "limits.native_instances_count_max");
     }
+    daemon->counts = count_sources_new((enum count_from)config->count_from, limits);
+    if (daemon->counts == NULL) {
+        return fail(reason, WERR_NOMEM, "start");
+    }
     error =
         split_bounds_init(&daemon->bounds, config->metrics.bounds_ns.items, config->metrics.bounds_ns.count);
     if (error < 0) {
@@ -249,6 +255,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         .assembly = &daemon->assembly,
         .waiting = &daemon->waiting,
         .series = &daemon->series,
+        .counts = daemon->counts,
         .instances = daemon->instances,
         .aggregator = daemon->aggregator,
         .exporter = daemon->exporting ? &daemon->exporter : NULL,
@@ -408,6 +415,7 @@ void daemon_free(struct daemon *daemon)
         exporter_thread_stop(&daemon->exporter);
     }
     instances_free(daemon->instances);
+    count_sources_free(daemon->counts);
     metric_registry_deinit(&daemon->registry);
     mailbox_close(&daemon->mailbox);
     (void)uv_run(daemon->loop, UV_RUN_DEFAULT);

@@ -23,6 +23,8 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         .cells = config->cells,
         .clock = config->clock,
     };
+    pipeline->counts = config->counts;
+    held_requests_init(&pipeline->held, pipeline->interner, (size_t)limits->held_requests_count_max);
     pipeline->pending = calloc(1, sizeof *pipeline->pending);
     pipeline->memory = otlp_memory_new();
     int error = pipeline->interner != NULL && pipeline->pending != NULL && pipeline->memory != NULL
@@ -35,6 +37,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         pipeline_deinit(pipeline);
         return error;
     }
+    pipeline->context.counts = config->counts;
     span_segment_init(&pipeline->segment, config->loop, config->exporter, config->cells);
     return 0;
 }
@@ -48,6 +51,7 @@ void pipeline_deinit(struct pipeline *pipeline)
 {
     directory_free(pipeline->directory);
     context_deinit(&pipeline->context);
+    held_requests_deinit(&pipeline->held);
     interner_free(pipeline->interner);
     free(pipeline->pending);
     otlp_memory_free(pipeline->memory);

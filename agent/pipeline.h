@@ -10,6 +10,8 @@
 
 #include "aggregate/directory.h"
 #include "context/context.h"
+#include "context/count_source.h"
+#include "context/held_requests.h"
 #include "context/native_request.h"
 #include "context/pending_attempts.h"
 #include "context/sender.h"
@@ -37,6 +39,8 @@ struct pipeline {
     struct context context;
     struct directory *directory;
     struct pending_attempts *pending; /* attempts that came before their request */
+    struct count_sources *counts;     /* the process's */
+    struct held_requests held;        /* told by spans of proxies that may have an access log */
     struct otlp_trace_scanner scanner;
     struct otlp_memory *memory; /* of OTLP senders; owned */
     struct span_segment segment;
@@ -51,6 +55,7 @@ struct pipeline_config {
     const struct clock *clock;
     const struct split_bounds *bounds;
     const struct redaction *redaction;
+    struct count_sources *counts;
     struct budget *series; /* memory of values and strings, shared with the other shards and the aggregator */
     struct metric_cells *cells;
     uv_loop_t *loop;
@@ -99,6 +104,23 @@ size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, siz
  * ends. Once a second or so.
  */
 void pipeline_expire_attempts(struct pipeline *pipeline, bool all);
+
+/* Counts a request that a span tells, holds it, or leaves it to the proxy's access log. */
+void pipeline_count_span(struct pipeline *pipeline, const struct request *request);
+
+/*
+ * Counts a request that an access-log entry tells, unless the configuration leaves it to spans. Whether an
+ * entry's attempts and connections count is asked of pipeline_log_counts.
+ */
+void pipeline_count_log(struct pipeline *pipeline, const struct request *request);
+
+/* Whether what the proxy's access log tells counts. False: METRIC_LOGS_SUPERSEDED is the caller's to count.
+ */
+bool pipeline_log_counts(struct pipeline *pipeline, struct count_voice voice);
+
+/* Settles the held requests whose proxy is decided; `all`: every one, because the shard ends. Once a second
+ * or so. */
+void pipeline_settle_held(struct pipeline *pipeline, bool all);
 
 /* The gRPC methods that the agent serves; `user` is the pipeline, connection_user a struct peer. */
 extern const struct grpc_method pipeline_grpc_methods[];

@@ -46,6 +46,10 @@ static void on_attempts(void *user, const struct attempt *attempt, uint32_t coun
     struct pipeline *pipeline = user;
     struct attempt live = *attempt;
 
+    if (count_source_of_span(pipeline->counts, attempt->voice, clock_monotonic_ns(pipeline->clock),
+            pipeline->cells) == COUNT_SUPERSEDED) {
+        return; /* the access log tells how many there were */
+    }
     live.source = live_id(pipeline, attempt->source);
     live.source_namespace = live_id(pipeline, attempt->source_namespace);
     live.destination = live_id(pipeline, attempt->destination);
@@ -79,7 +83,7 @@ static void on_span(void *user, const struct span *span, uint32_t record)
         if (request.attempts == 0) {
             request.attempts = pending_attempts_take(pipeline->pending, span);
         }
-        directory_record(pipeline->directory, &request);
+        pipeline_count_span(pipeline, &request);
         break;
     case SPAN_IS_ATTEMPT:
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_ATTEMPTS, 1);

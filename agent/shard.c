@@ -311,6 +311,7 @@ static void on_tick(uv_timer_t *timer)
         atomic_load_explicit(&shard->inlet->connection_count, memory_order_relaxed));
     metric_add(shard->cells, METRIC_LOOP_TICKS, 1);
     pipeline_expire_attempts(&shard->pipeline, false);
+    pipeline_settle_held(&shard->pipeline, false);
     shard->tick_ns = now_ns;
     shard->cpu_ns = cpu_ns;
 }
@@ -357,6 +358,7 @@ static void on_drain_over(uv_timer_t *timer)
 
     close_records(shard);
     pipeline_expire_attempts(&shard->pipeline, true);
+    pipeline_settle_held(&shard->pipeline, true);
     span_segment_flush(&shard->pipeline.segment);
     on_drain_values(timer);
 }
@@ -411,6 +413,7 @@ static int init_pipeline(struct shard *shard)
         .bounds = common->bounds,
         .redaction = common->redaction,
         .series = common->series,
+        .counts = common->counts,
         .cells = shard->cells,
         .loop = &shard->thread.loop,
         .exporter = exports ? common->exporter : NULL,

@@ -35,7 +35,8 @@ struct shard_common {
     const struct redaction *redaction;
     struct budget *assembly;
     struct budget *waiting;
-    struct budget *series; /* memory of values and strings, aggregator included */
+    struct count_sources *counts; /* which of a proxy's records count, for all shards */
+    struct budget *series;        /* memory of values and strings, aggregator included */
     struct instances *instances;
     struct aggregator_thread *aggregator;
     struct exporter_thread *exporter; /* NULL: nothing is exported */

@@ -14,8 +14,9 @@ enum { WAIT_STEP_MS = 250, WAIT_SECONDS_MAX = 86400 };
 
 static const char help[] =
     "usage: weft ledger [OPTION…]\n"
-    "Shows what became of every record: received = aggregated + attempts + not a request + dropped + in "
-    "flight,\n"
+    "Shows what became of every record: received = aggregated + attempts + not a request + superseded + "
+    "dropped\n"
+    "+ in flight,\n"
     "and for each destination: handed over = sent + queued + dropped.\n\n"
     "  --wait SECONDS          ask again until nothing is in flight, at most so long\n"
     "  --exported              with --wait: until nothing is queued for a destination either\n"
@@ -59,13 +60,13 @@ static void print_row(const json_t *row, const char *const *columns)
 static void print_ledger(const json_t *answer)
 {
     static const char *const record_columns[] = {
-        "received", "aggregated", "attempts", "not_a_request", "dropped", "in_flight", NULL};
+        "received", "aggregated", "attempts", "not_a_request", "superseded", "dropped", "in_flight", NULL};
     static const char *const export_columns[] = {"handed_over", "sent", "queued", "dropped", NULL};
     const json_t *records = json_object_get(answer, "records");
     const json_t *destinations = json_object_get(answer, "destinations");
 
-    printf("%-12s %14s %14s %14s %14s %14s %14s\n", "RECORDS", "RECEIVED", "AGGREGATED", "ATTEMPTS",
-        "NOT A REQUEST", "DROPPED", "IN FLIGHT");
+    printf("%-12s %14s %14s %14s %14s %14s %14s %14s\n", "RECORDS", "RECEIVED", "AGGREGATED", "ATTEMPTS",
+        "NOT A REQUEST", "SUPERSEDED", "DROPPED", "IN FLIGHT");
     for (size_t i = 0; i < json_array_size(records); i++) {
         const json_t *row = json_array_get(records, i);
         plain_text_print(stdout, json_string_value(json_object_get(row, "signal")), 12);

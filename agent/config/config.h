@@ -63,6 +63,9 @@ struct config_http {
     socklen_t sockaddr_bytes;
 };
 
+/* What requests are counted from when a proxy tells them by spans and by an access log. */
+enum config_count_from { CONFIG_COUNT_FROM_AUTO, CONFIG_COUNT_FROM_ACCESS_LOG, CONFIG_COUNT_FROM_SPANS };
+
 struct config_log {
     enum log_level level;
     enum log_format format;
@@ -78,7 +81,7 @@ struct config_redact {
     struct config_strings attributes; /* keys whose values are never stored */
 };
 
-enum config_signal { CONFIG_SIGNAL_TRACES, CONFIG_SIGNAL_METRICS, CONFIG_SIGNAL_COUNT };
+enum config_signal { CONFIG_SIGNAL_TRACES, CONFIG_SIGNAL_METRICS, CONFIG_SIGNAL_LOGS, CONFIG_SIGNAL_COUNT };
 enum config_protocol { CONFIG_PROTOCOL_GRPC, CONFIG_PROTOCOL_HTTP_PROTOBUF };
 enum config_compression { CONFIG_COMPRESSION_NONE, CONFIG_COMPRESSION_GZIP, CONFIG_COMPRESSION_ZSTD };
 enum config_temporality { CONFIG_TEMPORALITY_CUMULATIVE, CONFIG_TEMPORALITY_DELTA };
@@ -107,7 +110,7 @@ struct config_queue {
 };
 
 struct config_batch {
-    uint64_t count_max; /* spans or data points */
+    uint64_t count_max; /* spans, data points or log records */
     uint64_t bytes_max; /* before compression */
     uint64_t delay_ms;
 };
@@ -116,6 +119,33 @@ struct config_otlp_metrics {
     uint64_t interval_s;
     enum config_temporality temporality;
     enum config_histograms histograms;
+};
+
+enum config_aws_credentials {
+    CONFIG_AWS_AUTO,
+    CONFIG_AWS_ENVIRONMENT,
+    CONFIG_AWS_FILE,
+    CONFIG_AWS_CONTAINER,
+    CONFIG_AWS_INSTANCE
+};
+
+/* Requests signed for AWS; the fields below the line come from the environment. */
+struct config_aws {
+    const char *region;  /* NULL: not signed */
+    const char *service; /* NULL: by signal */
+    enum config_aws_credentials credentials;
+    const char *profile;
+    const char *credentials_file; /* NULL: no source */
+    const char *log_group;
+    const char *log_stream;
+    /* ---- */
+    const char *access_key_id;        /* NULL: no source */
+    const char *secret_access_key;    /* never logged */
+    const char *session_token;        /* may be NULL */
+    const char *container_url;        /* NULL: no source */
+    const char *container_token;      /* value of its Authorization header; may be NULL */
+    const char *container_token_file; /* read anew for each request; may be NULL */
+    const char *instance_url;         /* NULL: no source */
 };
 
 /* One OTLP destination. */
@@ -133,6 +163,7 @@ struct config_otlp {
     struct config_queue queue;
     struct config_batch batch;
     struct config_otlp_metrics metrics;
+    struct config_aws aws;
 };
 
 struct config_otlp_list {
@@ -150,6 +181,7 @@ struct config {
     struct config_http http;
     uint64_t shards;     /* 0: as many as cpu_shard_count says */
     const char *cluster; /* "" when there is none */
+    enum config_count_from count_from;
     struct config_log log;
     struct limits limits;
     struct config_metrics metrics;

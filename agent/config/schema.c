@@ -18,11 +18,14 @@ enum { SOCKET_PATH_BYTES_MAX = 107, NAME_BYTES_MAX = 63, STRING_BYTES_MAX = 4096
     }
 
 static const char *const level_choices[] = {"debug", "info", "warn", "error", NULL};
+static const char *const count_from_choices[] = {"auto", "access_log", "spans", NULL};
 static const char *const format_choices[] = {"logfmt", "json", NULL};
-static const char *const signal_choices[] = {"traces", "metrics", NULL};
+static const char *const signal_choices[] = {"traces", "metrics", "logs", NULL};
 static const char *const protocol_choices[] = {"grpc", "http/protobuf", NULL};
 static const char *const compression_choices[] = {"none", "gzip", "zstd", NULL};
 static const char *const temporality_choices[] = {"cumulative", "delta", NULL};
+static const char *const aws_credentials_choices[] = {
+    "auto", "environment", "file", "container", "instance", NULL};
 static const char *const histogram_choices[] = {"exponential", "explicit", NULL};
 
 /* clang-format off */
@@ -114,12 +117,24 @@ static const struct config_field otlp_metrics_fields[] = {
 };
 static const struct config_group otlp_metrics_group = GROUP(otlp_metrics_fields, struct config_otlp_metrics);
 
+static const struct config_field aws_fields[] = {
+    {TEXT(region, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_aws, region)},
+    {TEXT(service, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_aws, service)},
+    {CHOICE(credentials, aws_credentials_choices, "auto"), RESTART, .offset = offsetof(struct config_aws, credentials)},
+    {TEXT(profile, 1, 128), RESTART, .offset = offsetof(struct config_aws, profile)},
+    {TEXT(credentials_file, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_aws, credentials_file)},
+    {TEXT(log_group, 1, 512), RESTART, .offset = offsetof(struct config_aws, log_group)},
+    {TEXT(log_stream, 1, 512), RESTART, .offset = offsetof(struct config_aws, log_stream)},
+};
+static const struct config_group aws_group = GROUP(aws_fields, struct config_aws);
+
 static const struct config_field otlp_fields[] = {
     {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp, name)},
     {CHOICE(protocol, protocol_choices, "grpc"), RESTART, .offset = offsetof(struct config_otlp, protocol)},
     {TEXT(endpoint, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp, endpoint)},
     {TEXT(traces_endpoint, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp, url[CONFIG_SIGNAL_TRACES])},
     {TEXT(metrics_endpoint, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp, url[CONFIG_SIGNAL_METRICS])},
+    {TEXT(logs_endpoint, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp, url[CONFIG_SIGNAL_LOGS])},
     {.name = "signals", .kind = CONFIG_KIND_CHOICES, .choices = signal_choices, .value = "traces metrics", RESTART,
         .offset = offsetof(struct config_otlp, signals)},
     {.name = "headers", .kind = CONFIG_KIND_GROUPS, .group = &header_group, .offset = offsetof(struct config_otlp, headers)},
@@ -129,6 +144,7 @@ static const struct config_field otlp_fields[] = {
     {NESTED(queue, &queue_group), .offset = offsetof(struct config_otlp, queue)},
     {NESTED(batch, &batch_group), .offset = offsetof(struct config_otlp, batch)},
     {NESTED(metrics, &otlp_metrics_group), .offset = offsetof(struct config_otlp, metrics)},
+    {NESTED(aws, &aws_group), .offset = offsetof(struct config_otlp, aws)},
 };
 const struct config_group config_schema_otlp = GROUP(otlp_fields, struct config_otlp);
 
@@ -151,6 +167,7 @@ static const struct config_field top_fields[] = {
     {NESTED(http, &http_group), .offset = offsetof(struct config, http)},
     {INTEGER(shards, 0, CONFIG_SHARD_COUNT_MAX, "0"), RESTART, .offset = offsetof(struct config, shards)},
     {TEXT(cluster, 0, 255), .value = "", LIVE, .offset = offsetof(struct config, cluster)},
+    {CHOICE(count_from, count_from_choices, "auto"), RESTART, .offset = offsetof(struct config, count_from)},
     {NESTED(log, &log_group), .offset = offsetof(struct config, log)},
     {NESTED(limits, &limits_group), .offset = offsetof(struct config, limits)},
     {NESTED(metrics, &metrics_group), .offset = offsetof(struct config, metrics)},

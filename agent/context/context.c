@@ -49,6 +49,7 @@ void context_batch_begin(struct context *context, bool may_intern, uint64_t now_
             context->names[i].length = 0;
         }
     }
+    context->now_monotonic_ns = now_monotonic_ns;
     route_table_tick(context->routes, now_monotonic_ns);
 }
 

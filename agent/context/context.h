@@ -42,6 +42,7 @@ struct span_memo {
     uint64_t pattern;       /* 0: empty */
     uint32_t epoch;         /* of the context: later, its ids may be stale */
     uint32_t sender;        /* interner id */
+    int32_t pid;            /* its process: proxies of one sender may differ in what they are counted from */
     uint8_t meaning;        /* enum span_meaning */
     bool expects_code;      /* a request that ends well has a status code */
     struct request request; /* of an attempt, too: the names and the weight */
@@ -72,6 +73,8 @@ struct context {
     struct interner *interner;
     const struct limits *limits;
     struct metric_cells *cells;
+    struct count_sources *counts; /* the process's, borrowed; NULL: all records count. Set by the owner */
+    uint64_t now_monotonic_ns;    /* of the batch */
     struct route_table *routes; /* owned */
     uint32_t route_rest; /* id of ROUTE_REST, a reference held: it is needed when nothing may be added */
     bool may_intern;

@@ -54,6 +54,13 @@ enum request_signal { REQUEST_FROM_SPAN, REQUEST_FROM_LOG };
 enum { GRPC_STATUS_NONE = -1, WEIGHT_FRACTION_BITS = 32 };
 #define WEIGHT_ONE (1ull << WEIGHT_FRACTION_BITS)
 
+/* Of a proxy on one side, for whoever decides which of its records count: context/count_source.h. Zeroes:
+ * they all do. */
+struct count_voice {
+    uint64_t key;
+    uint32_t place;
+};
+
 struct request {
     /* who called whom */
     uint8_t reporter; /* enum reporter */
@@ -78,8 +85,10 @@ struct request {
     uint64_t duration_ns;
     uint64_t weight; /* how many requests it stands for, 32.32 fixed point, at least WEIGHT_ONE */
     /* where it belongs */
-    uint32_t sender; /* interner id of the identity that pays for the series */
-    bool stored;     /* an export queue takes this span: it may become an exemplar */
+    uint32_t sender;            /* interner id of the identity that pays for the series */
+    uint64_t reporter_instance; /* which proxy of that sender: access_log.h, reporter_instance; 0: not told */
+    bool stored;                /* an export queue takes this span: it may become an exemplar */
+    struct count_voice voice;
     uint8_t trace_id[16];
     uint8_t span_id[8];
 };
@@ -90,6 +99,7 @@ struct attempt {
     uint32_t source, source_namespace, destination, destination_namespace, route;
     uint64_t weight;
     uint32_t sender;
+    struct count_voice voice;
 };
 
 /* A connection that was passed on as bytes, once it has ended. */
@@ -100,6 +110,7 @@ struct connection {
     uint64_t received_bytes; /* from there */
     uint64_t response_flags;
     uint32_t sender;
+    uint64_t reporter_instance; /* as in struct request */
 };
 
 /* Label values, as the expositions write them; never NULL. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "context/count_source.h"
 #include "context/outcome.h"
 #include "context/response_flags.h"
 #include "context/sampling.h"
@@ -293,6 +294,19 @@ static void find_sides(struct span_case *c, struct service_ids *source, struct s
     }
 }
 
+/* A proxy may tell its requests by an access log, too; an SDK does not. */
+static struct count_voice voice_of(const struct span_case *c)
+{
+    struct context *context = c->context;
+
+    if (context->counts == NULL || c->sender == NULL || c->emitter != SPAN_EMITTER_ENVOY ||
+        c->role.meaning == SPAN_IS_NEITHER) {
+        return (struct count_voice){.key = 0};
+    }
+    return count_sources_find(context->counts, c->sender, span_text(c->span, SPAN_ATTRIBUTE_ENVOY_NODE_ID),
+        (enum reporter)c->role.reporter, context->now_monotonic_ns, context->cells);
+}
+
 /* What the spans of a pattern agree in. Sets c->is_particular when this one's does not hold for all. */
 static struct span_memo identify(struct span_case *c)
 {
@@ -325,7 +339,8 @@ static struct span_memo identify(struct span_case *c)
             .source_namespace = source.service_namespace,
             .destination = destination.service,
             .destination_namespace = destination.service_namespace,
-            .sender = c->sender != NULL ? c->sender->interned : INTERNED_UNKNOWN}};
+            .sender = c->sender != NULL ? c->sender->interned : INTERNED_UNKNOWN,
+            .voice = voice_of(c)}};
 }
 
 /*
@@ -336,11 +351,12 @@ static struct span_memo *memo_of(struct context *context, const struct span *spa
     const struct sender *sender, struct span_memo *room, uint64_t *ret_changed)
 {
     uint32_t sender_id = sender != NULL ? sender->interned : INTERNED_NONE;
+    int32_t pid = sender != NULL ? sender->pid : 0;
     struct span_memo *memo = span->pattern != 0 ? &context->memos[span->pattern_slot] : room;
     struct span_case c = {.context = context, .span = span, .sender = sender};
 
     if (__builtin_expect(memo != room && memo->pattern == span->pattern && memo->epoch == context->epoch &&
-                             memo->sender == sender_id,
+                             memo->sender == sender_id && memo->pid == pid,
             1)) {
         *ret_changed = span->varying_set;
         return memo;
@@ -351,6 +367,7 @@ static struct span_memo *memo_of(struct context *context, const struct span *spa
         memo->pattern = span->pattern;
         memo->epoch = context->epoch;
         memo->sender = sender_id;
+        memo->pid = pid;
     }
     return memo;
 }
@@ -404,7 +421,8 @@ static void fill_attempt(const struct request *request, struct attempt *attempt)
         .destination_namespace = request->destination_namespace,
         .route = INTERNED_UNKNOWN,
         .weight = request->weight,
-        .sender = request->sender};
+        .sender = request->sender,
+        .voice = request->voice};
 }
 
 enum span_meaning span_to_request(struct context *context, const struct span *span,

@@ -33,6 +33,9 @@
     X(time_skew_s,                 86400,      1, 31536000,    "how far from now a record's time may lie")                                 \
     X(route_segments_count_max,    12,         1, 64,          "segments of a route template; past it the rest is *")                       \
     X(routes_per_destination_max,  200,        1, 100000,      "route templates of one destination; past it the route is /*")              \
+    X(count_decision_ms,           5000,       0, 60000,       "how long the requests of a new proxy's spans wait for an access log of the same requests")  \
+    X(access_log_silence_ms,       30000,      1000, 3600000,  "without an access-log entry for this long, a proxy's spans count again")    \
+    X(held_requests_count_max,     131072,     0, 16777216,    "requests of one shard that wait so; past it they count at once")            \
     X(scrape_wait_ms,              50,         1, 10000,       "how long a scrape waits for shards")                                       \
     X(query_answer_bytes_max,      67108864,   65536, 1073741824, "one exposition or answer")                                              \
     X(answers_bytes_max,           134217728,  65536, 17179869184, "answers of one shard that their readers have not taken; past it a large one becomes 503") \

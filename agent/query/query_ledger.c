@@ -1,7 +1,7 @@
 /*
  * /api/v1/ledger: what became of every record, from the agent's own counters.
  *
- *   records:      received = aggregated + attempts + not_a_request + dropped + in_flight
+ *   records:      received = aggregated + attempts + not_a_request + superseded + dropped + in_flight
  *   destinations: handed_over = sent + queued + dropped
  */
 #include <stdio.h>
@@ -79,16 +79,19 @@ static json_t *records_json(const struct metric_registry *registry, const char *
     uint64_t received = sum_of(registry, NULL, "weft_records_received", signal);
     uint64_t attempts = sum_of(registry, NULL, "weft_records_attempts", signal);
     uint64_t not_a_request = sum_of(registry, NULL, "weft_records_not_a_request", signal);
+    uint64_t superseded = sum_of(registry, NULL, "weft_records_superseded", signal);
     uint64_t dropped = sum_of(registry, NULL, "weft_records_dropped", signal);
     /* Withdrawn ones were recorded, then dropped when the aggregator had no room for their series. */
-    uint64_t flying = recorded - aggregated - sum_of(registry, NULL, "weft_records_withdrawn", signal);
+    uint64_t flying = recorded - aggregated - sum_of(registry, NULL, "weft_records_withdrawn", signal) +
+                      sum_of(registry, NULL, "weft_records_held", signal);
 
     *in_flight += flying;
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:b}", "signal", signal, "received",
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:b}", "signal", signal, "received",
         (json_int_t)received, "aggregated", (json_int_t)aggregated, "attempts", (json_int_t)attempts,
-        "not_a_request", (json_int_t)not_a_request, "dropped", (json_int_t)dropped, "dropped_by_reason",
-        reasons_of(registry, NULL, "weft_records_dropped", signal), "in_flight", (json_int_t)flying,
-        "balanced", received == aggregated + attempts + not_a_request + dropped + flying);
+        "not_a_request", (json_int_t)not_a_request, "superseded", (json_int_t)superseded, "dropped",
+        (json_int_t)dropped, "dropped_by_reason", reasons_of(registry, NULL, "weft_records_dropped", signal),
+        "in_flight", (json_int_t)flying, "balanced",
+        received == aggregated + attempts + not_a_request + superseded + dropped + flying);
 }
 
 static json_t *destination_json(

@@ -17,6 +17,7 @@ from pathlib import Path
 import corpus
 import load
 import ratings
+import statsd
 from harness import REPOSITORY, TemporaryDirectory, wait_for
 from http_sink import HttpSink
 from sidecar import Chain, tracing_zipkin
@@ -112,6 +113,22 @@ def record_zipkin(out, spawn, count):
         print(f"{name}: {len(bodies)} bodies, {got} spans")
 
 
+def record_statsd(out, count):
+    """What Envoy's statsd sinks send: datagrams of DogStatsD, and the beginning of a plain stream."""
+    with TemporaryDirectory() as directory, Upstream() as upstream, statsd.DatagramSink(
+        directory / "dogstatsd.sock"
+    ) as datagrams, statsd.StreamSink(directory / "statsd.sock") as stream:
+        sinks = [statsd.dogstatsd_sink(directory / "dogstatsd.sock"), statsd.statsd_stream_sink()]
+        envoy, port = statsd.proxy(directory, upstream.port, sinks, directory / "statsd.sock")
+        with envoy:
+            load.send(port, mix(count, spawn=True), connections=4)
+            time.sleep(3 * statsd.FLUSH_SECONDS)
+        corpus.write(out / "statsd_envoy_dogstatsd.datagrams", datagrams.datagrams)
+        whole = bytes(stream.data[:STREAM_BYTES_MAX])
+        (out / "statsd_envoy_stream.txt").write_bytes(whole[: whole.rindex(b"\n") + 1])
+        print(f"statsd: {len(datagrams.datagrams)} datagrams, {len(stream.data)} bytes of stream")
+
+
 def record_sdk(out, scenario, convention):
     name = f"sdk_{scenario}_{convention}"
     count = SDK_COUNTS.get(scenario, SDK_COUNT)
@@ -149,6 +166,7 @@ def main():
     record_envoy(out, spawn=False, decorated=True, count=225)
     record_zipkin(out, spawn=True, count=60)
     record_zipkin(out, spawn=False, count=60)
+    record_statsd(out, count=60)
     for scenario, convention in SDK_RUNS:
         record_sdk(out, scenario, convention)
 

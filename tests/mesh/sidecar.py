@@ -152,9 +152,12 @@ def front_routes(decorated, grpc):
 
 
 class Envoy(Process):
-    """One sidecar; started when constructed, ready when the constructor returns."""
+    """One sidecar; started when constructed, ready when the constructor returns. bootstrap: further top-level
+    keys."""
 
-    def __init__(self, name, directory, listeners, clusters, workers=1, flush_ms=1000):
+    def __init__(
+        self, name, directory, listeners, clusters, workers=1, flush_ms=1000, bootstrap=None
+    ):
         super().__init__(name, directory)
         self.admin_port = free_port()
         config = {
@@ -175,6 +178,7 @@ class Envoy(Process):
                     }
                 ]
             },
+            **(bootstrap or {}),
         }
         path = directory / f"{name}.json"
         path.write_text(json.dumps(config, indent=1))

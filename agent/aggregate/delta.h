@@ -103,6 +103,7 @@ struct scalar_slot {
     uint32_t id;
     uint32_t next; /* number + 1 of the series' slot for another start */
     uint32_t point_count;
+    bool is_relative;            /* gauge: last_value is to be added to what it was before the interval */
     uint64_t start_unix_ns;      /* counter: since when it counts; 0: not told. Gauge: 0 */
     uint64_t first_time_unix_ns; /* the first point, for the rise since the interval before */
     double first_value;
@@ -110,6 +111,9 @@ struct scalar_slot {
     double last_value;
     double rise; /* from the first to the last, resets taken out */
 };
+
+/* In place of a start: the slot of a counter's deltas, of which only `rise` counts. */
+#define POINT_START_DELTA UINT64_MAX
 
 /* Starts of one counter that are told apart, in an interval of a shard and in the aggregator. */
 enum { POINT_STREAM_COUNT_MAX = 256 };

@@ -162,9 +162,38 @@ static struct scalar_slot *touch_scalar(struct directory *directory, uint32_t id
     return NULL;
 }
 
+/* What is added has no order. */
+static void fold_scalar_delta(struct scalar_slot *slot, const struct metric_point *point)
+{
+    if (point->type == METRIC_POINT_COUNTER) {
+        slot->rise += point->value;
+    } else {
+        slot->is_relative = slot->is_relative || slot->point_count == 0;
+        slot->last_value += point->value;
+    }
+    slot->point_count++;
+}
+
+/* The start by which a counter's slot is found. */
+static uint64_t start_of(const struct metric_point *point)
+{
+    if (point->type != METRIC_POINT_COUNTER) {
+        return 0;
+    }
+    if (point->is_delta) {
+        return POINT_START_DELTA;
+    }
+    return point->start_unix_ns < POINT_START_DELTA ? point->start_unix_ns : POINT_START_DELTA - 1;
+}
+
 /* A point older than the last one says nothing new: it is counted as recorded and changes no value. */
 static void fold_scalar(struct scalar_slot *slot, const struct metric_point *point)
 {
+    if (point->is_delta) {
+        fold_scalar_delta(slot, point);
+        return;
+    }
+    slot->is_relative = false;
     if (slot->point_count++ == 0) {
         begin_scalar(slot, point);
         return;
@@ -199,8 +228,7 @@ static bool is_well_formed(const struct metric_point *point)
 static bool fold_point(struct directory *directory, uint32_t id, const struct metric_point *point)
 {
     if (point->type != METRIC_POINT_HISTOGRAM) {
-        struct scalar_slot *slot =
-            touch_scalar(directory, id, point->type == METRIC_POINT_COUNTER ? point->start_unix_ns : 0);
+        struct scalar_slot *slot = touch_scalar(directory, id, start_of(point));
 
         if (slot != NULL) {
             fold_scalar(slot, point);

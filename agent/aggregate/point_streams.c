@@ -85,6 +85,10 @@ static void begin_counter(
 static void merge_counter(
     const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
 {
+    if (slot->start_unix_ns == POINT_START_DELTA) {
+        series->total += slot->rise;
+        return;
+    }
     struct point_stream *stream = find_stream(series, slot->start_unix_ns);
 
     if (stream == NULL) {
@@ -104,7 +108,9 @@ static void merge_counter(
 
 static void merge_gauge(struct point_series *series, const struct scalar_slot *slot)
 {
-    if (!series->seen || slot->last_time_unix_ns >= series->last_time_unix_ns) {
+    if (slot->is_relative) {
+        series->total += slot->last_value;
+    } else if (!series->seen || slot->last_time_unix_ns >= series->last_time_unix_ns) {
         series->total = slot->last_value;
         series->last_time_unix_ns = slot->last_time_unix_ns;
     }

@@ -5,6 +5,7 @@
 #ifndef WEFT_CONTEXT_METRIC_POINT_H
 #define WEFT_CONTEXT_METRIC_POINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,8 @@ struct metric_point {
     uint64_t time_unix_ns;
     uint64_t start_unix_ns; /* of a cumulative counter; a later one than before is a reset. 0: not told */
     double value;           /* counter: cumulative; gauge: now; histogram: sum of what this point adds */
+    bool is_delta;          /* counter: value is what it rose by since the point before, whatever the start;
+                               gauge: value is added to what it was. Histograms do not look at it. */
     /* histogram: what this point adds, base-2 exponential */
     int32_t scale;
     int32_t offset; /* index of buckets[0] */

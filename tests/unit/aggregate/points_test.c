@@ -113,6 +113,86 @@ static void counters_of_several_processes_add_up(void **state)
     fixture_check_ledger(f);
 }
 
+static void record_delta(struct fixture *f, uint32_t shard, enum metric_point_type type, double value)
+{
+    struct metric_point point = point_of(f, shard, type,
+        type == METRIC_POINT_COUNTER ? "cluster.upstream_rq_total" : "cluster.upstream_cx_active", "pod-1");
+
+    point.is_delta = true;
+    point.value = value;
+    directory_record_point(f->directories[shard], &point);
+}
+
+/* What a counter rose by adds up, over shards and intervals, whatever the points' order and times. */
+static void deltas_of_a_counter_add_up(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 2);
+    record_delta(f, 0, METRIC_POINT_COUNTER, 5);
+    record_delta(f, 0, METRIC_POINT_COUNTER, 5);
+    record_delta(f, 1, METRIC_POINT_COUNTER, 0.5);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 10.5);
+    record_delta(f, 1, METRIC_POINT_COUNTER, 0);
+    record_delta(f, 0, METRIC_POINT_COUNTER, 3);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 13.5);
+    record_counter(f, 0, 1, 0, 100); /* another process tells its own count, beside them */
+    fixture_flip_all(f);
+    record_delta(f, 0, METRIC_POINT_COUNTER, 1);
+    record_counter(f, 0, 2, 0, 110);
+    record_counter(f, 0, 2, UINT64_MAX / SECOND_NS, 7); /* a start as late as there is */
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 13.5 + 110 + 1 + 7);
+    record_delta(f, 0, METRIC_POINT_COUNTER, -1); /* malformed */
+    record_delta(f, 0, METRIC_POINT_COUNTER, INFINITY);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 13.5 + 110 + 1 + 7);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_MALFORMED), 2);
+    fixture_check_ledger(f);
+}
+
+static double gauge_value(struct fixture *f)
+{
+    struct found found = fixture_find(f, "cluster_upstream_cx_active", PARTS("sender_workload=\"pod-1\""));
+
+    assert_int_equal(found.series, 1);
+    return found.value;
+}
+
+static void record_gauge(struct fixture *f, double value)
+{
+    struct metric_point point = point_of(f, 0, METRIC_POINT_GAUGE, "cluster.upstream_cx_active", "pod-1");
+
+    point.value = value;
+    directory_record_point(f->directories[0], &point);
+}
+
+/* A gauge that is told by how much it changed: from 0, from what it was before, from what was just said. */
+static void deltas_of_a_gauge_are_added(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 1);
+    record_delta(f, 0, METRIC_POINT_GAUGE, 4);
+    record_delta(f, 0, METRIC_POINT_GAUGE, -1);
+    fixture_flip_all(f);
+    assert_true(gauge_value(f) == 3);
+    record_delta(f, 0, METRIC_POINT_GAUGE, -5);
+    fixture_flip_all(f);
+    assert_true(gauge_value(f) == -2);
+    record_delta(f, 0, METRIC_POINT_GAUGE, 100);
+    record_gauge(f, 10);
+    record_delta(f, 0, METRIC_POINT_GAUGE, 1);
+    fixture_flip_all(f);
+    assert_true(gauge_value(f) == 11);
+    record_gauge(f, 7);
+    fixture_flip_all(f);
+    assert_true(gauge_value(f) == 7);
+    fixture_check_ledger(f);
+}
+
 /* More processes than can be told apart at once: nothing is counted twice. */
 static void forgotten_processes_count_no_more_than_they_did(void **state)
 {
@@ -408,6 +488,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_counter_never_falls, setup, teardown),
         cmocka_unit_test_setup_teardown(counters_of_several_processes_add_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(deltas_of_a_counter_add_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(deltas_of_a_gauge_are_added, setup, teardown),
         cmocka_unit_test_setup_teardown(forgotten_processes_count_no_more_than_they_did, setup, teardown),
         cmocka_unit_test_setup_teardown(a_gauge_is_its_last_value_by_time, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms_of_any_scale_merge, setup, teardown),

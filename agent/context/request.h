@@ -61,6 +61,21 @@ struct count_voice {
     uint32_t place;
 };
 
+/* Whether the reporter's connection to the other side was secured by mutual TLS, as the record tells. */
+enum connection_security { SECURITY_UNKNOWN, SECURITY_NONE, SECURITY_MUTUAL_TLS, SECURITY_COUNT };
+
+enum url_scheme { SCHEME_UNKNOWN, SCHEME_HTTP, SCHEME_HTTPS, SCHEME_COUNT };
+
+/* Both sides as naming profiles call them, by context_identify (identity.h); zeroes where no profile is
+ * enabled. */
+struct request_parties {
+    uint32_t source_identity; /* interner ids of composed texts; INTERNED_NONE: nothing is known */
+    uint32_t destination_identity;
+    uint32_t own_place;     /* the reporter's workload, namespace and pod */
+    uint32_t peer_workload; /* whom the source called; INTERNED_NONE at the destination */
+    uint8_t security;       /* enum connection_security */
+};
+
 struct request {
     /* who called whom */
     uint8_t reporter; /* enum reporter */
@@ -85,12 +100,20 @@ struct request {
     uint64_t duration_ns;
     uint64_t weight; /* how many requests it stands for, 32.32 fixed point, at least WEIGHT_ONE */
     /* where it belongs */
-    uint32_t sender;            /* interner id of the identity that pays for the series */
-    uint64_t reporter_instance; /* which proxy of that sender: access_log.h, reporter_instance; 0: not told */
-    bool stored;                /* an export queue takes this span: it may become an exemplar */
+    uint32_t sender; /* interner id of the identity that pays for the series */
+    bool stored;     /* an export queue takes this span: it may become an exemplar */
     struct count_voice voice;
     uint8_t trace_id[16];
     uint8_t span_id[8];
+    /* for naming profiles alone; zeroes where the record does not tell or no profile is enabled */
+    struct request_parties parties;
+    uint32_t operation;     /* a span's name; interner id */
+    uint32_t record_bytes;  /* of the encoded record */
+    uint64_t first_byte_ns; /* from start to the first byte towards the client */
+    uint16_t server_port;
+    uint8_t scheme;      /* enum url_scheme */
+    uint8_t span_kind;   /* enum span_kind (decode/span.h) */
+    uint8_t span_status; /* enum span_status, likewise */
 };
 
 /* An attempt adds to its request's attempts and to nothing else. */
@@ -110,7 +133,8 @@ struct connection {
     uint64_t received_bytes; /* from there */
     uint64_t response_flags;
     uint32_t sender;
-    uint64_t reporter_instance; /* as in struct request */
+    struct count_voice voice;
+    struct request_parties parties; /* as in struct request */
 };
 
 /* Label values, as the expositions write them; never NULL. */

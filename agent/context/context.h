@@ -75,7 +75,7 @@ struct context {
     struct metric_cells *cells;
     struct count_sources *counts; /* the process's, borrowed; NULL: all records count. Set by the owner */
     uint64_t now_monotonic_ns;    /* of the batch */
-    struct route_table *routes; /* owned */
+    struct route_table *routes;   /* owned */
     uint32_t route_rest; /* id of ROUTE_REST, a reference held: it is needed when nothing may be added */
     bool may_intern;
     uint32_t epoch; /* a new one after each sweep of the interner, and when may_intern changes: until then ids
@@ -85,6 +85,8 @@ struct context {
     struct span_memo memos[SPAN_PATTERNS_COUNT]; /* by pattern_slot */
     struct clean_text_buffer clean;              /* scratch */
     struct route_buffer route;                   /* scratch */
+    uint32_t profiles;    /* bits 1 << enum profile (core/profiles.h) that are enabled; set after init */
+    struct slice cluster; /* the configured one, borrowed; likewise */
 };
 
 /* interner, limits and cells are borrowed and outlive the context. WERR_NOMEM. */

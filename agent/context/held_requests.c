@@ -25,6 +25,11 @@ static void for_each_string(
     visit(interner, request->destination_namespace);
     visit(interner, request->route);
     visit(interner, request->sender);
+    visit(interner, request->parties.source_identity);
+    visit(interner, request->parties.destination_identity);
+    visit(interner, request->parties.own_place);
+    visit(interner, request->parties.peer_workload);
+    visit(interner, request->operation);
 }
 
 void held_requests_deinit(struct held_requests *held)

@@ -1,0 +1,108 @@
+/* The tables of profiles.h. The names and bounds are those of the tools themselves; docs/profiles/ names the
+ * source of each. */
+#include "core/profiles.h"
+
+#include <string.h>
+
+#include "core/error.h"
+
+#define MS 1000000ull
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static const uint64_t istio_bounds[] = {MS / 2, 1 * MS, 5 * MS, 10 * MS, 25 * MS, 50 * MS, 100 * MS, 250 * MS,
+    500 * MS, 1000 * MS, 2500 * MS, 5000 * MS, 10000 * MS, 30000 * MS, 60000 * MS, 300000 * MS, 600000 * MS,
+    1800000 * MS, 3600000 * MS};
+static const char *const istio_families[] = {"istio_requests", "istio_request_duration_milliseconds",
+    "istio_request_bytes", "istio_response_bytes", "istio_tcp_connections_opened",
+    "istio_tcp_connections_closed", "istio_tcp_sent_bytes", "istio_tcp_received_bytes", NULL};
+
+static const uint64_t linkerd_bounds[] = {1 * MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS, 10 * MS, 20 * MS, 30 * MS,
+    40 * MS, 50 * MS, 100 * MS, 200 * MS, 300 * MS, 400 * MS, 500 * MS, 1000 * MS, 2000 * MS, 3000 * MS,
+    4000 * MS, 5000 * MS, 10000 * MS, 20000 * MS, 30000 * MS, 40000 * MS, 50000 * MS};
+static const char *const linkerd_families[] = {"request", "response", "response_latency_ms", "route_request",
+    "route_response", "route_response_latency_ms", "tcp_open", "tcp_close", "tcp_read_bytes",
+    "tcp_write_bytes", "process_start_time_seconds", NULL};
+
+static const uint64_t spanmetrics_bounds[] = {2 * MS, 4 * MS, 6 * MS, 8 * MS, 10 * MS, 50 * MS, 100 * MS,
+    200 * MS, 400 * MS, 800 * MS, 1000 * MS, 1400 * MS, 2000 * MS, 5000 * MS, 10000 * MS, 15000 * MS};
+static const char *const spanmetrics_families[] = {
+    "traces_span_metrics_calls", "traces_span_metrics_duration_milliseconds", NULL};
+
+static const uint64_t tempo_bounds[] = {2 * MS, 4 * MS, 8 * MS, 16 * MS, 32 * MS, 64 * MS, 128 * MS, 256 * MS,
+    512 * MS, 1024 * MS, 2048 * MS, 4096 * MS, 8192 * MS, 16384 * MS};
+static const char *const tempo_families[] = {
+    "traces_spanmetrics_calls", "traces_spanmetrics_latency", "traces_spanmetrics_size", NULL};
+
+static const uint64_t servicegraph_bounds[] = {
+    100 * MS, 200 * MS, 400 * MS, 800 * MS, 1600 * MS, 3200 * MS, 6400 * MS, 12800 * MS};
+static const char *const servicegraph_families[] = {"traces_service_graph_request",
+    "traces_service_graph_request_failed", "traces_service_graph_request_server_seconds",
+    "traces_service_graph_request_client_seconds", NULL};
+
+static const uint64_t otel_bounds[] = {5 * MS, 10 * MS, 25 * MS, 50 * MS, 75 * MS, 100 * MS, 250 * MS,
+    500 * MS, 750 * MS, 1000 * MS, 2500 * MS, 5000 * MS, 7500 * MS, 10000 * MS};
+static const char *const otel_families[] = {
+    "http_server_request_duration_seconds", "http_client_request_duration_seconds", NULL};
+
+#define ROW(id, its_name, prefix, in_milliseconds)                                                           \
+    [PROFILE_##id] = {.name = (its_name),                                                                    \
+        .bounds_ns = prefix##_bounds,                                                                        \
+        .bound_count = COUNT_OF(prefix##_bounds),                                                            \
+        .is_milliseconds = (in_milliseconds),                                                                \
+        .families = prefix##_families}
+
+const struct profile_row profile_rows[PROFILE_COUNT] = {
+    ROW(ISTIO, "istio", istio, true),
+    ROW(LINKERD, "linkerd", linkerd, true),
+    ROW(SPANMETRICS, "spanmetrics", spanmetrics, true),
+    ROW(TEMPO, "tempo", tempo, false),
+    ROW(SERVICEGRAPH, "servicegraph", servicegraph, false),
+    ROW(OTEL, "otel", otel, false),
+};
+
+int profile_of(const char *name, enum profile *ret_profile)
+{
+    for (int i = 0; i < PROFILE_COUNT; i++) {
+        if (strcmp(profile_rows[i].name, name) == 0) {
+            *ret_profile = (enum profile)i;
+            return 0;
+        }
+    }
+    return WERR_NOT_FOUND;
+}
+
+/* The new count; WERR_OVERSIZED without room. */
+static int insert(uint64_t *out_ns, size_t count, size_t room_count, uint64_t bound_ns)
+{
+    size_t at = count;
+
+    while (at > 0 && out_ns[at - 1] >= bound_ns) {
+        at--;
+    }
+    if (at < count && out_ns[at] == bound_ns) {
+        return (int)count;
+    }
+    if (count == room_count) {
+        return WERR_OVERSIZED;
+    }
+    memmove(&out_ns[at + 1], &out_ns[at], (count - at) * sizeof *out_ns);
+    out_ns[at] = bound_ns;
+    return (int)count + 1;
+}
+
+int profiles_bounds(
+    uint32_t profiles, const uint64_t *own_ns, size_t own_count, uint64_t *out_ns, size_t room_count)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < own_count && count >= 0; i++) {
+        count = insert(out_ns, (size_t)count, room_count, own_ns[i]);
+    }
+    for (int p = 0; p < PROFILE_COUNT; p++) {
+        const struct profile_row *row = &profile_rows[p];
+        for (size_t i = 0; (profiles >> p & 1) != 0 && i < row->bound_count && count >= 0; i++) {
+            count = insert(out_ns, (size_t)count, room_count, row->bounds_ns[i]);
+        }
+    }
+    return count;
+}

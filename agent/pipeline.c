@@ -27,7 +27,9 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     held_requests_init(&pipeline->held, pipeline->interner, (size_t)limits->held_requests_count_max);
     pipeline->pending = calloc(1, sizeof *pipeline->pending);
     pipeline->memory = otlp_memory_new();
-    int error = pipeline->interner != NULL && pipeline->pending != NULL && pipeline->memory != NULL
+    pipeline->log_memos = calloc(1, sizeof *pipeline->log_memos);
+    int error = pipeline->interner != NULL && pipeline->pending != NULL && pipeline->memory != NULL &&
+                        pipeline->log_memos != NULL
                     ? directory_new(&settings, &pipeline->directory)
                     : WERR_NOMEM;
     if (error == 0) {
@@ -38,6 +40,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         return error;
     }
     pipeline->context.counts = config->counts;
+    access_log_memos_init(pipeline->log_memos);
     span_segment_init(&pipeline->segment, config->loop, config->exporter, config->cells);
     return 0;
 }
@@ -54,6 +57,7 @@ void pipeline_deinit(struct pipeline *pipeline)
     held_requests_deinit(&pipeline->held);
     interner_free(pipeline->interner);
     free(pipeline->pending);
+    free(pipeline->log_memos);
     otlp_memory_free(pipeline->memory);
     arena_deinit(&pipeline->arena);
 }

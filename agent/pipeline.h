@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "aggregate/directory.h"
+#include "context/access_log.h"
 #include "context/context.h"
 #include "context/count_source.h"
 #include "context/held_requests.h"
@@ -38,9 +39,10 @@ struct pipeline {
     struct interner *interner;
     struct context context;
     struct directory *directory;
-    struct pending_attempts *pending; /* attempts that came before their request */
-    struct count_sources *counts;     /* the process's */
-    struct held_requests held;        /* told by spans of proxies that may have an access log */
+    struct pending_attempts *pending;   /* attempts that came before their request */
+    struct count_sources *counts;       /* the process's */
+    struct held_requests held;          /* told by spans of proxies that may have an access log */
+    struct access_log_memos *log_memos; /* names of access-log records; owned */
     struct otlp_trace_scanner scanner;
     struct otlp_memory *memory; /* of OTLP senders; owned */
     struct span_segment segment;
@@ -117,6 +119,13 @@ void pipeline_count_log(struct pipeline *pipeline, const struct request *request
 /* Whether what the proxy's access log tells counts. False: METRIC_LOGS_SUPERSEDED is the caller's to count.
  */
 bool pipeline_log_counts(struct pipeline *pipeline, struct count_voice voice);
+
+/*
+ * Takes one access-log record, whatever it came as: counts it as received and as what it is. Within a batch
+ * (context_batch_begin); the sender is bound.
+ */
+void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry *entry,
+    struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns);
 
 /* Settles the held requests whose proxy is decided; `all`: every one, because the shard ends. Once a second
  * or so. */

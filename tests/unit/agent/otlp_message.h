@@ -13,6 +13,7 @@ enum span_variant {
     SPAN_GOOD, /* a client's request */
     SPAN_INTERNAL,
     SPAN_ATTEMPT_OF_ENVOY,
+    SPAN_REQUEST_OF_ENVOY,
     SPAN_NO_TRACE_ID,
     SPAN_SHORT_TRACE_ID,
     SPAN_NO_SPAN_ID,
@@ -63,7 +64,10 @@ static inline void put_span(struct buffer *out, enum span_variant variant, uint6
     wire_write_fixed64(out, 7, start_unix_ns);
     wire_write_fixed64(out, 8, end_unix_ns);
     put_attribute(out, 9, "http.request.method", "GET");
-    if (variant == SPAN_ATTEMPT_OF_ENVOY) {
+    if (variant == SPAN_REQUEST_OF_ENVOY) {
+        put_attribute(out, 9, "guid:x-request-id", "d1d70d4a");
+    }
+    if (variant == SPAN_ATTEMPT_OF_ENVOY || variant == SPAN_REQUEST_OF_ENVOY) {
         put_attribute(out, 9, "component", "proxy");
         put_attribute(out, 9, "upstream_cluster", "outbound|80||reviews.shop.svc.cluster.local");
         put_attribute(out, 9, "upstream_address", "10.0.0.7:80");

@@ -381,6 +381,8 @@ static uint64_t replay(const char *name)
         at += 4 + length;
     }
     free(recording.bytes);
+    clock_manual_advance(&rig.clock, rig.limits.count_decision_ms * 1000000);
+    pipeline_settle_held(&rig.pipeline, false);
     rig_flip(&rig);
     span_segment_flush(&rig.pipeline.segment);
     rig_turn(&rig);

@@ -42,6 +42,8 @@ struct rig {
     struct config *config;
     struct exporter_thread exporter;
     bool exporting;
+    enum count_from count_from; /* as limits */
+    struct count_sources *counts;
     struct pipeline pipeline;
     struct aggregator *aggregator;
     struct sender sender;
@@ -98,8 +100,11 @@ static inline void rig_start(struct rig *rig, const char *config)
             0);
         rig->exporting = true;
     }
+    rig->counts = count_sources_new(rig->count_from, &rig->limits);
+    assert_non_null(rig->counts);
     struct pipeline_config pipeline = {
         .limits = &rig->limits,
+        .counts = rig->counts,
         .clock = &rig->clock.clock,
         .bounds = &rig->bounds,
         .redaction = &rig->redaction,
@@ -140,6 +145,7 @@ static inline void rig_stop(struct rig *rig)
     (void)uv_run(&rig->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&rig->loop), 0);
     pipeline_deinit(&rig->pipeline);
+    count_sources_free(rig->counts);
     aggregator_free(rig->aggregator);
     assert_int_equal(rig->series.used_bytes, 0);
     if (rig->exporting) {
@@ -176,15 +182,16 @@ static inline uint64_t rig_get(const struct rig *rig, enum metric_id id)
     return metric_registry_sum(&rig->registry, id);
 }
 
-/* received = aggregated + attempts + not a request + dropped + in flight, which is returned. */
+/* received = aggregated + attempts + not a request + superseded + dropped + in flight, which is returned. */
 static inline uint64_t rig_balance(const struct rig *rig, const char *signal)
 {
     static const struct {
         const char *family;
         int sign;
     } terms[] = {{"weft_records_received", 1}, {"weft_records_aggregated", -1}, {"weft_records_attempts", -1},
-        {"weft_records_not_a_request", -1}, {"weft_records_dropped", -1}, {"weft_records_recorded", -1},
-        {"weft_records_aggregated", 1}, {"weft_records_withdrawn", 1}};
+        {"weft_records_not_a_request", -1}, {"weft_records_superseded", -1}, {"weft_records_dropped", -1},
+        {"weft_records_recorded", -1}, {"weft_records_aggregated", 1}, {"weft_records_withdrawn", 1},
+        {"weft_records_held", -1}};
     char label[32];
     int64_t rest = 0;
     int64_t in_flight = 0;
@@ -198,7 +205,7 @@ static inline uint64_t rig_balance(const struct rig *rig, const char *signal)
             if (strcmp(terms[i].family, metric_rows[id].family) == 0) {
                 int64_t value = (int64_t)rig_get(rig, (enum metric_id)id);
                 rest += terms[i].sign * value;
-                in_flight -= i >= 5 ? terms[i].sign * value : 0;
+                in_flight -= i >= 6 ? terms[i].sign * value : 0;
             }
         }
     }

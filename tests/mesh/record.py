@@ -12,10 +12,13 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+import als
 import corpus
 import load
+import mix as mixes
 import ratings
 import statsd
 from harness import REPOSITORY, TemporaryDirectory, wait_for
@@ -129,6 +132,26 @@ def record_statsd(out, count):
         print(f"statsd: {len(datagrams.datagrams)} datagrams, {len(stream.data)} bytes of stream")
 
 
+def record_als(out):
+    """What both sidecars' access loggers streamed of the whole mix: stream after stream, each begins with its
+    node."""
+    with TemporaryDirectory() as directory, Upstream() as upstream, ratings.Ratings() as rpc, als.AlsSink(
+        directory / "weft.sock"
+    ) as sink, mixes.Mix(
+        directory,
+        upstream.port,
+        rpc.port,
+        als.telemetry(directory / "weft.sock", traced=True, peers=True),
+        secure=mixes.mutual_tls(directory),
+    ) as mix:
+        mixes.play(mix)
+        time.sleep(2)  # the loggers' timers send what is left
+        streams = [list(stream) for stream in sink.streams]
+        corpus.write(out / "als_envoy.als", [message for stream in streams for message in stream])
+        counts = Counter(kind for stream in streams for kind, _ in als.entries(stream))
+        print(f"als_envoy.als: {len(streams)} streams, {dict(counts)} entries")
+
+
 def record_sdk(out, scenario, convention):
     name = f"sdk_{scenario}_{convention}"
     count = SDK_COUNTS.get(scenario, SDK_COUNT)
@@ -167,6 +190,7 @@ def main():
     record_zipkin(out, spawn=True, count=60)
     record_zipkin(out, spawn=False, count=60)
     record_statsd(out, count=60)
+    record_als(out)
     for scenario, convention in SDK_RUNS:
         record_sdk(out, scenario, convention)
 

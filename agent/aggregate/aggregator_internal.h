@@ -82,12 +82,21 @@ struct point_stream {
     double last_value;
 };
 
+/* A cumulative histogram, likewise. */
+struct distribution_stream {
+    uint64_t start_unix_ns;
+    uint64_t last_time_unix_ns;
+    struct point_distribution last;
+};
+
 struct point_series {
     struct series_base base;
     struct point_family *family;
     uint32_t family_number; /* in family->series */
+    uint8_t type;           /* enum metric_point_type */
     uint64_t identity;      /* hash of the labels before they were sanitised */
     bool seen;              /* a value has been merged */
+    uint16_t stale_after_s; /* hidden when it was not told of for so long; 0: never */
     uint32_t text_length;
     uint32_t label_count;
     size_t texts_bytes;
@@ -98,9 +107,10 @@ struct point_series {
     struct point_stream *streams; /* counter: stream_count of stream_capacity, in no order */
     uint32_t stream_count;
     uint32_t stream_capacity;
-    uint64_t forgotten_start_unix_ns; /* the latest start of a stream that had to be forgotten */
-    double total;                     /* counter: never falls; gauge: the last value */
-    struct exp_histogram *histogram;
+    uint64_t forgotten_start_unix_ns;          /* the latest start of a stream that had to be forgotten */
+    double total;                              /* counter: never falls; gauge: the last value */
+    struct point_distribution *distribution;   /* of a histogram: what all points added */
+    struct distribution_stream *distributions; /* likewise, of those that are cumulative */
 };
 
 enum mapping_state { MAPPING_NONE, MAPPING_LIVE, MAPPING_RETIRING, MAPPING_REFUSED };
@@ -137,6 +147,13 @@ struct family_table {
     struct hash_index index;
 };
 
+/* The classic bounds of histograms, in the unit that they are shown in. */
+struct shown_bounds {
+    struct le_plan plan;
+    double *bounds;
+    double per_second; /* 1, or 1000 where the unit is the millisecond */
+};
+
 struct aggregator {
     struct aggregator_settings settings;
     struct interner *interner;
@@ -160,8 +177,8 @@ struct aggregator {
     uint32_t now_s;
     uint64_t start_unix_ns;
     uint64_t expired_created_unix_ns; /* the latest _created of a series that is gone */
-    struct le_plan plan;              /* of all bounds in force */
-    double *bounds_seconds;           /* likewise */
+    struct shown_bounds shown;                    /* of our own histograms */
+    struct shown_bounds profiles[PROFILE_COUNT]; /* of the enabled ones */
     struct buffer scratch;
 };
 
@@ -186,7 +203,6 @@ void aggregator_free_series(struct aggregator *aggregator, struct series_base *b
  * none. */
 struct point_series *points_obtain(struct aggregator *aggregator, const struct delta *delta,
     const struct shard_series *from, bool *ret_conflict);
-void points_merge_distribution(struct point_series *series, const struct distribution_slot *slot);
 void points_free(struct aggregator *aggregator, struct point_series *series);
 void points_tick(struct aggregator *aggregator);
 void points_deinit(struct aggregator *aggregator);
@@ -194,5 +210,13 @@ void points_deinit(struct aggregator *aggregator);
 /* point_streams.c: a counter's or gauge's points of one interval of a shard. */
 void points_merge_scalar(
     const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot);
+
+/* The first point of a series: what it counts began when the first of its processes did. */
+void points_begin(const struct aggregator *aggregator, struct point_series *series, uint64_t start_unix_ns);
+
+/* point_distributions.c: a histogram's points of one interval of a shard. */
+void points_merge_distribution(
+    const struct aggregator *aggregator, struct point_series *series, const struct distribution_slot *slot);
+void points_free_distribution(const struct aggregator *aggregator, struct point_series *series);
 
 #endif

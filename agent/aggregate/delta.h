@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 
-#include "aggregate/exp_histogram.h"
+#include "aggregate/point_distribution.h"
 #include "aggregate/id_list.h"
 #include "aggregate/series_key.h"
 #include "aggregate/slot_array.h"
@@ -35,6 +35,7 @@ struct shard_series {
             struct metric_label *labels; /* owned */
             uint8_t family;              /* where series_key has it: FAMILY_POINTS */
             uint8_t type;                /* enum metric_point_type */
+            uint16_t stale_after_s;      /* as its first point said */
         } point;
     };
     uint32_t hash;
@@ -118,10 +119,22 @@ struct scalar_slot {
 /* Starts of one counter that are told apart, in an interval of a shard and in the aggregator. */
 enum { POINT_STREAM_COUNT_MAX = 256 };
 
+/* A start before it (in 1973) tells processes apart, but is no time: theirs is not known. */
+#define POINT_START_UNIX_NS_MIN 100000000000000000ull
+
+/*
+ * A histogram's points of one interval. Those that tell what they add are summed. Of cumulative ones the last
+ * counts, and as with counters there is a slot for each start, and one more when they begin anew without.
+ */
 struct distribution_slot {
     uint32_t id;
+    uint32_t next; /* number + 1 of the series' next slot */
     uint32_t point_count;
-    struct exp_histogram histogram;
+    bool is_cumulative;
+    bool is_over;           /* it began anew: the next slot of this start goes on */
+    uint64_t start_unix_ns; /* cumulative: since when it counts; 0: not told */
+    uint64_t last_time_unix_ns;
+    struct point_distribution values;
 };
 
 struct exemplar_candidate {

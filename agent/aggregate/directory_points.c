@@ -67,7 +67,8 @@ static uint32_t add_point_series(struct directory *directory, const struct metri
             .help = known_or_none(point->help),
             .label_count = (uint32_t)point->label_count,
             .family = FAMILY_POINTS,
-            .type = (uint8_t)point->type},
+            .type = (uint8_t)point->type,
+            .stale_after_s = point->stale_after_s},
         .hash = hash,
         .sender = point->sender,
     };
@@ -165,7 +166,7 @@ static struct scalar_slot *touch_scalar(struct directory *directory, uint32_t id
 /* What is added has no order. */
 static void fold_scalar_delta(struct scalar_slot *slot, const struct metric_point *point)
 {
-    if (point->type == METRIC_POINT_COUNTER) {
+    if (metric_point_is_counter(point->type)) {
         slot->rise += point->value;
     } else {
         slot->is_relative = slot->is_relative || slot->point_count == 0;
@@ -177,7 +178,7 @@ static void fold_scalar_delta(struct scalar_slot *slot, const struct metric_poin
 /* The start by which a counter's slot is found. */
 static uint64_t start_of(const struct metric_point *point)
 {
-    if (point->type != METRIC_POINT_COUNTER) {
+    if (!metric_point_is_counter(point->type)) {
         return 0;
     }
     if (point->is_delta) {
@@ -201,11 +202,24 @@ static void fold_scalar(struct scalar_slot *slot, const struct metric_point *poi
     if (point->time_unix_ns < slot->last_time_unix_ns) {
         return;
     }
-    if (point->type == METRIC_POINT_COUNTER) {
+    if (metric_point_is_counter(point->type)) {
         slot->rise += point->value < slot->last_value ? point->value : point->value - slot->last_value;
     }
     slot->last_time_unix_ns = point->time_unix_ns;
     slot->last_value = point->value;
+}
+
+static bool has_ascending_bounds(const struct metric_point *point)
+{
+    if (point->bound_count > METRIC_BOUND_COUNT_MAX || point->bucket_count != point->bound_count + 1) {
+        return false;
+    }
+    for (size_t i = 0; i < point->bound_count; i++) {
+        if (!isfinite(point->bounds[i]) || (i > 0 && point->bounds[i] <= point->bounds[i - 1])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool is_well_formed(const struct metric_point *point)
@@ -215,19 +229,97 @@ static bool is_well_formed(const struct metric_point *point)
     }
     switch (point->type) {
     case METRIC_POINT_COUNTER:
+    case METRIC_POINT_BARE_COUNTER:
         return isfinite(point->value) && point->value >= 0;
     case METRIC_POINT_GAUGE:
         return true;
     case METRIC_POINT_HISTOGRAM:
         return isfinite(point->value) && point->bucket_count <= METRIC_BUCKET_COUNT_MAX;
+    case METRIC_POINT_EXPLICIT:
+        return isfinite(point->value) && has_ascending_bounds(point);
     default:
         return false;
     }
 }
 
+static bool is_distribution(const struct metric_point *point)
+{
+    return point->type == METRIC_POINT_HISTOGRAM || point->type == METRIC_POINT_EXPLICIT;
+}
+
+/* Whether the point belongs to what the slot has; a cumulative one that fell is over. */
+static bool takes(struct distribution_slot *slot, const struct metric_point *point)
+{
+    if (slot->is_over || slot->is_cumulative != point->is_cumulative) {
+        return false;
+    }
+    if (!point->is_cumulative) {
+        return true;
+    }
+    if (slot->start_unix_ns != point->start_unix_ns) {
+        return false;
+    }
+    slot->is_over = point->time_unix_ns >= slot->last_time_unix_ns &&
+                    metric_point_count(point) < point_distribution_count(&slot->values);
+    return !slot->is_over;
+}
+
+static void begin_distribution(struct distribution_slot *slot, uint32_t id, const struct metric_point *point)
+{
+    *slot = (struct distribution_slot){.id = id,
+        .is_cumulative = point->is_cumulative,
+        .start_unix_ns = point->is_cumulative ? point->start_unix_ns : 0,
+        .values = {.is_explicit = point->type == METRIC_POINT_EXPLICIT}};
+}
+
+/* The slot of the series for this point; NULL without memory, or when there are too many. */
+static struct distribution_slot *touch_distribution(
+    struct directory *directory, uint32_t id, const struct metric_point *point)
+{
+    struct slot_array *slots = &directory->active->distributions;
+    struct distribution_slot *slot = touch_point(directory, id, slots);
+
+    if (slot != NULL && slot->point_count == 0) {
+        begin_distribution(slot, id, point);
+    }
+    for (uint32_t count = 1; slot != NULL; count++) {
+        if (takes(slot, point)) {
+            return slot;
+        }
+        if (slot->next == 0) {
+            uint32_t added =
+                count < POINT_STREAM_COUNT_MAX ? slot_array_push(slots, &directory->pool) : SLOT_NONE;
+
+            if (added == SLOT_NONE) {
+                return NULL;
+            }
+            slot->next = added + 1;
+            slot = slot_array_at(slots, added);
+            begin_distribution(slot, id, point);
+            return slot;
+        }
+        slot = slot_array_at(slots, slot->next - 1);
+    }
+    return NULL;
+}
+
+static void fold_distribution(struct distribution_slot *slot, const struct metric_point *point)
+{
+    bool is_late = slot->point_count++ > 0 && point->time_unix_ns < slot->last_time_unix_ns;
+
+    if (slot->is_cumulative && is_late) {
+        return;
+    }
+    if (slot->is_cumulative) {
+        slot->values = (struct point_distribution){.is_explicit = slot->values.is_explicit};
+    }
+    point_distribution_add(&slot->values, point);
+    slot->last_time_unix_ns = point->time_unix_ns;
+}
+
 static bool fold_point(struct directory *directory, uint32_t id, const struct metric_point *point)
 {
-    if (point->type != METRIC_POINT_HISTOGRAM) {
+    if (!is_distribution(point)) {
         struct scalar_slot *slot = touch_scalar(directory, id, start_of(point));
 
         if (slot != NULL) {
@@ -235,12 +327,10 @@ static bool fold_point(struct directory *directory, uint32_t id, const struct me
         }
         return slot != NULL;
     }
-    struct distribution_slot *slot = touch_point(directory, id, &directory->active->distributions);
+    struct distribution_slot *slot = touch_distribution(directory, id, point);
 
     if (slot != NULL) {
-        slot->point_count++;
-        exp_histogram_add(&slot->histogram, point->scale, point->offset, point->buckets, point->bucket_count,
-            point->zero_count, point->value);
+        fold_distribution(slot, point);
     }
     return slot != NULL;
 }

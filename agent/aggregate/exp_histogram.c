@@ -144,3 +144,34 @@ void exp_histogram_merge(struct exp_histogram *histogram, const struct exp_histo
     exp_histogram_add(
         histogram, from->scale, from->offset, from->buckets, from->bucket_count, from->zero_count, from->sum);
 }
+
+bool exp_histogram_rise(
+    const struct exp_histogram *before, const struct exp_histogram *now, struct exp_histogram *ret_rise)
+{
+    struct exp_histogram less = *before;
+    struct exp_histogram rise = *now;
+
+    if (rise.count < less.count || rise.zero_count < less.zero_count) {
+        return false;
+    }
+    if (less.bucket_count > 0 && rise.bucket_count > 0) {
+        exp_histogram_downscale(&less, rise.scale, EXP_BUCKET_COUNT_MAX);
+        exp_histogram_downscale(&rise, less.scale, EXP_BUCKET_COUNT_MAX);
+    }
+    for (uint32_t i = 0; i < less.bucket_count; i++) {
+        int64_t at = (int64_t)less.offset + i - rise.offset;
+
+        if (less.buckets[i] == 0) {
+            continue;
+        }
+        if (at < 0 || at >= (int64_t)rise.bucket_count || rise.buckets[at] < less.buckets[i]) {
+            return false;
+        }
+        rise.buckets[at] -= less.buckets[i];
+    }
+    rise.count -= less.count;
+    rise.zero_count -= less.zero_count;
+    rise.sum -= less.sum;
+    *ret_rise = rise;
+    return true;
+}

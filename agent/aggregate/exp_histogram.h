@@ -9,6 +9,7 @@
 #ifndef WEFT_AGGREGATE_EXP_HISTOGRAM_H
 #define WEFT_AGGREGATE_EXP_HISTOGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,13 @@ void exp_histogram_add(struct exp_histogram *histogram, int32_t scale, int32_t o
 
 /* Adds another one. */
 void exp_histogram_merge(struct exp_histogram *histogram, const struct exp_histogram *from);
+
+/*
+ * What a cumulative one has more than it had, at the lower of their scales. False, and *ret_rise is not
+ * written, when a count fell: it began anew in between.
+ */
+bool exp_histogram_rise(
+    const struct exp_histogram *before, const struct exp_histogram *now, struct exp_histogram *ret_rise);
 
 /* Lowers the scale to at most scale_max and until at most bucket_count_max (at least 2) buckets are left.
  * Exact. */

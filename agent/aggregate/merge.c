@@ -5,6 +5,7 @@
 #include "aggregate/aggregator.h"
 
 #include "aggregate/aggregator_internal.h"
+#include "aggregate/profile_measures.h"
 
 enum { STRING_INDEX_MASK = (1 << 24) - 1, EXEMPLAR_STEP = 4 };
 
@@ -101,16 +102,27 @@ static void obtain_windows(struct aggregator *aggregator, struct series *series)
     }
 }
 
+/* The ids of a profile's key are no edge: they are held one by one. */
+static void ref_strings(struct aggregator *aggregator, const struct series_key *key)
+{
+    interner_ref(aggregator->interner, key->source);
+    interner_ref(aggregator->interner, key->source_namespace);
+    interner_ref(aggregator->interner, key->destination);
+    interner_ref(aggregator->interner, key->destination_namespace);
+    interner_ref(aggregator->interner, key->route);
+}
+
 static struct series *add_series(
     struct aggregator *aggregator, const struct delta *delta, const struct series_key *key, uint32_t hash)
 {
     struct budget *budget = aggregator->settings.budget;
     struct family_table *family = &aggregator->families[key->family];
     struct edge_key edge_key = edge_key_of(key);
+    bool has_edge = !is_profile_family(key->family);
     struct series *series = memory_calloc(budget, sizeof(*series));
-    struct edge *edge = series != NULL ? edges_obtain(&aggregator->edges, &edge_key) : NULL;
+    struct edge *edge = series != NULL && has_edge ? edges_obtain(&aggregator->edges, &edge_key) : NULL;
 
-    if (edge == NULL) {
+    if (series == NULL || (edge == NULL && has_edge)) {
         memory_free(budget, series, sizeof(*series));
         return NULL;
     }
@@ -134,6 +146,9 @@ static struct series *add_series(
     };
     series->key = *key;
     series->edge = edge;
+    if (!has_edge) {
+        ref_strings(aggregator, key);
+    }
     if (key->family == FAMILY_DURATION) {
         obtain_windows(aggregator, series);
     }
@@ -178,9 +193,8 @@ static void discard_empty(struct aggregator *aggregator, struct series *series)
 static struct series *obtain_duration(struct aggregator *aggregator, const struct delta *delta,
     struct series_key *key, uint8_t outcome, uint32_t creator)
 {
-    key->outcome = 0;
     uint32_t hash = series_key_hash(key);
-    struct series *series = find_series(&aggregator->families[FAMILY_DURATION], key, hash);
+    struct series *series = find_series(&aggregator->families[key->family], key, hash);
 
     if (series == NULL) {
         series = add_series(aggregator, delta, key, hash);
@@ -221,9 +235,14 @@ static struct series_base *obtain_keyed(struct aggregator *aggregator, const str
         metric_add(aggregator->settings.cells, METRIC_SERIES_REFUSED, 1);
         return NULL;
     }
-    series = key.family == FAMILY_DURATION
-                 ? obtain_duration(aggregator, delta, &key, from->key.outcome, creator)
-                 : obtain_series(aggregator, delta, &key, creator);
+    if (key.family == FAMILY_DURATION) {
+        key.outcome = 0;
+        series = obtain_duration(aggregator, delta, &key, from->key.outcome, creator);
+    } else if (key.family == FAMILY_PROFILE_HISTOGRAMS) {
+        series = obtain_duration(aggregator, delta, &key, 0, creator);
+    } else {
+        series = obtain_series(aggregator, delta, &key, creator);
+    }
     return series != NULL ? &series->base : NULL;
 }
 
@@ -250,8 +269,8 @@ static void apply_created(
 
         mapping->code = (uint16_t)overflow_code(from->key.response_code);
         mapping->reporter = from->key.reporter;
-        mapping->outcome = from->key.outcome;
-        mapping->flag = from->key.flag;
+        mapping->outcome = is_profile_family(from->key.family) ? 0 : from->key.outcome;
+        mapping->flag = is_profile_family(from->key.family) ? from->key.measure : from->key.flag;
         series = obtain_keyed(
             aggregator, delta, from, creator == INTERNED_FULL ? (uint32_t)INTERNED_UNKNOWN : creator);
     }
@@ -276,13 +295,24 @@ static const struct mapping *touch(struct aggregator *aggregator, const struct d
     return mapping;
 }
 
+/* Where bytes are counted the record is lost to a measure that counts records as well. */
+static void count_lost(
+    struct aggregator *aggregator, const struct mapping *mapping, const struct requests_slot *slot)
+{
+    if (measure_rows[mapping->flag].value != MEASURES_RECORD_BYTES) {
+        metric_add(aggregator->settings.cells, METRIC_PROFILE_RECORDS_LOST, slot->count);
+    }
+}
+
 static void merge_requests(struct aggregator *aggregator, struct delta *delta)
 {
     for (uint32_t i = 0; i < delta->requests.count; i++) {
         const struct requests_slot *slot = slot_array_at(&delta->requests, i);
         const struct mapping *mapping = touch(aggregator, delta, slot->id);
 
-        if (mapping->state == MAPPING_REFUSED) {
+        if (mapping->state == MAPPING_REFUSED && is_profile_family(mapping->family)) {
+            count_lost(aggregator, mapping, slot);
+        } else if (mapping->state == MAPPING_REFUSED) {
             uint32_t set = overflow_set(mapping->reporter, mapping->outcome);
 
             aggregator->overflow->set |= 1u << set;
@@ -347,11 +377,30 @@ static void merge_overflow_duration(
     (void)histogram_merge(&aggregator->overflow->durations[set], aggregator->overflow_slab, from, slab);
 }
 
+/* A profile has no overflow; what is lost to it is counted, record by record. */
+static void merge_profile_histogram(struct aggregator *aggregator, const struct delta *delta,
+    const struct mapping *mapping, const struct duration_slot *slot)
+{
+    struct duration_value *value =
+        mapping->state == MAPPING_REFUSED ? NULL : ((struct series *)mapping->series)->duration.values[0];
+
+    if (value == NULL ||
+        histogram_merge(&value->histogram, aggregator->slab, &slot->histogram, delta->slab) < 0) {
+        metric_add(aggregator->settings.cells, METRIC_PROFILE_RECORDS_LOST, slot->histogram.count);
+        return;
+    }
+    merge_exemplars(aggregator, delta, slot, value);
+}
+
 static void merge_duration(struct aggregator *aggregator, struct delta *delta, struct duration_slot *slot)
 {
     const struct mapping *mapping = touch(aggregator, delta, slot->id);
     uint32_t set = overflow_set(mapping->reporter, mapping->outcome);
 
+    if (is_profile_family(mapping->family)) {
+        merge_profile_histogram(aggregator, delta, mapping, slot);
+        return;
+    }
     if (mapping->state == MAPPING_REFUSED) {
         merge_overflow_duration(aggregator, set, &slot->histogram, delta->slab);
         return;
@@ -439,6 +488,10 @@ static void merge_tcp(struct aggregator *aggregator, struct delta *delta)
         const struct tcp_slot *slot = slot_array_at(&delta->tcp, i);
         const struct mapping *mapping = touch(aggregator, delta, slot->id);
 
+        if (mapping->state == MAPPING_REFUSED && is_profile_family(mapping->family)) {
+            metric_add(aggregator->settings.cells, METRIC_PROFILE_RECORDS_LOST, slot->connections);
+            continue;
+        }
         if (mapping->state == MAPPING_REFUSED) {
             aggregator->overflow->tcp_set |= 1u << mapping->reporter;
             add_tcp_overflow(&aggregator->overflow->tcp[mapping->reporter], slot);
@@ -487,7 +540,7 @@ static void merge_points(struct aggregator *aggregator, struct delta *delta)
         if (mapping->state == MAPPING_REFUSED) {
             withdraw(aggregator, delta, mapping, slot->point_count);
         } else {
-            points_merge_distribution((struct point_series *)mapping->series, slot);
+            points_merge_distribution(aggregator, (struct point_series *)mapping->series, slot);
         }
     }
 }

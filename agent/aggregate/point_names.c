@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* UCUM as OpenTelemetry uses it, and the words of OpenMetrics. */
+/* UCUM as OpenTelemetry uses it, and the words of OpenMetrics; what may stand before a '/'. */
 static const struct {
     const char *from;
     const char *to;
 } units[] = {
+    {"d", "days"},
+    {"h", "hours"},
+    {"min", "minutes"},
     {"s", "seconds"},
     {"seconds", "seconds"},
     {"ms", "milliseconds"},
@@ -21,7 +24,36 @@ static const struct {
     {"bytes", "bytes"},
     {"KiBy", "kibibytes"},
     {"MiBy", "mebibytes"},
+    {"GiBy", "gibibytes"},
+    {"TiBy", "tebibytes"},
+    {"KBy", "kilobytes"},
+    {"MBy", "megabytes"},
+    {"GBy", "gigabytes"},
+    {"TBy", "terabytes"},
+    {"m", "meters"},
+    {"V", "volts"},
+    {"A", "amperes"},
+    {"J", "joules"},
+    {"W", "watts"},
+    {"g", "grams"},
+    {"Cel", "celsius"},
+    {"Hz", "hertz"},
     {"%", "percent"},
+};
+
+/* What may stand behind a '/'. */
+static const struct {
+    const char *from;
+    const char *to;
+} per_units[] = {
+    {"s", "_per_second"},
+    {"m", "_per_minute"},
+    {"min", "_per_minute"},
+    {"h", "_per_hour"},
+    {"d", "_per_day"},
+    {"w", "_per_week"},
+    {"mo", "_per_month"},
+    {"y", "_per_year"},
 };
 
 static bool is_letter(char c)
@@ -34,7 +66,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Copies what fits, other characters as '_', and a '_' before a leading digit. */
+/* Copies what fits, a run of other characters as one '_', and a '_' before a leading digit. */
 static size_t sanitise(struct slice name, bool colon, char *out, size_t room)
 {
     size_t length = 0;
@@ -45,17 +77,39 @@ static size_t sanitise(struct slice name, bool colon, char *out, size_t room)
     for (size_t i = 0; i < name.length && length + 1 < room; i++) {
         char c = (char)name.ptr[i];
 
-        out[length++] = is_letter(c) || is_digit(c) || (colon && c == ':') ? c : '_';
+        if (is_letter(c) || is_digit(c) || (colon && c == ':')) {
+            out[length++] = c;
+        } else if (length == 0 || out[length - 1] != '_') {
+            out[length++] = '_';
+        }
     }
     out[length] = '\0';
     return length;
 }
 
-static const char *unit_of(struct slice unit)
+static const char *unit_of(struct slice unit, enum metric_point_type type)
 {
+    if (type == METRIC_POINT_GAUGE && slice_equal(unit, SLICE_LITERAL("1"))) {
+        return "ratio";
+    }
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (slice_equal(unit, slice_of_string(units[i].from))) {
             return units[i].to;
+        }
+    }
+    return "";
+}
+
+/* Of "By/s" what stands for the "/s"; "" without one that is known. *unit is cut before the '/'. */
+static const char *per_unit_of(struct slice *unit)
+{
+    size_t at = slice_find(*unit, '/');
+    struct slice per = slice_sub(*unit, at + 1, unit->length);
+
+    *unit = slice_sub(*unit, 0, at);
+    for (size_t i = 0; i < sizeof(per_units) / sizeof(per_units[0]); i++) {
+        if (slice_equal(per, slice_of_string(per_units[i].from))) {
+            return per_units[i].to;
         }
     }
     return "";
@@ -72,15 +126,30 @@ static bool ends_with(const char *text, size_t length, const char *suffix)
 void point_family_name(struct slice name, struct slice unit, enum metric_point_type type,
     char out[POINT_NAME_BYTES_MAX], const char **ret_unit)
 {
-    enum { SUFFIX_ROOM = 32 };
-    const char *known = unit_of(unit);
+    enum { SUFFIX_ROOM = 64 };
+    const char *per = per_unit_of(&unit);
+    const char *known = unit_of(unit, type);
     size_t length = sanitise(name, true, out, POINT_NAME_BYTES_MAX - SUFFIX_ROOM);
 
     if (type == METRIC_POINT_COUNTER && ends_with(out, length, "total")) {
         length -= strlen("_total");
         out[length] = '\0';
     }
-    if (*known != '\0' && !ends_with(out, length, known)) {
+    if (type == METRIC_POINT_BARE_COUNTER) {
+        *ret_unit = ends_with(out, length, known) ? known : "";
+        return;
+    }
+    if (*per != '\0') {
+        char both[SUFFIX_ROOM];
+
+        (void)snprintf(both, sizeof(both), "%s%s", known, per);
+        const char *suffix = *known != '\0' ? both : both + 1; /* "{call}/s" is "per_second" */
+
+        if (!ends_with(out, length, suffix)) {
+            (void)snprintf(out + length, POINT_NAME_BYTES_MAX - length, "_%s", suffix);
+        }
+        known = "";
+    } else if (*known != '\0' && !ends_with(out, length, known)) {
         (void)snprintf(out + length, POINT_NAME_BYTES_MAX - length, "_%s", known);
     }
     *ret_unit = known;
@@ -95,8 +164,7 @@ void point_label_name(struct slice name, char out[POINT_NAME_BYTES_MAX])
     size_t length = sanitise(name, false, out + PREFIX_LENGTH, POINT_NAME_BYTES_MAX - PREFIX_LENGTH);
     const char *made = out + PREFIX_LENGTH;
 
-    if (strcmp(made, "le") != 0 && strcmp(made, "quantile") != 0 && strncmp(made, "__", 2) != 0 &&
-        strncmp(made, "sender_", 7) != 0) {
+    if (strcmp(made, "le") != 0 && strncmp(made, "__", 2) != 0 && strncmp(made, "sender_", 7) != 0) {
         memmove(out, made, length + 1);
     }
 }
@@ -105,10 +173,18 @@ void point_label_name(struct slice name, char out[POINT_NAME_BYTES_MAX])
 static const char *const *suffixes_of(enum metric_point_type type)
 {
     static const char *const counter[] = {"", "_total", "_created", NULL};
-    static const char *const gauge[] = {"", NULL};
+    static const char *const bare[] = {"", NULL};
     static const char *const histogram[] = {"", "_bucket", "_count", "_sum", "_created", NULL};
 
-    return type == METRIC_POINT_COUNTER ? counter : type == METRIC_POINT_GAUGE ? gauge : histogram;
+    switch (type) {
+    case METRIC_POINT_COUNTER:
+        return counter;
+    case METRIC_POINT_GAUGE:
+    case METRIC_POINT_BARE_COUNTER:
+        return bare;
+    default:
+        return histogram;
+    }
 }
 
 static bool same_joined(const char *a, const char *a_suffix, const char *b, const char *b_suffix)

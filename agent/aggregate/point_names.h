@@ -16,14 +16,16 @@
 enum { POINT_NAME_BYTES_MAX = 512 };
 
 /*
- * The family's name for a metric: sanitised, its unit appended unless it ends with it. *ret_unit is "" for
- * units that are not known. Over-long ones are cut.
+ * The family's name for a metric: sanitised, its unit appended unless it ends with it, as OpenTelemetry's
+ * "Prometheus and OpenMetrics Compatibility" has it: "By/s" is bytes_per_second, "1" of a gauge ratio, what
+ * stands in braces nothing. *ret_unit is "" for units that are not known and for those per time. Over-long
+ * ones are cut. A bare counter's name gets nothing appended.
  */
 void point_family_name(struct slice name, struct slice unit, enum metric_point_type type,
     char out[POINT_NAME_BYTES_MAX], const char **ret_unit);
 
-/* A label's name. `le`, `quantile` and names that begin with __ or with sender_, which only the agent gives,
- * get the prefix "exported_". */
+/* A label's name. `le` and names that begin with __ or with sender_, which only the agent gives, get the
+ * prefix "exported_". */
 void point_label_name(struct slice name, char out[POINT_NAME_BYTES_MAX]);
 
 /* Whether the samples of two families of different names or types would share a name. */

@@ -73,12 +73,11 @@ static double first_rise(struct point_series *series, const struct scalar_slot *
     return is_forgotten ? slot->rise : slot->first_value + slot->rise;
 }
 
-static void begin_counter(
-    const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
+void points_begin(const struct aggregator *aggregator, struct point_series *series, uint64_t start_unix_ns)
 {
-    if (!series->seen && slot->start_unix_ns > aggregator->expired_created_unix_ns &&
-        slot->start_unix_ns < series->base.created_unix_ns) {
-        series->base.created_unix_ns = slot->start_unix_ns;
+    if (!series->seen && start_unix_ns > aggregator->expired_created_unix_ns &&
+        start_unix_ns >= POINT_START_UNIX_NS_MIN && start_unix_ns < series->base.created_unix_ns) {
+        series->base.created_unix_ns = start_unix_ns;
     }
 }
 
@@ -92,7 +91,7 @@ static void merge_counter(
     struct point_stream *stream = find_stream(series, slot->start_unix_ns);
 
     if (stream == NULL) {
-        begin_counter(aggregator, series, slot);
+        points_begin(aggregator, series, slot->start_unix_ns);
         series->total += first_rise(series, slot);
         stream = add_stream(aggregator, series, slot->start_unix_ns);
     } else if (slot->last_time_unix_ns < stream->last_time_unix_ns) {
@@ -122,7 +121,7 @@ void points_merge_scalar(
     if (slot->point_count == 0) {
         return;
     }
-    if (series->family->type == METRIC_POINT_COUNTER) {
+    if (metric_point_is_counter((enum metric_point_type)series->family->type)) {
         merge_counter(aggregator, series, slot);
     } else {
         merge_gauge(series, slot);

@@ -6,25 +6,51 @@
 #include "aggregate/label_text.h"
 #include "aggregate/point_names.h"
 
+/* A bare counter whose name ends in _total is the counter of the rest of the name. */
+static bool is_counter_of(const char *bare, const char *counter)
+{
+    size_t length = strlen(counter);
+
+    return strncmp(bare, counter, length) == 0 && strcmp(bare + length, "_total") == 0;
+}
+
+static bool is_same_family(const struct point_family *family, const char *name, enum metric_point_type type)
+{
+    if (family->type == type) {
+        return strcmp(family->shown.name, name) == 0;
+    }
+    if (type == METRIC_POINT_BARE_COUNTER && family->type == METRIC_POINT_COUNTER) {
+        return is_counter_of(name, family->shown.name);
+    }
+    return type == METRIC_POINT_COUNTER && family->type == METRIC_POINT_BARE_COUNTER &&
+           is_counter_of(family->shown.name, name);
+}
+
 static struct point_family *find_family(
     struct aggregator *aggregator, const char *name, enum metric_point_type type, bool *ret_conflict)
 {
+    bool clashes = false;
+
     for (uint32_t i = 0; i < aggregator->point_families.used; i++) {
         struct point_family *family = table_at(&aggregator->point_families, i);
 
         if (family == NULL) {
             continue;
         }
-        if (strcmp(family->shown.name, name) == 0 && family->type == type) {
+        if (is_same_family(family, name, type)) {
             return family;
         }
-        if (point_names_clash(family->shown.name, (enum metric_point_type)family->type, name, type)) {
-            *ret_conflict = true;
-            return NULL;
-        }
+        clashes = clashes ||
+                  point_names_clash(family->shown.name, (enum metric_point_type)family->type, name, type);
     }
-    *ret_conflict = point_name_is_reserved(name);
+    *ret_conflict = clashes || point_name_is_reserved(name);
     return NULL;
+}
+
+/* Histograms of either kind share families. */
+static enum metric_point_type family_type(enum metric_point_type type)
+{
+    return type == METRIC_POINT_EXPLICIT ? METRIC_POINT_HISTOGRAM : type;
 }
 
 static enum snapshot_type shown_type(enum metric_point_type type)
@@ -32,6 +58,8 @@ static enum snapshot_type shown_type(enum metric_point_type type)
     switch (type) {
     case METRIC_POINT_COUNTER:
         return SNAPSHOT_COUNTER;
+    case METRIC_POINT_BARE_COUNTER:
+        return SNAPSHOT_BARE_COUNTER;
     case METRIC_POINT_GAUGE:
         return SNAPSHOT_GAUGE;
     default:
@@ -83,7 +111,7 @@ static struct point_family *obtain_family(struct aggregator *aggregator, const s
     const struct shard_series *from, bool *ret_conflict)
 {
     const struct interner *interner = aggregator->interner;
-    enum metric_point_type type = (enum metric_point_type)from->point.type;
+    enum metric_point_type type = family_type((enum metric_point_type)from->point.type);
     char name[POINT_NAME_BYTES_MAX];
     const char *unit = "";
     struct slice given =
@@ -240,7 +268,7 @@ static void free_memory(struct aggregator *aggregator, struct point_series *seri
     struct budget *budget = aggregator->settings.budget;
 
     memory_free(budget, series->labels, series->texts_bytes);
-    memory_free(budget, series->histogram, sizeof(*series->histogram));
+    points_free_distribution(aggregator, series);
     memory_free(budget, series->streams, series->stream_capacity * sizeof(*series->streams));
     memory_free(budget, series, sizeof(*series));
 }
@@ -272,9 +300,13 @@ static bool add_values(struct aggregator *aggregator, struct point_series *serie
 
     switch (series->family->type) {
     case METRIC_POINT_HISTOGRAM:
-        series->histogram = memory_calloc(budget, sizeof(*series->histogram));
-        return series->histogram != NULL;
+        series->distribution = memory_calloc(budget, sizeof(*series->distribution));
+        if (series->distribution != NULL) {
+            series->distribution->is_explicit = series->type == METRIC_POINT_EXPLICIT;
+        }
+        return series->distribution != NULL;
     case METRIC_POINT_COUNTER:
+    case METRIC_POINT_BARE_COUNTER:
         series->streams = memory_calloc(budget, sizeof(*series->streams));
         series->stream_capacity = series->streams != NULL ? 1 : 0;
         return series->streams != NULL;
@@ -284,7 +316,8 @@ static bool add_values(struct aggregator *aggregator, struct point_series *serie
 }
 
 static struct point_series *add_series(struct aggregator *aggregator, const struct delta *delta,
-    struct point_family *family, const struct rendering *rendering, uint32_t hash, uint32_t sender)
+    const struct shard_series *from, struct point_family *family, const struct rendering *rendering,
+    uint32_t hash, uint32_t sender)
 {
     struct budget *budget = aggregator->settings.budget;
     struct point_series *series = memory_calloc(budget, sizeof(*series));
@@ -293,6 +326,7 @@ static struct point_series *add_series(struct aggregator *aggregator, const stru
         return NULL;
     }
     series->family = family;
+    series->type = from->point.type;
     series->identity = rendering->identity;
     series->base = (struct series_base){
         .created_unix_ns = aggregator_created(aggregator, delta),
@@ -315,19 +349,32 @@ static struct point_series *add_series(struct aggregator *aggregator, const stru
 }
 
 static struct point_series *obtain_rendered(struct aggregator *aggregator, const struct delta *delta,
-    struct point_family *family, const struct rendering *rendering, uint32_t sender, bool *ret_conflict)
+    const struct shard_series *from, struct point_family *family, const struct rendering *rendering,
+    uint32_t sender, bool *ret_conflict)
 {
     uint32_t hash = series_hash(family, rendering);
     struct point_series *series = find_series(aggregator, family, rendering, hash);
 
     if (series == NULL) {
-        return add_series(aggregator, delta, family, rendering, hash, sender);
+        return add_series(aggregator, delta, from, family, rendering, hash, sender);
     }
-    if (series->identity != rendering->identity) {
-        *ret_conflict = true; /* other labels that sanitise to the same ones */
+    if (series->identity != rendering->identity || series->type != from->point.type) {
+        *ret_conflict =
+            true; /* other labels that sanitise to the same ones, or the other kind of histogram */
         return NULL;
     }
     return series;
+}
+
+/* Of two senders of one series the one whose news are good for longer; 0: for ever. */
+static void keep_stale_after(struct point_series *series, uint16_t stale_after_s)
+{
+    bool is_new = series->base.mapping_count == 0;
+    bool is_longer = stale_after_s == 0 || stale_after_s > series->stale_after_s;
+
+    if (is_new || (series->stale_after_s != 0 && is_longer)) {
+        series->stale_after_s = stale_after_s;
+    }
 }
 
 struct point_series *points_obtain(struct aggregator *aggregator, const struct delta *delta,
@@ -350,9 +397,12 @@ struct point_series *points_obtain(struct aggregator *aggregator, const struct d
     rendering.text->error = 0;
     buffer_init(&rendering.pairs, rendering.text->cap_bytes);
     if (render(aggregator, delta, from, sender, &rendering)) {
-        series = obtain_rendered(aggregator, delta, family, &rendering, sender, ret_conflict);
+        series = obtain_rendered(aggregator, delta, from, family, &rendering, sender, ret_conflict);
     }
     buffer_deinit(&rendering.pairs);
+    if (series != NULL) {
+        keep_stale_after(series, from->point.stale_after_s);
+    }
     return series;
 }
 
@@ -364,12 +414,6 @@ void points_free(struct aggregator *aggregator, struct point_series *series)
     table_remove(&series->family->series, series->family_number);
     series->family->emptied_s = aggregator->now_s;
     free_memory(aggregator, series);
-}
-
-void points_merge_distribution(struct point_series *series, const struct distribution_slot *slot)
-{
-    exp_histogram_merge(series->histogram, &slot->histogram);
-    series->seen = true;
 }
 
 /*

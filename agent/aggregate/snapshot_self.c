@@ -92,10 +92,9 @@ bool view_self(struct view *view, size_t number, size_t place, const struct snap
     return true;
 }
 
-static void set_distribution(
-    struct view *view, const struct point_series *from, struct snapshot_series *series)
+static void set_exponential(struct view *view, const struct exp_histogram *from)
 {
-    view->exponential = *from->histogram;
+    view->exponential = *from;
     exp_histogram_downscale(
         &view->exponential, view->snapshot.native_scale, view->snapshot.native_buckets_max);
     view->histogram = (struct snapshot_histogram){
@@ -107,7 +106,45 @@ static void set_distribution(
         .bucket_count = view->exponential.bucket_count,
         .buckets = view->exponential.buckets,
     };
+}
+
+_Static_assert((int)METRIC_BOUND_COUNT_MAX <= (int)BOUNDS_COUNT_MAX, "a view has room for their counts");
+
+static void set_explicit(struct view *view, const struct bucket_histogram *from)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < from->bound_count; i++) {
+        count += from->counts[i];
+        view->bound_counts[i] = count;
+    }
+    view->histogram = (struct snapshot_histogram){
+        .count = from->count,
+        .sum = from->sum,
+        .is_classic = 1,
+        .bound_count = from->bound_count,
+        .bounds = from->bounds,
+        .bound_counts = view->bound_counts,
+    };
+}
+
+static void set_distribution(
+    struct view *view, const struct point_distribution *from, struct snapshot_series *series)
+{
+    if (from->is_explicit) {
+        set_explicit(view, &from->explicit);
+    } else {
+        set_exponential(view, &from->exponential);
+    }
     series->histogram = &view->histogram;
+}
+
+/* Of a target that is not scraped any more, or does not tell of the series any more. */
+static bool is_stale(const struct view *view, const struct point_series *series)
+{
+    uint32_t now_s = (uint32_t)(clock_monotonic_ns(view->aggregator->settings.clock) / 1000000000u);
+
+    return series->stale_after_s > 0 && now_s - series->base.touched_s > series->stale_after_s;
 }
 
 bool view_points(struct view *view, size_t number, size_t place, const struct snapshot_family **ret_family,
@@ -121,7 +158,7 @@ bool view_points(struct view *view, size_t number, size_t place, const struct sn
     const struct point_series *from = table_at(&family->series, (uint32_t)place);
 
     *ret_family = &family->shown;
-    if (from == NULL || !from->seen) {
+    if (from == NULL || !from->seen || is_stale(view, from)) {
         return true;
     }
     *series = (struct snapshot_series){
@@ -133,7 +170,7 @@ bool view_points(struct view *view, size_t number, size_t place, const struct sn
         .value = from->total,
     };
     if (family->type == METRIC_POINT_HISTOGRAM) {
-        set_distribution(view, from, series);
+        set_distribution(view, from->distribution, series);
     }
     *ret_filled = true;
     return true;

@@ -9,9 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum metric_point_type { METRIC_POINT_COUNTER, METRIC_POINT_GAUGE, METRIC_POINT_HISTOGRAM };
+enum metric_point_type {
+    METRIC_POINT_COUNTER,
+    METRIC_POINT_GAUGE,
+    METRIC_POINT_HISTOGRAM,    /* base-2 exponential buckets */
+    METRIC_POINT_EXPLICIT,     /* a histogram with bounds of its own */
+    METRIC_POINT_BARE_COUNTER, /* a counter whose sample is called as it is told, without _total appended */
+};
 
-enum { METRIC_LABEL_COUNT_MAX = 32, METRIC_BUCKET_COUNT_MAX = 1024 };
+enum { METRIC_LABEL_COUNT_MAX = 32, METRIC_BUCKET_COUNT_MAX = 1024, METRIC_BOUND_COUNT_MAX = 64 };
 
 struct metric_label {
     uint32_t key;
@@ -26,17 +32,27 @@ struct metric_point {
     uint32_t sender;                   /* whose series it is and who pays; becomes sender_* labels */
     const struct metric_label *labels; /* sorted by the key's text, no key twice; borrowed */
     size_t label_count;
+    uint16_t stale_after_s; /* of its series: not told of for so long it is hidden, until it is told of again.
+                               0: never */
     uint64_t time_unix_ns;
-    uint64_t start_unix_ns; /* of a cumulative counter; a later one than before is a reset. 0: not told */
-    double value;           /* counter: cumulative; gauge: now; histogram: sum of what this point adds */
+    uint64_t start_unix_ns; /* of what is cumulative; a later one than before is a reset. 0: not told */
+    double value;           /* counter: cumulative; gauge: now; histogram: the sum */
     bool is_delta;          /* counter: value is what it rose by since the point before, whatever the start;
                                gauge: value is added to what it was. Histograms do not look at it. */
-    /* histogram: what this point adds, base-2 exponential */
-    int32_t scale;
-    int32_t offset; /* index of buckets[0] */
-    const uint64_t *buckets;
+    bool is_cumulative;     /* histograms: since start_unix_ns, else what this point adds */
+    /* histograms */
+    const uint64_t *buckets; /* explicit: bound_count + 1 of them, the last above all bounds */
     size_t bucket_count;
+    int32_t scale;  /* exponential */
+    int32_t offset; /* index of buckets[0] */
     uint64_t zero_count;
+    const double *bounds; /* explicit: ascending, finite, at most METRIC_BOUND_COUNT_MAX */
+    size_t bound_count;
 };
+
+static inline bool metric_point_is_counter(enum metric_point_type type)
+{
+    return type == METRIC_POINT_COUNTER || type == METRIC_POINT_BARE_COUNTER;
+}
 
 #endif

@@ -124,7 +124,7 @@ int point_number(struct point_context *context, const struct snapshot_family *fa
     }
     otlp__number_data_point__init(point);
     point->time_unix_nano = context->time_unix_ns;
-    if (family->type == SNAPSHOT_COUNTER) {
+    if (family->type == SNAPSHOT_COUNTER || family->type == SNAPSHOT_BARE_COUNTER) {
         point->start_time_unix_nano = base->start_unix_ns;
         fill_counter(series, base->last, point);
     } else {
@@ -145,7 +145,7 @@ bool point_is_exponential(const struct point_context *context, const struct snap
 {
     bool has_buckets = histogram->bucket_count > 0 || histogram->count == histogram->zero_count;
 
-    return has_buckets && (context->exponential || histogram->bound_count == 0);
+    return has_buckets && !histogram->is_classic && (context->exponential || histogram->bound_count == 0);
 }
 
 /* What the histogram has more than when it was last sent. */

@@ -64,7 +64,8 @@ int32_t native_shift(const struct snapshot *snapshot, const struct snapshot_hist
     if (wanted < NATIVE_SCHEMA_MIN) {
         wanted = NATIVE_SCHEMA_MIN;
     }
-    if (histogram->scale < NATIVE_SCHEMA_MIN || histogram->scale > NATIVE_SCALE_MAX) {
+    if (histogram->is_classic || histogram->scale < NATIVE_SCHEMA_MIN ||
+        histogram->scale > NATIVE_SCALE_MAX) {
         return -1;
     }
     int32_t shift = histogram->scale > wanted ? histogram->scale - wanted : 0;

@@ -40,7 +40,7 @@ bool native_walk_next(struct native_walk *walk);
 /*
  * By how much to lower the histogram's scale: to the snapshot's native_scale, and further until at most
  * native_buckets_max buckets hold something or the lowest schema is reached. Negative when the histogram
- * is too coarse for any schema, or finer than NATIVE_SCALE_MAX: then it leaves as a classic one.
+ * is too coarse for any schema, finer than NATIVE_SCALE_MAX or has none: then it leaves as a classic one.
  */
 int32_t native_shift(const struct snapshot *snapshot, const struct snapshot_histogram *histogram);
 

@@ -9,7 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum snapshot_type { SNAPSHOT_COUNTER, SNAPSHOT_GAUGE, SNAPSHOT_INFO, SNAPSHOT_HISTOGRAM };
+enum snapshot_type {
+    SNAPSHOT_COUNTER,
+    SNAPSHOT_GAUGE,
+    SNAPSHOT_INFO,
+    SNAPSHOT_HISTOGRAM,
+    SNAPSHOT_BARE_COUNTER /* its sample is called as the family, without _total: foreign counters */
+};
 
 struct snapshot_family {
     const char *name; /* as OpenMetrics has it: without _total, with the unit as suffix */
@@ -44,6 +50,7 @@ struct snapshot_histogram {
     int32_t offset;
     size_t bucket_count; /* 0: nothing but zeros, or nothing at all */
     const uint64_t *buckets;
+    int is_classic; /* there is no exponential view: only bounds, and none but +Inf when bound_count is 0 */
     size_t bound_count;           /* 0: no classic view (metrics of proxies may lack it) */
     const double *bounds;         /* ascending, without +Inf */
     const uint64_t *bound_counts; /* cumulative, bound_count of them; +Inf's is count */

@@ -113,6 +113,74 @@ static void counters_of_several_processes_add_up(void **state)
     fixture_check_ledger(f);
 }
 
+static void record_bare(struct fixture *f, const char *name, uint64_t time_s, double value)
+{
+    struct metric_point point = point_of(f, 0, METRIC_POINT_BARE_COUNTER, name, "pod-1");
+
+    point.time_unix_ns = START_UNIX_NS + time_s * SECOND_NS;
+    point.value = value;
+    directory_record_point(f->directories[0], &point);
+}
+
+/* Envoy has both NAME and NAME_total, which are two things; and NAME_total is what others tell as NAME. */
+static void bare_counters_keep_their_names(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 1);
+    record_bare(f, "cluster_upstream_rq", 1, 3);
+    record_bare(f, "cluster_upstream_rq_total", 1, 7);
+    fixture_flip_all(f);
+    record_bare(f, "cluster_upstream_rq_total", 2, 9);
+    fixture_flip_all(f);
+    assert_true(fixture_find(f, "cluster_upstream_rq", NULL).value == 3);
+    assert_true(fixture_find(f, "cluster_upstream_rq_total", NULL).value == 9);
+    record_counter(f, 0, 3, 0, 100); /* cluster.upstream_rq_total: the same series */
+    fixture_flip_all(f);
+    assert_true(fixture_find(f, "cluster_upstream_rq_total", NULL).value == 109);
+    record_bare(f, "cluster_upstream_rq_total", 4, -1);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_MALFORMED), 1);
+    fixture_check_ledger(f);
+}
+
+/* A counter told in OpenTelemetry's way takes the name that a scrape's sample has, and the reverse. */
+static void a_bare_counter_joins_the_counter_of_its_name(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 1);
+    record_counter(f, 0, 1, 0, 100);
+    record_bare(f, "cluster_upstream_rq_total", 1, 7);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == 107);
+    record_bare(f, "cluster_upstream_rq", 1, 7); /* OpenMetrics would have two families of one name */
+    fixture_flip_all(f);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_CONFLICT), 1);
+    fixture_check_ledger(f);
+}
+
+static void a_stale_series_is_hidden_until_it_is_told_of_again(void **state)
+{
+    struct fixture *f = *state;
+    struct metric_point point;
+
+    fixture_start(f, 1);
+    point = point_of(f, 0, METRIC_POINT_GAUGE, "memory", "pod-1");
+    point.stale_after_s = 30;
+    point.value = 5;
+    directory_record_point(f->directories[0], &point);
+    fixture_flip_all(f);
+    assert_int_equal(fixture_find(f, "memory", NULL).series, 1);
+    clock_manual_advance(&f->clock, 30 * SECOND_NS);
+    assert_int_equal(fixture_find(f, "memory", NULL).series, 1);
+    clock_manual_advance(&f->clock, 1 * SECOND_NS);
+    assert_int_equal(fixture_find(f, "memory", NULL).series, 0);
+    directory_record_point(f->directories[0], &point);
+    fixture_flip_all(f);
+    assert_int_equal(fixture_find(f, "memory", NULL).series, 1);
+    fixture_check_ledger(f);
+}
+
 static void record_delta(struct fixture *f, uint32_t shard, enum metric_point_type type, double value)
 {
     struct metric_point point = point_of(f, shard, type,
@@ -366,6 +434,21 @@ static void names_are_made_fit(void **state)
     assert_string_equal(unit, "milliseconds");
     point_family_name(SLICE_LITERAL("x_seconds"), SLICE_LITERAL("s"), METRIC_POINT_HISTOGRAM, name, &unit);
     assert_string_equal(name, "x_seconds");
+    point_family_name(SLICE_LITERAL("disk..io"), SLICE_LITERAL("By/s"), METRIC_POINT_GAUGE, name, &unit);
+    assert_string_equal(name, "disk_io_bytes_per_second");
+    assert_string_equal(unit, "");
+    point_family_name(SLICE_LITERAL("calls"), SLICE_LITERAL("{call}/s"), METRIC_POINT_GAUGE, name, &unit);
+    assert_string_equal(name, "calls_per_second");
+    point_family_name(SLICE_LITERAL("calls"), SLICE_LITERAL("{call}"), METRIC_POINT_GAUGE, name, &unit);
+    assert_string_equal(name, "calls");
+    point_family_name(SLICE_LITERAL("cpu.use"), SLICE_LITERAL("1"), METRIC_POINT_GAUGE, name, &unit);
+    assert_string_equal(name, "cpu_use_ratio");
+    assert_string_equal(unit, "ratio");
+    point_family_name(
+        SLICE_LITERAL("odd"), SLICE_LITERAL("furlong/fortnight"), METRIC_POINT_GAUGE, name, &unit);
+    assert_string_equal(name, "odd");
+    point_label_name(SLICE_LITERAL("quantile"), name);
+    assert_string_equal(name, "quantile");
     point_label_name(SLICE_LITERAL("le"), name);
     assert_string_equal(name, "exported_le");
     point_label_name(SLICE_LITERAL("__name__"), name);
@@ -487,6 +570,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_counter_never_falls, setup, teardown),
+        cmocka_unit_test_setup_teardown(bare_counters_keep_their_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_bare_counter_joins_the_counter_of_its_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stale_series_is_hidden_until_it_is_told_of_again, setup, teardown),
         cmocka_unit_test_setup_teardown(counters_of_several_processes_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(deltas_of_a_counter_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(deltas_of_a_gauge_are_added, setup, teardown),

@@ -98,7 +98,7 @@ static int check_api_path(struct loader *loader)
     return 0;
 }
 
-static int check_group(struct loader *loader, const char *path, const char *name, gid_t *ret_gid)
+int check_group(struct loader *loader, const char *path, const char *name, gid_t *ret_gid)
 {
     uint64_t number;
     struct group group;
@@ -224,6 +224,9 @@ int check_config(struct loader *loader)
     }
     if (status == 0) {
         status = check_http(loader);
+    }
+    if (status == 0) {
+        status = check_receivers(loader);
     }
     if (status == 0) {
         status = check_limits(loader);

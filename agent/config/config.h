@@ -49,6 +49,21 @@ struct config_socket {
     gid_t gid;               /* (gid_t)-1 when group is NULL: as chown takes it */
 };
 
+/* statsd and DogStatsD; each of the three sockets is there when its key is given. */
+struct config_statsd {
+    const char *path;        /* Unix datagrams; NULL: none */
+    const char *stream_path; /* Unix stream, a line each; NULL: none */
+    const char *udp;         /* "127.0.0.1:8125"; NULL: none */
+    uint32_t mode;           /* of the Unix sockets */
+    const char *group;       /* NULL: the process's own */
+    gid_t gid;               /* as config_socket's */
+    uint64_t buffer_bytes;   /* asked of the kernel for each datagram socket */
+};
+
+struct config_receivers {
+    struct config_statsd statsd;
+};
+
 struct config_api_socket {
     bool enabled;
     const char *path; /* NULL when not enabled */
@@ -179,6 +194,7 @@ struct config {
     struct config_socket socket;
     struct config_api_socket api_socket;
     struct config_http http;
+    struct config_receivers receivers;
     uint64_t shards;     /* 0: as many as cpu_shard_count says */
     const char *cluster; /* "" when there is none */
     enum config_count_from count_from;

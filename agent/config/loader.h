@@ -84,8 +84,27 @@ int check_header(struct loader *loader, struct config_header *header, const char
 /* Whether it is http:// or https:// with a host and without spaces or control bytes. */
 bool check_is_url(const char *text);
 
+/* As loader_fail, for a key of a destination; the destination's line is the place when the key is missing. */
+__attribute__((format(printf, 4, 5))) int check_fail_otlp(
+    struct loader *loader, size_t index, const char *key, const char *format, ...);
+
+/*
+ * Endpoints, sources of credentials and conditions of a destination at AWS; nothing when it is none. Before
+ * the URLs are looked at.
+ */
+int check_aws(struct loader *loader, size_t index);
+
 /* As check_config, for one OTLP destination. */
 int check_otlp(struct loader *loader, size_t index);
+
+/* Fails at `path` when there is no such group on this machine. name may be NULL: (gid_t)-1. */
+int check_group(struct loader *loader, const char *path, const char *name, gid_t *ret_gid);
+
+/* Fails at `path` when the address is none of loopback with a port. NULL is fine. */
+int check_loopback(struct loader *loader, const char *path, const char *address);
+
+/* As check_config, for `receivers`. After the sockets' default paths. */
+int check_receivers(struct loader *loader);
 
 /* The conditions that bind several keys, and what is derived: default paths, group ids, addresses, URLs. */
 int check_config(struct loader *loader);

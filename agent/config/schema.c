@@ -56,6 +56,20 @@ static const struct config_field http_fields[] = {
         .offset = offsetof(struct config_http, hosts), .value = ""},
 };
 
+static const struct config_field statsd_fields[] = {
+    {TEXT(path, 1, SOCKET_PATH_BYTES_MAX), RESTART, .offset = offsetof(struct config_statsd, path)},
+    {TEXT(stream_path, 1, SOCKET_PATH_BYTES_MAX), RESTART, .offset = offsetof(struct config_statsd, stream_path)},
+    {TEXT(udp, 1, 128), RESTART, .offset = offsetof(struct config_statsd, udp)},
+    {.name = "mode", .kind = CONFIG_KIND_MODE, .value = "0660", RESTART, .offset = offsetof(struct config_statsd, mode)},
+    {TEXT(group, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_statsd, group)},
+    {INTEGER(buffer_bytes, 0, 1073741824, "4194304"), RESTART, .offset = offsetof(struct config_statsd, buffer_bytes)},
+};
+static const struct config_group statsd_group = GROUP(statsd_fields, struct config_statsd);
+
+static const struct config_field receivers_fields[] = {
+    {NESTED(statsd, &statsd_group), .offset = offsetof(struct config_receivers, statsd)},
+};
+
 static const struct config_field log_fields[] = {
     {CHOICE(level, level_choices, "info"), LIVE, .offset = offsetof(struct config_log, level)},
     {CHOICE(format, format_choices, "logfmt"), LIVE, .offset = offsetof(struct config_log, format)},
@@ -155,6 +169,7 @@ static const struct config_field exporters_fields[] = {
 static const struct config_group socket_group = GROUP(socket_fields, struct config_socket);
 static const struct config_group api_socket_group = GROUP(api_socket_fields, struct config_api_socket);
 static const struct config_group http_group = GROUP(http_fields, struct config_http);
+static const struct config_group receivers_group = GROUP(receivers_fields, struct config_receivers);
 static const struct config_group log_group = GROUP(log_fields, struct config_log);
 static const struct config_group limits_group = GROUP(limit_fields, struct limits);
 static const struct config_group metrics_group = GROUP(metrics_fields, struct config_metrics);
@@ -165,6 +180,7 @@ static const struct config_field top_fields[] = {
     {NESTED(socket, &socket_group), .offset = offsetof(struct config, socket)},
     {NESTED(api_socket, &api_socket_group), .offset = offsetof(struct config, api_socket)},
     {NESTED(http, &http_group), .offset = offsetof(struct config, http)},
+    {NESTED(receivers, &receivers_group), .offset = offsetof(struct config, receivers)},
     {INTEGER(shards, 0, CONFIG_SHARD_COUNT_MAX, "0"), RESTART, .offset = offsetof(struct config, shards)},
     {TEXT(cluster, 0, 255), .value = "", LIVE, .offset = offsetof(struct config, cluster)},
     {CHOICE(count_from, count_from_choices, "auto"), RESTART, .offset = offsetof(struct config, count_from)},

@@ -37,6 +37,31 @@ static void on_event(void *user, const struct otlp_event *event)
         LOG_I("items", event->item_count), LOG_S("reason", event->text));
 }
 
+/* Of the sources of credentials those that the configuration wants. */
+static void fill_aws(struct otlp_aws_config *to, const struct config_aws *from)
+{
+    static const char *const services[OTLP_SIGNAL_COUNT] = {
+        [OTLP_SIGNAL_TRACES] = "xray", [OTLP_SIGNAL_METRICS] = "monitoring", [OTLP_SIGNAL_LOGS] = "logs"};
+
+    *to = (struct otlp_aws_config){
+        .region = from->region,
+        .log_group = from->log_group,
+        .log_stream = from->log_stream,
+        .access_key_id = from->access_key_id,
+        .secret_access_key = from->secret_access_key,
+        .session_token = from->session_token,
+        .credentials_file = from->credentials_file,
+        .profile = from->profile,
+        .container_url = from->container_url,
+        .container_token = from->container_token,
+        .container_token_file = from->container_token_file,
+        .instance_url = from->instance_url,
+    };
+    for (size_t i = 0; i < OTLP_SIGNAL_COUNT; i++) {
+        to->service[i] = from->service != NULL ? from->service : services[i];
+    }
+}
+
 /* The configuration's words in the exporter's. */
 static void fill_destination(struct otlp_destination_config *to, const struct config_otlp *from)
 {
@@ -44,7 +69,8 @@ static void fill_destination(struct otlp_destination_config *to, const struct co
         .name = from->name,
         .protocol = from->protocol == CONFIG_PROTOCOL_GRPC ? OTLP_PROTOCOL_GRPC : OTLP_PROTOCOL_HTTP_PROTOBUF,
         .url = {[OTLP_SIGNAL_TRACES] = from->url[CONFIG_SIGNAL_TRACES],
-            [OTLP_SIGNAL_METRICS] = from->url[CONFIG_SIGNAL_METRICS]},
+            [OTLP_SIGNAL_METRICS] = from->url[CONFIG_SIGNAL_METRICS],
+            [OTLP_SIGNAL_LOGS] = from->url[CONFIG_SIGNAL_LOGS]},
         .header_count = from->headers.count,
         .compression = from->compression == CONFIG_COMPRESSION_GZIP   ? COMPRESSION_GZIP
                        : from->compression == CONFIG_COMPRESSION_ZSTD ? COMPRESSION_ZSTD
@@ -60,6 +86,9 @@ static void fill_destination(struct otlp_destination_config *to, const struct co
         .batch_bytes_max = from->batch.bytes_max,
         .batch_delay_ms = from->batch.delay_ms,
     };
+    if (from->aws.region != NULL) {
+        fill_aws(&to->aws, &from->aws);
+    }
 }
 
 static struct otlp_header *copy_headers(const struct config_headers *from)

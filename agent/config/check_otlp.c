@@ -13,10 +13,10 @@ enum { URL_BYTES_MAX = 8192 };
 static const char *const signal_names[CONFIG_SIGNAL_COUNT] = {
     [CONFIG_SIGNAL_TRACES] = "traces",
     [CONFIG_SIGNAL_METRICS] = "metrics",
+    [CONFIG_SIGNAL_LOGS] = "logs",
 };
 
-__attribute__((format(printf, 4, 5))) static int fail_key(
-    struct loader *loader, size_t index, const char *key, const char *format, ...)
+int check_fail_otlp(struct loader *loader, size_t index, const char *key, const char *format, ...)
 {
     char path[CONFIG_PATH_BYTES_MAX];
     char message[CONFIG_PATH_BYTES_MAX];
@@ -110,11 +110,11 @@ static int check_headers(struct loader *loader, size_t index, struct config_otlp
         char key[64];
         (void)snprintf(key, sizeof key, "headers[%zu]", i);
         if (header->name == NULL || header->value == NULL) {
-            return fail_key(loader, index, key, "expected name, and value or value_file");
+            return check_fail_otlp(loader, index, key, "expected name, and value or value_file");
         }
         int status = check_header(loader, header, &expected);
         if (status < 0) {
-            return expected != NULL ? fail_key(loader, index, key, "expected %s", expected) : status;
+            return expected != NULL ? check_fail_otlp(loader, index, key, "expected %s", expected) : status;
         }
     }
     return 0;
@@ -127,11 +127,11 @@ static int check_name(struct loader *loader, size_t index)
 
     if (name == NULL ||
         name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0') {
-        return fail_key(loader, index, "name", "expected a name of letters, digits and -_.");
+        return check_fail_otlp(loader, index, "name", "expected a name of letters, digits and -_.");
     }
     for (size_t i = 0; i < index; i++) {
         if (strcmp(items[i].name, name) == 0) {
-            return fail_key(
+            return check_fail_otlp(
                 loader, index, "name", "expected a name that no other destination has, got \"%s\"", name);
         }
     }
@@ -159,7 +159,7 @@ static int check_url(struct loader *loader, size_t index, struct config_otlp *ot
 
     (void)snprintf(key, sizeof key, "%s_endpoint", signal_names[signal]);
     if (otlp->url[signal] != NULL && !is_http) {
-        return fail_key(loader, index, key, "is for http/protobuf only; with grpc give endpoint");
+        return check_fail_otlp(loader, index, key, "is for http/protobuf only; with grpc give endpoint");
     }
     if ((otlp->signals & (1u << signal)) == 0) {
         otlp->url[signal] = NULL;
@@ -168,11 +168,11 @@ static int check_url(struct loader *loader, size_t index, struct config_otlp *ot
     if (otlp->url[signal] != NULL) {
         return check_is_url(otlp->url[signal])
                    ? 0
-                   : fail_key(loader, index, key, "expected http://HOST... or https://HOST...");
+                   : check_fail_otlp(loader, index, key, "expected http://HOST... or https://HOST...");
     }
     bool is_socket = !is_http && otlp->endpoint != NULL && strncmp(otlp->endpoint, "unix:/", 6) == 0;
     if (otlp->endpoint == NULL || (!is_socket && !check_is_url(otlp->endpoint))) {
-        return fail_key(loader, index, "endpoint",
+        return check_fail_otlp(loader, index, "endpoint",
             is_http ? "expected http://HOST... or https://HOST..."
                     : "expected http://HOST..., https://HOST... or unix:/PATH");
     }
@@ -185,8 +185,12 @@ int check_otlp(struct loader *loader, size_t index)
     struct config_otlp *otlp = &loader->config->exporters.otlp.items[index];
     int status = check_name(loader, index);
 
+    if (status == 0) {
+        status = check_aws(loader, index);
+    }
+
     if (status == 0 && otlp->signals == 0) {
-        status = fail_key(loader, index, "signals", "expected at least one of traces, metrics");
+        status = check_fail_otlp(loader, index, "signals", "expected at least one of traces, metrics, logs");
     }
     for (int signal = 0; status == 0 && signal < CONFIG_SIGNAL_COUNT; signal++) {
         status = check_url(loader, index, otlp, (enum config_signal)signal);
@@ -195,10 +199,11 @@ int check_otlp(struct loader *loader, size_t index)
         status = check_headers(loader, index, otlp);
     }
     if (status == 0 && (otlp->tls.cert_file == NULL) != (otlp->tls.key_file == NULL)) {
-        status = fail_key(loader, index, "tls", "expected cert_file and key_file together, or neither");
+        status =
+            check_fail_otlp(loader, index, "tls", "expected cert_file and key_file together, or neither");
     }
     if (status == 0 && otlp->batch.bytes_max > otlp->queue.bytes_max) {
-        status = fail_key(loader, index, "batch.bytes_max", "expected at most queue.bytes_max");
+        status = check_fail_otlp(loader, index, "batch.bytes_max", "expected at most queue.bytes_max");
     }
     return status;
 }

@@ -17,6 +17,9 @@
 #include "config/value.h"
 #include "core/error.h"
 
+/* Of the signals traces and metrics have variables; who wants logs shipped says so in the file. */
+enum { ENVIRONMENT_SIGNAL_COUNT = CONFIG_SIGNAL_METRICS + 1 };
+
 enum { VARIABLE_BYTES_MAX = 96, HEADER_COUNT_MAX = 64, ENDPOINT_BYTES_MAX = 4096 };
 
 struct variable {
@@ -24,7 +27,7 @@ struct variable {
     const char *value; /* NULL when unset or empty */
 };
 
-static const char *const signal_prefixes[CONFIG_SIGNAL_COUNT] = {
+static const char *const signal_prefixes[ENVIRONMENT_SIGNAL_COUNT] = {
     [CONFIG_SIGNAL_TRACES] = "TRACES_",
     [CONFIG_SIGNAL_METRICS] = "METRICS_",
 };
@@ -370,12 +373,13 @@ int otlp_environment_load(struct loader *loader)
     if (list->count > 0) {
         return 0;
     }
-    struct config_otlp *items = arena_zalloc(&loader->config->arena, CONFIG_SIGNAL_COUNT * sizeof *items);
+    struct config_otlp *items =
+        arena_zalloc(&loader->config->arena, ENVIRONMENT_SIGNAL_COUNT * sizeof *items);
     if (items == NULL) {
         return loader_fail_memory(loader);
     }
     size_t count = 0;
-    for (int i = 0; i < CONFIG_SIGNAL_COUNT; i++) {
+    for (int i = 0; i < ENVIRONMENT_SIGNAL_COUNT; i++) {
         enum config_signal signal = (enum config_signal)i;
         if (!has_general && read_variable(loader, signal_prefixes[signal], "ENDPOINT").value == NULL) {
             continue;
@@ -385,7 +389,7 @@ int otlp_environment_load(struct loader *loader)
             return status;
         }
     }
-    if (count == CONFIG_SIGNAL_COUNT && can_merge(&items[0], &items[1])) {
+    if (count == ENVIRONMENT_SIGNAL_COUNT && can_merge(&items[0], &items[1])) {
         merge(&items[0], &items[1]);
         count = 1;
     }

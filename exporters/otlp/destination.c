@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/error.h"
+#include "exporters/otlp/aws_credentials.h"
 
 enum { BODY_BYTES_MAX = 1 << 30 };
 
@@ -15,6 +16,7 @@ struct ledger_rows {
     enum metric_id dropped_rejected;
     enum metric_id dropped_shutdown;
     enum metric_id dropped_memory;
+    enum metric_id dropped_oversized;
     enum metric_id queued;
 };
 
@@ -27,6 +29,7 @@ static const struct ledger_rows rows[OTLP_SIGNAL_COUNT] = {
             .dropped_rejected = METRIC_EXPORT_SPANS_DROPPED_REJECTED,
             .dropped_shutdown = METRIC_EXPORT_SPANS_DROPPED_SHUTDOWN,
             .dropped_memory = METRIC_EXPORT_SPANS_DROPPED_MEMORY,
+            .dropped_oversized = METRIC_EXPORT_SPANS_DROPPED_OVERSIZED,
             .queued = METRIC_EXPORT_SPANS_QUEUED,
         },
     [OTLP_SIGNAL_METRICS] =
@@ -37,8 +40,30 @@ static const struct ledger_rows rows[OTLP_SIGNAL_COUNT] = {
             .dropped_rejected = METRIC_EXPORT_POINTS_DROPPED_REJECTED,
             .dropped_shutdown = METRIC_EXPORT_POINTS_DROPPED_SHUTDOWN,
             .dropped_memory = METRIC_EXPORT_POINTS_DROPPED_MEMORY,
+            .dropped_oversized = METRIC_EXPORT_POINTS_DROPPED_OVERSIZED,
             .queued = METRIC_EXPORT_POINTS_QUEUED,
         },
+    [OTLP_SIGNAL_LOGS] =
+        {
+            .handed = METRIC_EXPORT_LOGS_HANDED,
+            .sent = METRIC_EXPORT_LOGS_SENT,
+            .dropped_queue = METRIC_EXPORT_LOGS_DROPPED_QUEUE,
+            .dropped_rejected = METRIC_EXPORT_LOGS_DROPPED_REJECTED,
+            .dropped_shutdown = METRIC_EXPORT_LOGS_DROPPED_SHUTDOWN,
+            .dropped_memory = METRIC_EXPORT_LOGS_DROPPED_MEMORY,
+            .dropped_oversized = METRIC_EXPORT_LOGS_DROPPED_OVERSIZED,
+            .queued = METRIC_EXPORT_LOGS_QUEUED,
+        },
+};
+
+/*
+ * What AWS takes in one request: the tables of "OTLP endpoints" in the CloudWatch user guide, which say MB
+ * and KB; the smaller reading is taken.
+ */
+static const struct split_limits aws_limits[OTLP_SIGNAL_COUNT] = {
+    [OTLP_SIGNAL_TRACES] = {.bytes_max = 5000000, .count_max = 10000, .item_bytes_max = 200000},
+    [OTLP_SIGNAL_METRICS] = {.bytes_max = 1000000, .count_max = 1000},
+    [OTLP_SIGNAL_LOGS] = {.bytes_max = 1000000, .count_max = 10000},
 };
 
 static void lane_look(struct lane *lane);
@@ -87,7 +112,6 @@ static void on_dropped(void *user, const struct queue_item *item)
 /* Takes the oldest entries that fit a batch, at least one, into the body. */
 static int make_body(struct lane *lane)
 {
-    const struct otlp_destination_config *config = lane->destination->config;
     struct queue_item items[OTLP_BATCH_ITEMS_MAX];
     size_t count = queue_peek(lane->destination->queue, lane->signal, items, OTLP_BATCH_ITEMS_MAX);
     uint64_t bytes = 0;
@@ -100,8 +124,8 @@ static int make_body(struct lane *lane)
     compressor_reset(lane->compressor);
     for (size_t i = 0; i < count && error == 0; i++) {
         bytes += items[i].bytes->length;
-        if (i > 0 && (lane->batch_item_count + items[i].item_count > config->batch_count_max ||
-                         bytes > config->batch_bytes_max)) {
+        if (i > 0 && (lane->batch_item_count + items[i].item_count > lane->batch_count_max ||
+                         bytes > lane->batch_bytes_max)) {
             break;
         }
         error = compressor_write(
@@ -232,8 +256,8 @@ static void lane_look(struct lane *lane)
     if (lane->transport == NULL || lane->state != LANE_IDLE || totals.entry_count == 0) {
         return;
     }
-    if (self->draining || totals.item_count >= self->config->batch_count_max ||
-        totals.bytes >= self->config->batch_bytes_max || totals.entry_count >= OTLP_BATCH_ITEMS_MAX) {
+    if (self->draining || totals.item_count >= lane->batch_count_max ||
+        totals.bytes >= lane->batch_bytes_max || totals.entry_count >= OTLP_BATCH_ITEMS_MAX) {
         (void)uv_timer_stop(&lane->timer);
         lane_send(lane);
     } else if (!uv_is_active((uv_handle_t *)&lane->timer)) {
@@ -241,10 +265,51 @@ static void lane_look(struct lane *lane)
     }
 }
 
-void destination_offer(
+static void push(
     struct destination *self, enum otlp_signal signal, struct shared_bytes *bytes, uint64_t item_count)
 {
     struct queue_item item = {.bytes = bytes, .item_count = item_count, .signal = signal};
+
+    if (bytes == NULL || queue_push(self->queue, &item) < 0) {
+        LEDGER_ADD(self->config->cells, rows[signal].dropped_memory, item_count);
+    }
+}
+
+struct splitting {
+    struct destination *destination;
+    enum otlp_signal signal;
+    uint64_t item_count; /* handed over and not accounted for yet */
+};
+
+static void on_piece(void *user, struct buffer *piece, uint64_t item_count)
+{
+    struct splitting *splitting = user;
+    struct shared_bytes *bytes = shared_bytes_take(piece);
+    uint64_t count = item_count < splitting->item_count ? item_count : splitting->item_count;
+
+    splitting->item_count -= count;
+    push(splitting->destination, splitting->signal, bytes, count);
+    shared_bytes_unref(bytes);
+}
+
+/* In as many pieces as the destination's rules need. What is in none of them, it would refuse. */
+static void push_split(
+    struct destination *self, enum otlp_signal signal, const struct shared_bytes *bytes, uint64_t item_count)
+{
+    struct splitting splitting = {.destination = self, .signal = signal, .item_count = item_count};
+    uint64_t oversized_count;
+
+    (void)split_request(signal, slice_of(bytes->data, bytes->length), &self->lanes[signal].limits, on_piece,
+        &splitting, &oversized_count);
+    if (splitting.item_count > 0) {
+        LEDGER_ADD(self->config->cells, rows[signal].dropped_oversized, splitting.item_count);
+        emit(self, OTLP_EVENT_REJECTED, 0, splitting.item_count, "larger than what the destination takes");
+    }
+}
+
+void destination_offer(
+    struct destination *self, enum otlp_signal signal, struct shared_bytes *bytes, uint64_t item_count)
+{
     struct metric_cells *cells = self->config->cells;
 
     LEDGER_ADD(cells, rows[signal].handed, item_count);
@@ -252,8 +317,10 @@ void destination_offer(
         LEDGER_ADD(cells, rows[signal].dropped_shutdown, item_count);
         return;
     }
-    if (queue_push(self->queue, &item) < 0) {
-        LEDGER_ADD(cells, rows[signal].dropped_memory, item_count);
+    if (split_is_needed(&self->lanes[signal].limits, bytes->length, item_count)) {
+        push_split(self, signal, bytes, item_count);
+    } else {
+        push(self, signal, bytes, item_count);
     }
     show_queue(self);
     lane_look(&self->lanes[signal]);
@@ -284,6 +351,22 @@ bool destination_is_empty(const struct destination *self)
 
 /* ---- life ---- */
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void set_limits(struct lane *lane, const struct otlp_destination_config *config)
+{
+    lane->batch_count_max = config->batch_count_max;
+    lane->batch_bytes_max = config->batch_bytes_max;
+    if (config->aws.region != NULL) {
+        lane->limits = aws_limits[lane->signal];
+        lane->batch_count_max = smaller(lane->batch_count_max, lane->limits.count_max);
+        lane->batch_bytes_max = smaller(lane->batch_bytes_max, lane->limits.bytes_max);
+    }
+}
+
 static int lane_init(
     struct lane *lane, struct destination *self, enum otlp_signal signal, const char **ret_what)
 {
@@ -295,6 +378,7 @@ static int lane_init(
         .clock = self->exporter->clock,
         .destination = self->config,
         .signal = signal,
+        .aws = self->aws,
         .connect_timeout_ms = pacing->connect_timeout_ms,
         .done = on_done,
         .user = lane,
@@ -302,6 +386,7 @@ static int lane_init(
 
     lane->destination = self;
     lane->signal = signal;
+    set_limits(lane, self->config);
     buffer_init(&lane->body, BODY_BYTES_MAX);
     if (self->config->url[signal] == NULL) {
         return 0;
@@ -327,6 +412,12 @@ int destination_init(struct destination *self, const struct otlp_destination_con
     self->queue = queue_memory_new(config->queue_bytes_max, on_dropped, self);
     if (self->queue == NULL) {
         return WERR_NOMEM;
+    }
+    if (config->aws.region != NULL) {
+        self->aws = aws_provider_new(exporter->loop, exporter->clock, &config->aws);
+        if (self->aws == NULL) {
+            return WERR_NOMEM;
+        }
     }
     for (int signal = 0; signal < OTLP_SIGNAL_COUNT; signal++) {
         int error = lane_init(&self->lanes[signal], self, (enum otlp_signal)signal, ret_what);
@@ -374,6 +465,8 @@ void destination_close(struct destination *self)
             close_lane(&self->lanes[i]);
         }
     }
+    aws_provider_close(self->aws); /* after the transports, which may wait for it */
+    self->aws = NULL;
     if (self->queue != NULL) {
         show_queue(self);
     }

@@ -18,6 +18,7 @@
 #include "core/compress.h"
 #include "exporters/otlp/backoff.h"
 #include "exporters/otlp/otlp_exporter.h"
+#include "exporters/otlp/split.h"
 #include "exporters/otlp/transport.h"
 #include "exporters/queue/queue.h"
 
@@ -33,6 +34,9 @@ struct lane {
     uv_timer_t timer; /* a batch's delay, or the wait before the next attempt */
     bool timer_open;
     struct compressor *compressor;
+    struct split_limits limits; /* of one request, by the destination's own rules */
+    uint64_t batch_count_max;   /* the configuration's and those */
+    uint64_t batch_bytes_max;
     struct buffer body;        /* of the request under way */
     size_t batch_entry_count;  /* queue entries in it */
     uint64_t batch_item_count; /* spans or points in it */
@@ -44,6 +48,7 @@ struct destination {
     const struct otlp_destination_config *config;
     const struct otlp_exporter_config *exporter;
     struct queue *queue;
+    struct aws_provider *aws; /* NULL: requests are not signed */
     struct lane lanes[OTLP_SIGNAL_COUNT];
     bool queue_is_full; /* said once until something was sent again */
     bool draining;

@@ -113,7 +113,7 @@ static int finish_numbers(struct metrics_encoder *self)
     if (metric == NULL) {
         return WERR_NOMEM;
     }
-    if (self->type != SNAPSHOT_COUNTER) {
+    if (self->type != SNAPSHOT_COUNTER && self->type != SNAPSHOT_BARE_COUNTER) {
         return finish_gauge(self, metric);
     }
     Otlp__Sum *sum = arena_alloc(&self->arena, sizeof *sum);
@@ -266,7 +266,7 @@ static int add_series(
 {
     struct series_memory *memory = self->context.memory;
     bool is_delta =
-        memory != NULL && (family->type == SNAPSHOT_COUNTER || family->type == SNAPSHOT_HISTOGRAM);
+        memory != NULL && family->type != SNAPSHOT_GAUGE && family->type != SNAPSHOT_INFO;
     struct series_last *last = NULL;
 
     if (family->type == SNAPSHOT_HISTOGRAM && series->histogram == NULL) {

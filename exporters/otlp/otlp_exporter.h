@@ -1,7 +1,7 @@
 /*
  * The OTLP exporter: several destinations, each with a queue, batches, retries and a connection of its own,
  * all on the exporter thread's loop. It sees only bytes: spans as they came (whole ExportTraceServiceRequest
- * messages, which concatenate) and metrics that the encoders of this folder made.
+ * messages, which concatenate), log records likewise, and metrics that the encoders of this folder made.
  */
 #ifndef WEFT_EXPORTERS_OTLP_EXPORTER_H
 #define WEFT_EXPORTERS_OTLP_EXPORTER_H
@@ -17,12 +17,32 @@
 #include "core/metrics.h"
 #include "weft/exporter.h"
 
-enum otlp_signal { OTLP_SIGNAL_TRACES, OTLP_SIGNAL_METRICS, OTLP_SIGNAL_COUNT };
+enum otlp_signal { OTLP_SIGNAL_TRACES, OTLP_SIGNAL_METRICS, OTLP_SIGNAL_LOGS, OTLP_SIGNAL_COUNT };
 enum otlp_protocol { OTLP_PROTOCOL_GRPC, OTLP_PROTOCOL_HTTP_PROTOBUF };
 
 struct otlp_header {
     const char *name;  /* lower case */
     const char *value; /* never logged */
+};
+
+/*
+ * Requests signed for AWS, Signature Version 4 (aws_sign.h), with credentials from the first source that is
+ * there (aws_credentials.h). region NULL: not signed.
+ */
+struct otlp_aws_config {
+    const char *region;
+    const char *service[OTLP_SIGNAL_COUNT];
+    const char *log_group; /* headers of requests with logs; NULL: none */
+    const char *log_stream;
+    const char *access_key_id; /* NULL: no such source; the secret goes with it, the token may be NULL */
+    const char *secret_access_key;
+    const char *session_token;
+    const char *credentials_file; /* NULL: no such source */
+    const char *profile;
+    const char *container_url; /* NULL: no such source; token and token file may be NULL */
+    const char *container_token;
+    const char *container_token_file;
+    const char *instance_url; /* http://HOST[:PORT] of the instance's metadata; NULL: no such source */
 };
 
 /* One destination. Strings are borrowed and must live as long as the exporter. */
@@ -44,6 +64,7 @@ struct otlp_destination_config {
     uint64_t batch_count_max;
     uint64_t batch_bytes_max; /* before compression */
     uint64_t batch_delay_ms;
+    struct otlp_aws_config aws;
     struct metric_cells
         *cells; /* METRIC_EXPORT_* rows of this destination; written by the exporter's thread alone */
 };
@@ -98,9 +119,10 @@ int otlp_exporter_new(
     const struct otlp_exporter_config *config, struct otlp_exporter **ret_exporter, const char **ret_what);
 
 /*
- * Offers bytes of item_count spans or points to every destination that takes the signal (destination_index <
- * 0), or to that one alone. Each takes a reference of its own and counts them as handed over; a full queue
- * drops its oldest and counts it. After close everything offered is counted as dropped by the shutdown.
+ * Offers bytes of item_count spans, points or log records to every destination that takes the signal
+ * (destination_index < 0), or to that one alone. Each takes a reference of its own and counts them as handed
+ * over; a full queue drops its oldest and counts it. After close everything offered is counted as dropped by
+ * the shutdown.
  */
 void otlp_exporter_offer(struct otlp_exporter *exporter, enum otlp_signal signal, int destination_index,
     struct shared_bytes *bytes, uint64_t item_count);

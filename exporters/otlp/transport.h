@@ -12,12 +12,14 @@
 #include "exporters/otlp/url.h"
 
 struct transport;
+struct aws_provider;
 
 struct transport_config {
     uv_loop_t *loop;
     const struct clock *clock;
     const struct otlp_destination_config *destination; /* outlives the transport, as does its URL */
     enum otlp_signal signal;
+    struct aws_provider *aws; /* credentials to sign with; NULL: requests are not signed */
     uint64_t connect_timeout_ms;
     void (*done)(void *user, const struct otlp_answer *answer);
     void *user;
@@ -30,8 +32,8 @@ struct transport_type {
 
     /*
      * Sends one request, already compressed; the bytes live until `done`, which comes once, from the loop,
-     * within the destination's timeout. Not while another is under way. WERR_NOMEM, WERR_IO: nothing was
-     * begun.
+     * within the destination's timeout (and before `send` returns when nothing could be tried). Not while
+     * another is under way. WERR_NOMEM, WERR_IO: nothing was begun.
      */
     int (*send)(struct transport *transport, struct slice body);
 

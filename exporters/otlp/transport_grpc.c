@@ -26,6 +26,7 @@ enum {
 static const char *const paths[OTLP_SIGNAL_COUNT] = {
     [OTLP_SIGNAL_TRACES] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     [OTLP_SIGNAL_METRICS] = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    [OTLP_SIGNAL_LOGS] = "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 };
 
 /* What has come of the answer. */

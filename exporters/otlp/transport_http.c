@@ -1,7 +1,7 @@
 /*
- * OTLP over HTTP/1.1 with protobuf bodies: one libcurl easy handle in a multi handle of its own, driven by
- * uv_poll and one uv_timer. The connection is kept between requests. Redirects are not followed: a body with
- * a node's traffic goes where the configuration says or nowhere. Runs on the exporter's loop.
+ * OTLP over HTTP/1.1 with protobuf bodies: one libcurl easy handle on the loop (http_loop.h). The connection
+ * is kept between requests. Redirects are not followed: a body with a node's traffic goes where the
+ * configuration says or nowhere. Runs on the exporter's loop.
  */
 #include <curl/curl.h>
 #include <stdio.h>
@@ -10,32 +10,30 @@
 #include <strings.h>
 
 #include "core/error.h"
+#include "exporters/otlp/aws_credentials.h"
+#include "exporters/otlp/http_loop.h"
 #include "exporters/otlp/tls.h"
 #include "exporters/otlp/transport.h"
 
 struct http_transport {
     struct transport transport; /* first member */
     struct transport_config config;
-    CURLM *multi;
+    struct http_loop loop;
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers;        /* the same in each request */
+    struct curl_slist *signed_headers; /* those and the signature, of one request */
+    struct aws_waiter waiter;
+    struct slice unsigned_body; /* of a request that waits for credentials */
+    bool is_refused;            /* the credentials were, since the last success */
+    char authority[URL_AUTHORITY_BYTES_MAX];
+    struct slice path;
     struct curl_slist *connect_to;
     char *url; /* when a server name stands in for the host */
-    uv_timer_t timer;
-    bool busy;
-    bool closed;
     bool has_retry_after;
     uint64_t retry_after_ms;
     char error_text[CURL_ERROR_SIZE];
     size_t body_bytes;
     uint8_t body[OTLP_ANSWER_BYTES_MAX];
-};
-
-/* A socket of curl's; its poll handle outlives it by a turn of the loop. */
-struct http_socket {
-    uv_poll_t poll;
-    curl_socket_t fd;
-    struct http_transport *transport;
 };
 
 static struct http_transport *http_of(struct transport *transport)
@@ -104,155 +102,50 @@ static void judge(const struct http_transport *self, CURLcode result, struct otl
     }
 }
 
-/* curl's news; the request's end. */
-static void look_for_end(struct http_transport *self)
+/* What AWS says in JSON instead of a google.rpc.Status; the start of it is reason enough. */
+static void tell_body(const struct http_transport *self, struct otlp_answer *answer)
 {
-    int left = 0;
-
-    if (self->closed) {
-        return;
-    }
-    for (CURLMsg *message; (message = curl_multi_info_read(self->multi, &left)) != NULL;) {
-        if (message->msg != CURLMSG_DONE || !self->busy) {
-            continue;
-        }
-        struct otlp_answer answer = {0};
-        judge(self, message->data.result, &answer);
-        (void)curl_multi_remove_handle(self->multi, self->easy);
-        self->busy = false;
-        self->config.done(self->config.user, &answer);
-        return; /* there is one request; `done` may have begun another or closed the transport */
+    if (answer->text[0] == '\0' && self->body_bytes > 0 && (self->body[0] == '{' || self->body[0] == '<')) {
+        answer_set_text(answer->text, slice_of(self->body, self->body_bytes));
     }
 }
 
-/* ---- curl's sockets and timer on the loop ---- */
-
-static void on_timer(uv_timer_t *timer)
+/*
+ * A refusal of the credentials: they may have been withdrawn, or have expired by another clock, so the same
+ * batch is tried once more with fresh ones. A second refusal is for good.
+ */
+static void judge_credentials(struct http_transport *self, struct otlp_answer *answer)
 {
-    struct http_transport *self = timer->data;
-    int running;
+    static const char expired[] = "ExpiredToken";
+    bool refused =
+        answer->status == 401 || answer->status == 403 ||
+        (answer->status == 400 && memmem(self->body, self->body_bytes, expired, sizeof expired - 1) != NULL);
 
-    (void)curl_multi_socket_action(self->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    look_for_end(self);
+    tell_body(self, answer);
+    if (answer->verdict == OTLP_VERDICT_SENT) {
+        self->is_refused = false;
+    } else if (refused && !self->is_refused) {
+        self->is_refused = true;
+        answer->verdict = OTLP_VERDICT_RETRY;
+        aws_provider_forget(self->config.aws);
+    }
 }
 
-static int on_curl_timer(CURLM *multi, long timeout_ms, void *user)
+static void on_ended(void *user, CURLcode result)
 {
     struct http_transport *self = user;
+    struct otlp_answer answer = {0};
 
-    (void)multi;
-    if (self->closed || timeout_ms < 0) {
-        (void)uv_timer_stop(&self->timer);
-    } else {
-        (void)uv_timer_start(&self->timer, on_timer, (uint64_t)timeout_ms, 0);
+    judge(self, result, &answer);
+    if (self->config.aws != NULL) {
+        judge_credentials(self, &answer);
     }
-    return 0;
+    self->config.done(self->config.user, &answer); /* may begin another, or close the transport */
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-    struct http_socket *socket = poll->data;
-    struct http_transport *self = socket->transport;
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
-    int running;
+/* ---- headers ---- */
 
-    flags |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
-    flags |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
-    (void)curl_multi_socket_action(self->multi, socket->fd, flags, &running);
-    look_for_end(self);
-}
-
-static void on_socket_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-static struct http_socket *add_socket(struct http_transport *self, curl_socket_t fd)
-{
-    struct http_socket *socket = calloc(1, sizeof *socket);
-
-    if (socket == NULL || uv_poll_init_socket(self->config.loop, &socket->poll, fd) < 0) {
-        free(socket);
-        return NULL;
-    }
-    socket->fd = fd;
-    socket->transport = self;
-    socket->poll.data = socket;
-    (void)curl_multi_assign(self->multi, fd, socket);
-    return socket;
-}
-
-static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
-{
-    struct http_transport *self = user;
-    struct http_socket *socket = socket_user;
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (socket != NULL) {
-            (void)curl_multi_assign(self->multi, fd, NULL);
-            uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
-        }
-        return 0;
-    }
-    if (socket == NULL) {
-        socket = add_socket(self, fd);
-        if (socket == NULL) {
-            return 0; /* an error would end the whole multi handle; so the attempt ends by its timeout */
-        }
-    }
-    int events = (what & CURL_POLL_IN) != 0 ? UV_READABLE : 0;
-    events |= (what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0;
-    (void)uv_poll_start(&socket->poll, events, on_poll);
-    return 0;
-}
-
-/* ---- the transport ---- */
-
-static int http_send(struct transport *transport, struct slice body)
-{
-    struct http_transport *self = http_of(transport);
-
-    self->body_bytes = 0;
-    self->has_retry_after = false;
-    self->error_text[0] = '\0';
-    (void)curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, body.length > 0 ? (const char *)body.ptr : "");
-    (void)curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.length);
-    if (curl_multi_add_handle(self->multi, self->easy) != CURLM_OK) {
-        return WERR_NOMEM;
-    }
-    self->busy = true;
-    return 0;
-}
-
-static void free_parts(struct http_transport *self)
-{
-    if (self->busy) {
-        (void)curl_multi_remove_handle(self->multi, self->easy);
-    }
-    curl_easy_cleanup(self->easy);
-    (void)curl_multi_cleanup(self->multi);
-    curl_slist_free_all(self->headers);
-    curl_slist_free_all(self->connect_to);
-    free(self->url);
-    curl_global_cleanup();
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-static void http_close(struct transport *transport)
-{
-    struct http_transport *self = http_of(transport);
-
-    self->closed = true;
-    free_parts(self);
-    uv_close((uv_handle_t *)&self->timer, on_timer_closed);
-}
-
-static bool add_header(struct http_transport *self, const char *name, const char *value)
+static bool add_line(struct curl_slist **list, const char *name, const char *value)
 {
     struct buffer line;
 
@@ -260,22 +153,178 @@ static bool add_header(struct http_transport *self, const char *name, const char
     /* curl: "name:" alone takes a header away, "name;" sends it empty. */
     (void)buffer_append_format(&line, value[0] != '\0' ? "%s: %s" : "%s;%s", name, value);
     (void)buffer_append_byte(&line, '\0');
-    struct curl_slist *headers =
-        line.error == 0 ? curl_slist_append(self->headers, (const char *)line.data) : NULL;
+    struct curl_slist *headers = line.error == 0 ? curl_slist_append(*list, (const char *)line.data) : NULL;
     buffer_deinit(&line);
     if (headers != NULL) {
-        self->headers = headers;
+        *list = headers;
     }
     return headers != NULL;
+}
+
+static bool add_header(struct http_transport *self, const char *name, const char *value)
+{
+    return add_line(&self->headers, name, value);
+}
+
+/* The headers of a request that are signed. */
+struct signing {
+    struct http_transport *transport;
+    struct aws_header headers[AWS_HEADERS_COUNT_MAX];
+    size_t count;
+    int error;
+};
+
+static void add_signed(struct signing *signing, const char *name, const char *value)
+{
+    if (signing->count == AWS_HEADERS_COUNT_MAX) {
+        signing->error = WERR_FULL;
+        return;
+    }
+    signing->headers[signing->count++] = (struct aws_header){.name = name, .value = value};
+    if (!add_line(&signing->transport->signed_headers, name, value)) {
+        signing->error = WERR_NOMEM;
+    }
+}
+
+/* All that every request has: what we set, what the configuration adds. */
+static void collect_headers(struct signing *signing)
+{
+    struct http_transport *self = signing->transport;
+    const struct otlp_destination_config *destination = self->config.destination;
+
+    self->signed_headers = curl_slist_append(NULL, "Expect:");
+    if (self->signed_headers == NULL) {
+        signing->error = WERR_NOMEM;
+        return;
+    }
+    add_signed(signing, "host", self->authority);
+    add_signed(signing, "content-type", "application/x-protobuf");
+    if (destination->compression != COMPRESSION_NONE) {
+        add_signed(signing, "content-encoding", compression_name(destination->compression));
+    }
+    if (self->config.signal == OTLP_SIGNAL_LOGS && destination->aws.log_group != NULL) {
+        add_signed(signing, "x-aws-log-group", destination->aws.log_group);
+        add_signed(signing, "x-aws-log-stream", destination->aws.log_stream);
+    }
+    for (size_t i = 0; i < destination->header_count; i++) {
+        add_signed(signing, destination->headers[i].name, destination->headers[i].value);
+    }
+}
+
+/* ---- the transport ---- */
+
+static int start(struct http_transport *self, struct slice body)
+{
+    self->body_bytes = 0;
+    self->has_retry_after = false;
+    self->error_text[0] = '\0';
+    (void)curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, body.length > 0 ? (const char *)body.ptr : "");
+    (void)curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.length);
+    return http_loop_start(&self->loop, self->easy);
+}
+
+/* The headers of one signed request: the lasting ones, the time, the token, the signature. */
+static int sign(struct http_transport *self, const struct aws_credentials *credentials, struct slice body)
+{
+    struct signing signing = {.transport = self};
+    char authorization[AWS_AUTHORIZATION_BYTES_MAX];
+    char date[AWS_DATE_BYTES];
+
+    aws_format_date(clock_unix_ns(self->config.clock), date);
+    curl_slist_free_all(self->signed_headers);
+    self->signed_headers = NULL;
+    collect_headers(&signing);
+    add_signed(&signing, "x-amz-date", date);
+    if (credentials->session_token[0] != '\0') {
+        add_signed(&signing, "x-amz-security-token", credentials->session_token);
+    }
+    const struct aws_request request = {
+        .region = self->config.destination->aws.region,
+        .service = self->config.destination->aws.service[self->config.signal],
+        .path = self->path,
+        .headers = signing.headers,
+        .header_count = signing.count,
+        .body = body,
+        .date = date,
+    };
+    int error = signing.error != 0 ? signing.error : aws_sign(&request, credentials, authorization);
+    if (error == 0 && !add_line(&self->signed_headers, "Authorization", authorization)) {
+        error = WERR_NOMEM;
+    }
+    if (error == 0 && curl_easy_setopt(self->easy, CURLOPT_HTTPHEADER, self->signed_headers) != CURLE_OK) {
+        error = WERR_NOMEM;
+    }
+    return error;
+}
+
+static int sign_and_start(
+    struct http_transport *self, const struct aws_credentials *credentials, struct slice body)
+{
+    int error = sign(self, credentials, body);
+
+    return error < 0 ? error : start(self, body);
+}
+
+static void on_credentials(void *user, const struct aws_credentials *credentials, const char *reason)
+{
+    struct http_transport *self = user;
+    struct otlp_answer answer = {.verdict = OTLP_VERDICT_RETRY};
+    int error = credentials != NULL ? sign_and_start(self, credentials, self->unsigned_body) : WERR_AGAIN;
+
+    if (error < 0) {
+        answer_set_text(answer.text, slice_of_string(credentials == NULL ? reason : werr_text(error)));
+        self->config.done(self->config.user, &answer);
+    }
+}
+
+static int http_send(struct transport *transport, struct slice body)
+{
+    struct http_transport *self = http_of(transport);
+    const struct aws_credentials *credentials;
+
+    if (self->config.aws == NULL) {
+        return start(self, body);
+    }
+    self->unsigned_body = body;
+    int error = aws_provider_get(self->config.aws, &self->waiter, &credentials);
+    if (error == WERR_AGAIN) {
+        return 0;
+    }
+    return error < 0 ? error : sign_and_start(self, credentials, body);
+}
+
+static void free_parts(struct http_transport *self)
+{
+    curl_easy_cleanup(self->easy);
+    curl_slist_free_all(self->headers);
+    curl_slist_free_all(self->signed_headers);
+    curl_slist_free_all(self->connect_to);
+    free(self->url);
+    free(self);
+    curl_global_cleanup();
+}
+
+static void on_closed(void *user)
+{
+    free_parts(user);
+}
+
+static void http_close(struct transport *transport)
+{
+    struct http_transport *self = http_of(transport);
+
+    if (self->config.aws != NULL) {
+        aws_provider_leave(self->config.aws, &self->waiter);
+    }
+    http_loop_close(&self->loop);
 }
 
 static bool fill_headers(struct http_transport *self, const struct url *url)
 {
     const struct otlp_destination_config *destination = self->config.destination;
-    struct curl_slist *headers = curl_slist_append(NULL, "Expect:"); /* no 100-continue */
 
-    self->headers = headers;
-    bool filled = headers != NULL && add_header(self, "Content-Type", "application/x-protobuf");
+    self->headers = curl_slist_append(NULL, "Expect:"); /* no 100-continue */
+    bool filled = self->headers != NULL && add_header(self, "Content-Type", "application/x-protobuf");
     if (destination->compression != COMPRESSION_NONE) {
         filled = filled && add_header(self, "Content-Encoding", compression_name(destination->compression));
     }
@@ -354,11 +403,7 @@ static bool set_options(struct http_transport *self)
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, self) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header_line) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HEADERDATA, self) == CURLE_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_SOCKETDATA, self) == CURLM_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) == CURLM_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_TIMERDATA, self) == CURLM_OK && set_tls(self);
+           curl_easy_setopt(easy, CURLOPT_HEADERDATA, self) == CURLE_OK && set_tls(self);
 }
 
 /* URL and TLS files are looked at here, so that a mistake shows at the start and not as failing requests. */
@@ -391,16 +436,18 @@ static int http_make(
     }
     self->transport.type = &transport_http;
     self->config = *config;
-    self->multi = curl_multi_init();
+    self->waiter = (struct aws_waiter){.done = on_credentials, .user = self};
+    memcpy(self->authority, url.authority, sizeof self->authority);
+    self->path = url.path;
+    self->loop.ended = on_ended;
+    self->loop.closed = on_closed;
+    self->loop.user = self;
     self->easy = curl_easy_init();
-    if (self->multi == NULL || self->easy == NULL || !fill_headers(self, &url) || !set_url(self, &url) ||
-        !set_options(self)) {
+    if (self->easy == NULL || !fill_headers(self, &url) || !set_url(self, &url) || !set_options(self) ||
+        http_loop_init(&self->loop, config->loop) < 0) {
         free_parts(self);
-        free(self);
         return WERR_NOMEM;
     }
-    (void)uv_timer_init(config->loop, &self->timer);
-    self->timer.data = self;
     *ret_transport = &self->transport;
     return 0;
 }

@@ -218,12 +218,14 @@ static void test_it_loads_with_everything_on(void **state)
     replace(text, "/etc/weft/agent.pem", "/dev/null");
     replace(text, "/etc/weft/agent.key", "/dev/null");
     struct config *config = load(text, no_environment);
-    assert_int_equal(config->exporters.otlp.count, 1);
+    assert_int_equal(config->exporters.otlp.count, 2);
     const struct config_otlp *otlp = &config->exporters.otlp.items[0];
     assert_int_equal(otlp->headers.count, 2);
     assert_string_equal(otlp->headers.items[0].value, "default");
     assert_string_equal(otlp->headers.items[1].value, "");
     assert_string_equal(otlp->url[CONFIG_SIGNAL_TRACES], "https://traces.example:4318/v1/traces");
+    assert_string_equal(config->exporters.otlp.items[1].url[CONFIG_SIGNAL_LOGS],
+        "https://logs.eu-central-1.amazonaws.com/v1/logs");
     config_free(config);
     free(text);
 }

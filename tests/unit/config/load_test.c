@@ -341,7 +341,7 @@ static void test_bad_otlp(void **state)
     expect_error(OTLP "    - name: a\n      endpoint: http://h\n", 5, "exporters.otlp[1].name", "no other");
     expect_error(OTLP "      protocol: http/json\n", 5, "protocol", "one of grpc, http/protobuf");
     expect_error(OTLP "      signals: []\n", 5, "signals", "at least one");
-    expect_error(OTLP "      signals: [traces, logs]\n", 5, "signals[1]", "one of traces, metrics");
+    expect_error(OTLP "      signals: [traces, profiles]\n", 5, "signals[1]", "one of traces, metrics, logs");
     expect_error(OTLP "      signals: [traces, traces]\n", 5, "signals[1]", "one of");
     expect_error(OTLP "      traces_endpoint: http://h/x\n", 5, "traces_endpoint", "http/protobuf only");
     expect_error(OTLP "      headers:\n        - name: x\n", 6, "headers[0]", "value_file");

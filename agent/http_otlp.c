@@ -1,70 +1,26 @@
 /*
- * OTLP over HTTP, protobuf: content types and encodings, answers, and google.rpc.Status bodies as the
- * specification wants them (opentelemetry-proto docs/specification.md, OTLP/HTTP).
+ * OTLP over HTTP, protobuf: content types and answers, and google.rpc.Status bodies as the specification
+ * wants them (opentelemetry-proto docs/specification.md, OTLP/HTTP).
  */
-#include <string.h>
-#include <strings.h>
-
 #include "core/error.h"
-#include "http_routes.h"
+#include "http_body.h"
 
 enum {
     STATUS_OK = 200,
-    STATUS_BAD_REQUEST = 400,
-    STATUS_OVERSIZED = 413,
     STATUS_MEDIA_TYPE = 415,
-    STATUS_UNAVAILABLE = 503,
     REPLY_BYTES_MAX = 512,
 };
 
 static const char protobuf_type[] = "application/x-protobuf";
 
-static bool is_protobuf(const char *content_type)
-{
-    size_t length = sizeof protobuf_type - 1;
-
-    return content_type != NULL && strncasecmp(content_type, protobuf_type, length) == 0 &&
-           (content_type[length] == '\0' || content_type[length] == ';' || content_type[length] == ' ');
-}
-
-/* 0: *ret_format is set; 1: the body is plain; WERR_UNSUPPORTED. */
-static int body_format(const char *encoding, enum inflate_format *ret_format)
-{
-    if (encoding == NULL || strcasecmp(encoding, "identity") == 0 || *encoding == '\0') {
-        return 1;
-    }
-    if (strcasecmp(encoding, "gzip") == 0) {
-        *ret_format = INFLATE_GZIP;
-    } else if (strcasecmp(encoding, "zstd") == 0) {
-        *ret_format = INFLATE_ZSTD;
-    } else if (strcasecmp(encoding, "deflate") == 0) {
-        *ret_format = INFLATE_ZLIB;
-    } else {
-        return WERR_UNSUPPORTED;
-    }
-    return 0;
-}
-
-static void take_message(struct http_routes *routes, struct http_exchange *exchange, struct slice message)
+static void take_traces(struct http_routes *routes, struct http_exchange *exchange, struct slice message)
 {
     const struct peer *peer = http_exchange_connection_user(exchange);
-    struct pipeline *pipeline = routes->pipeline;
     struct otlp_outcome outcome;
-    int code = pipeline_otlp_traces(pipeline, &peer->sender, message, &outcome);
+    int code = pipeline_otlp_traces(routes->pipeline, &peer->sender, message, &outcome);
 
-    if (code == WERR_CLOSED) {
-        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_DRAINING, 1);
-        http_reply_status(exchange, STATUS_UNAVAILABLE, GRPC_UNAVAILABLE, "the agent is stopping");
-        return;
-    }
-    if (code == WERR_NOMEM) {
-        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
-        http_reply_status(exchange, STATUS_UNAVAILABLE, GRPC_UNAVAILABLE, "memory of values is full");
-        return;
-    }
     if (code < 0) {
-        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MALFORMED, 1);
-        http_reply_status(exchange, STATUS_BAD_REQUEST, GRPC_INVALID_ARGUMENT, outcome.text);
+        http_body_refuse(routes, exchange, code, outcome.text);
         return;
     }
     uint8_t reply[REPLY_BYTES_MAX];
@@ -76,61 +32,13 @@ static void take_message(struct http_routes *routes, struct http_exchange *excha
     shared_bytes_unref(body);
 }
 
-static void refuse_compressed(struct http_routes *routes, struct http_exchange *exchange, int code)
-{
-    if (code == WERR_OVERSIZED) {
-        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
-        http_reply_status(exchange, STATUS_OVERSIZED, GRPC_RESOURCE_EXHAUSTED, "message is too large");
-    } else if (code == WERR_NOMEM) {
-        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
-        http_reply_status(exchange, STATUS_UNAVAILABLE, GRPC_UNAVAILABLE, "out of memory");
-    } else {
-        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
-        http_reply_status(exchange, STATUS_BAD_REQUEST, GRPC_INVALID_ARGUMENT, "damaged compression");
-    }
-}
-
-/* What is inside a small body is admitted like any message: from the assembly budget. */
-static void take_compressed(
-    struct http_routes *routes, struct http_exchange *exchange, enum inflate_format format)
-{
-    struct buffer plain;
-
-    buffer_init(&plain, routes->pipeline->limits->message_bytes_max);
-    int code = inflate_all(&routes->inflater, format, http_exchange_body(exchange), routes->assembly, &plain);
-    if (code == 0) {
-        take_message(routes, exchange, slice_of(plain.data, plain.length));
-    } else {
-        refuse_compressed(routes, exchange, code);
-    }
-    size_t reserved_bytes = plain.length;
-    buffer_deinit(&plain);
-    budget_release(routes->assembly, reserved_bytes);
-}
-
 void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange)
 {
-    enum inflate_format format;
-
-    if (http_exchange_connection_user(exchange) == NULL) {
-        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
-        http_reply_status(exchange, STATUS_UNAVAILABLE, GRPC_UNAVAILABLE, "out of memory");
-        return;
-    }
-    if (!is_protobuf(http_exchange_header(exchange, "Content-Type"))) {
+    if (!http_type_is(http_exchange_header(exchange, "Content-Type"), protobuf_type)) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
         http_reply_status(exchange, STATUS_MEDIA_TYPE, GRPC_INVALID_ARGUMENT,
             "Content-Type: expected application/x-protobuf");
         return;
     }
-    int plain = body_format(http_exchange_header(exchange, "Content-Encoding"), &format);
-    if (plain < 0) {
-        LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_COMPRESSION, 1);
-        http_reply_status(exchange, STATUS_BAD_REQUEST, GRPC_INVALID_ARGUMENT,
-            "Content-Encoding: expected gzip, zstd, deflate or none");
-    } else if (plain > 0) {
-        take_message(routes, exchange, http_exchange_body(exchange));
-    } else {
-        take_compressed(routes, exchange, format);
-    }
+    http_body_receive(routes, exchange, take_traces);
 }

@@ -31,4 +31,7 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
 /* POST /v1/traces (OTLP/HTTP, protobuf): http_otlp.c. The connection's user is a struct peer. */
 void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange);
 
+/* POST /api/v2/spans (Zipkin v2, JSON): http_zipkin.c. The same. */
+void http_zipkin_spans(struct http_routes *routes, struct http_exchange *exchange);
+
 #endif

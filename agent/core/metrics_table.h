@@ -67,6 +67,8 @@
     X(MESSAGES_ACCEPTED_OTLP_HTTP, "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"otlp_http\"", "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_ACCEPTED_NATIVE,    "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"native\"",    "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_ACCEPTED_ALS,   "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"als\"", "", "stable", "Messages admitted and answered with success or partial success.") \
+    X(MESSAGES_ACCEPTED_ZIPKIN,    "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"zipkin\"", "", "stable", "Messages admitted and answered with success or partial success.") \
+    X(MESSAGES_ACCEPTED_XRAY,      "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"xray\"", "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_REFUSED_MEMORY,     "weft_messages_refused", COUNTER, PROCESS, "reason=\"memory\"",       "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_MALFORMED,  "weft_messages_refused", COUNTER, PROCESS, "reason=\"malformed\"",    "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_OVERSIZED,  "weft_messages_refused", COUNTER, PROCESS, "reason=\"oversized\"",    "", "stable", MESSAGES_REFUSED) \
@@ -74,6 +76,7 @@
     X(MESSAGES_REFUSED_UNKNOWN,    "weft_messages_refused", COUNTER, PROCESS, "reason=\"unknown_method\"", "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_DRAINING,   "weft_messages_refused", COUNTER, PROCESS, "reason=\"draining\"",     "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_IDENTIFIER, "weft_messages_refused", COUNTER, PROCESS, "reason=\"no_identifier\"", "", "stable", MESSAGES_REFUSED) \
+    X(SEGMENTS_IN_PROGRESS,        "weft_segments_in_progress", COUNTER, PROCESS, "", "", "stable", "X-Ray segments that said to be in progress: they come again when they have ended.") \
     X(MESSAGES_CUT,                "weft_messages_cut", COUNTER, PROCESS, "", "", "stable", "Messages whose connection ended before they were complete; never admitted.") \
     /* connections */                                                                                                                      \
     X(CONNECTIONS_ACCEPTED,  "weft_connections_accepted", COUNTER, SHARD, "", "", "stable", "Connections handed to this shard.") \
@@ -102,6 +105,7 @@
     X(STRINGS_LIVE,          "weft_interned_strings", GAUGE, PROCESS, "", "", "experimental", "Strings that interners hold now.") \
     X(LATENCY_CLAMPED,       "weft_latency_clamped", COUNTER, PROCESS, "", "", "stable", "Durations above the last bucket, counted in it.") \
     X(WEIGHT_CAPPED,         "weft_sampling_weight_capped", COUNTER, PROCESS, "", "", "stable", "Sampled spans whose weight was cut to its limit.") \
+    X(PROFILE_RECORDS_LOST,  "weft_profile_records_lost", COUNTER, PROCESS, "", "", "stable", "Records that a naming profile left out because its series or memory were at their limit; mesh_ families have them.") \
     X(ROUTES_LIMITED,        "weft_routes_limited", COUNTER, PROCESS, "", "", "stable", "Requests whose route became /* because their destination had no room for another template.") \
     X(IDENTITY_CONFLICTS,    "weft_identity_conflicts", COUNTER, PROCESS, "", "", "stable", "Senders that claimed another identity than their connection's.") \
     /* exporting */                                                                                                                        \

@@ -356,11 +356,16 @@ void http_reply_text(struct http_exchange *exchange, unsigned status, const char
 
 void http_reply_status(struct http_exchange *exchange, unsigned status, enum grpc_code code, const char *text)
 {
+    static const char json_type[] = "application/json";
+    const char *type = http_exchange_header(exchange, "Content-Type");
+    bool as_json = type != NULL && strncasecmp(type, json_type, sizeof json_type - 1) == 0;
     char seconds[RETRY_TEXT_BYTES];
     uint8_t bytes[RPC_STATUS_BYTES_MAX];
-    struct shared_bytes *body = shared_bytes_copy(slice_of(bytes, rpc_status_write(bytes, code, text, 0)));
+    size_t length =
+        as_json ? rpc_status_write_json(bytes, code, text) : rpc_status_write(bytes, code, text, 0);
+    struct shared_bytes *body = shared_bytes_copy(slice_of(bytes, length));
     const struct http_header headers[] = {
-        {.name = "Content-Type", .value = "application/x-protobuf"},
+        {.name = "Content-Type", .value = as_json ? json_type : "application/x-protobuf"},
         {.name = "Retry-After", .value = seconds},
     };
 

@@ -95,7 +95,8 @@ void http_reply(struct http_exchange *exchange, unsigned status, struct shared_b
 /* A short text answer ("text/plain; charset=utf-8"). */
 void http_reply_text(struct http_exchange *exchange, unsigned status, const char *text);
 
-/* An error as OTLP/HTTP wants it: a google.rpc.Status, and with 503 Retry-After. */
+/* An error as OTLP/HTTP wants it: a google.rpc.Status, as JSON when the request says that it is JSON, and
+ * with 503 Retry-After. */
 void http_reply_status(
     struct http_exchange *exchange, unsigned status, enum grpc_code code, const char *text);
 

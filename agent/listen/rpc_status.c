@@ -1,6 +1,7 @@
 /* The bytes of rpc_status.h. No state, any thread. */
 #include "listen/rpc_status.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct writer {
@@ -57,6 +58,26 @@ size_t rpc_status_write(
         write_retry_info(&any, retry_after_ms);
         put_bytes(&status, 3, any.data, any.filled);
     }
+    memcpy(out, status.data, status.filled);
+    return status.filled;
+}
+
+size_t rpc_status_write_json(uint8_t out[static RPC_STATUS_BYTES_MAX], enum grpc_code code, const char *text)
+{
+    struct writer status = {.filled = 0};
+    size_t length = strnlen(text, RPC_STATUS_TEXT_BYTES_MAX);
+
+    status.filled =
+        (size_t)snprintf((char *)status.data, sizeof status.data, "{\"code\":%d,\"message\":\"", (int)code);
+    for (size_t i = 0; i < length; i++) {
+        char byte = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+        if (byte == '"' || byte == '\\') {
+            status.data[status.filled++] = '\\';
+        }
+        status.data[status.filled++] = (uint8_t)byte;
+    }
+    memcpy(status.data + status.filled, "\"}", 2);
+    status.filled += 2;
     memcpy(out, status.data, status.filled);
     return status.filled;
 }

@@ -20,10 +20,13 @@ enum grpc_code {
     GRPC_UNAVAILABLE = 14,
 };
 
-enum { RPC_STATUS_TEXT_BYTES_MAX = 192, RPC_STATUS_BYTES_MAX = 256 + RPC_STATUS_TEXT_BYTES_MAX };
+enum { RPC_STATUS_TEXT_BYTES_MAX = 192, RPC_STATUS_BYTES_MAX = 256 + 2 * RPC_STATUS_TEXT_BYTES_MAX };
 
 /* Returns the length. A longer text is cut; retry_after_ms above 0: a RetryInfo is among the details. */
 size_t rpc_status_write(
     uint8_t out[static RPC_STATUS_BYTES_MAX], enum grpc_code code, const char *text, uint32_t retry_after_ms);
+
+/* The same as JSON (RFC 8259): {"code":3,"message":"…"}. What is not printable ASCII becomes '?'. */
+size_t rpc_status_write_json(uint8_t out[static RPC_STATUS_BYTES_MAX], enum grpc_code code, const char *text);
 
 #endif

@@ -1,0 +1,240 @@
+/* The writer of json_otlp.h. Runs on the thread that owns the buffer. */
+#include "decode/json_otlp.h"
+
+#include "core/error.h"
+#include "decode/span.h"
+
+enum {
+    SPAN_BYTES_EXPECTED = 1024,
+    GROUP_BYTES_EXPECTED = 16384,
+    HEX_DIGITS_OF_BYTE = 2,
+};
+
+void json_otlp_begin(struct json_otlp_writer *writer, struct buffer *out)
+{
+    *writer = (struct json_otlp_writer){.out = out};
+    buffer_init(&writer->span, out->cap_bytes);
+    (void)buffer_reserve(&writer->span, SPAN_BYTES_EXPECTED);
+}
+
+static void close_group(struct json_otlp_writer *writer)
+{
+    if (writer->group_is_open) {
+        wire_envelope_end(writer->out, writer->scope_spans);
+        wire_envelope_end(writer->out, writer->resource_spans);
+        writer->group_is_open = false;
+    }
+}
+
+int json_otlp_end(struct json_otlp_writer *writer)
+{
+    close_group(writer);
+    int error = writer->span.error != 0 ? writer->span.error : writer->out->error;
+    buffer_deinit(&writer->span);
+    return error;
+}
+
+void json_otlp_span_begin(struct json_otlp_writer *writer)
+{
+    writer->span.length = 0;
+}
+
+static bool is_text(const struct json_value *value)
+{
+    return value->type == JSON_STRING && value->text.length > 0;
+}
+
+static void open_group(
+    struct json_otlp_writer *writer, const struct json_value *service, struct slice name, struct slice scope)
+{
+    struct buffer *out = writer->out;
+    const struct json_value key = json_key(SLICE_LITERAL("service.name"));
+
+    writer->resource_spans = wire_envelope_begin(out, 1, GROUP_BYTES_EXPECTED);
+    if (is_text(service)) {
+        struct wire_envelope resource = wire_envelope_begin(out, 1, name.length + 32);
+        json_write_tag(out, 1, &key, service);
+        wire_envelope_end(out, resource);
+    }
+    writer->scope_spans = wire_envelope_begin(out, 2, GROUP_BYTES_EXPECTED);
+    if (scope.length > 0) {
+        struct wire_envelope envelope = wire_envelope_begin(out, 1, scope.length + 2);
+        wire_write_bytes(out, 1, scope);
+        wire_envelope_end(out, envelope);
+    }
+    writer->service = name;
+    writer->scope = scope;
+    writer->group_is_open = true;
+}
+
+void json_otlp_span_end(struct json_otlp_writer *writer, const struct json_value *service, struct slice scope)
+{
+    struct slice name = is_text(service) ? service->text : slice_of(NULL, 0);
+
+    if (!writer->group_is_open || !slice_equal(name, writer->service) || !slice_equal(scope, writer->scope)) {
+        close_group(writer);
+        open_group(writer, service, name, scope);
+    }
+    wire_write_bytes(writer->out, 2, slice_of(writer->span.data, writer->span.length));
+}
+
+void json_write_text(struct buffer *out, uint32_t number, const struct json_value *string)
+{
+    if (!string->escaped) {
+        wire_write_bytes(out, number, string->text);
+        return;
+    }
+    struct wire_envelope envelope = wire_envelope_begin(out, number, string->text.length);
+    uint8_t *room = buffer_reserve(out, string->text.length);
+    if (room != NULL) {
+        out->length += json_unescape(string->text, room);
+    }
+    wire_envelope_end(out, envelope);
+}
+
+/* An AnyValue's text: of what is no string, its JSON. */
+static void write_text_value(struct buffer *out, const struct json_value *value)
+{
+    if (value->type == JSON_STRING) {
+        json_write_text(out, 1, value);
+    } else {
+        wire_write_bytes(out, 1, value->text);
+    }
+}
+
+static void write_number(struct buffer *out, const struct json_value *value)
+{
+    int64_t integer;
+    double number;
+    uint64_t bits;
+
+    if (json_int64(value->text, &integer) == 0) {
+        wire_write_varint(out, 3, (uint64_t)integer);
+    } else if (json_double(value->text, &number) == 0) {
+        memcpy(&bits, &number, sizeof bits);
+        wire_write_fixed64(out, 4, bits);
+    } else {
+        write_text_value(out, value);
+    }
+}
+
+static void write_value(struct buffer *out, const struct json_value *value)
+{
+    switch (value->type) {
+    case JSON_BOOLEAN:
+        wire_write_varint(out, 2, value->boolean);
+        break;
+    case JSON_NUMBER:
+        write_number(out, value);
+        break;
+    case JSON_NULL:
+    case JSON_STRING:
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+    default:
+        write_text_value(out, value);
+        break;
+    }
+}
+
+static void write_key_value(struct buffer *out, uint32_t number, const struct json_value *key,
+    const struct json_value *value, bool as_text)
+{
+    if (value->type == JSON_NULL) {
+        return;
+    }
+    struct wire_envelope attribute =
+        wire_envelope_begin(out, number, key->text.length + value->text.length + 8);
+    json_write_text(out, 1, key);
+    struct wire_envelope envelope = wire_envelope_begin(out, 2, value->text.length + 2);
+    if (as_text) {
+        write_text_value(out, value);
+    } else {
+        write_value(out, value);
+    }
+    wire_envelope_end(out, envelope);
+    wire_envelope_end(out, attribute);
+}
+
+void json_write_attribute(
+    struct buffer *out, uint32_t number, const struct json_value *key, const struct json_value *value)
+{
+    write_key_value(out, number, key, value, false);
+}
+
+void json_write_tag(
+    struct buffer *out, uint32_t number, const struct json_value *key, const struct json_value *value)
+{
+    write_key_value(out, number, key, value, true);
+}
+
+void json_otlp_head(struct json_otlp_writer *writer, const struct json_otlp_head *head)
+{
+    static const uint8_t none[sizeof head->parent_id] = {0};
+    struct buffer *out = &writer->span;
+
+    wire_write_bytes(out, 1, slice_of(head->trace_id, sizeof head->trace_id));
+    wire_write_bytes(out, 2, slice_of(head->span_id, sizeof head->span_id));
+    if (memcmp(head->parent_id, none, sizeof none) != 0) {
+        wire_write_bytes(out, 4, slice_of(head->parent_id, sizeof head->parent_id));
+    }
+    if (head->kind != SPAN_KIND_UNSPECIFIED) {
+        wire_write_varint(out, 6, head->kind);
+    }
+    wire_write_fixed64(out, 7, head->start_unix_ns);
+    wire_write_fixed64(out, 8, head->end_unix_ns);
+}
+
+void json_otlp_failed(struct json_otlp_writer *writer, const struct json_value *message)
+{
+    struct buffer *out = &writer->span;
+    struct wire_envelope status = wire_envelope_begin(out, 15, message->text.length + 4);
+
+    if (is_text(message)) {
+        json_write_text(out, 2, message);
+    }
+    wire_write_varint(out, 3, SPAN_STATUS_ERROR);
+    wire_envelope_end(out, status);
+}
+
+static int hex_value(uint8_t digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    digit |= 0x20;
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+int json_hex_id(struct slice digits, uint8_t *ret_id, size_t id_bytes)
+{
+    size_t places = id_bytes * HEX_DIGITS_OF_BYTE;
+
+    if (digits.length == 0 || digits.length > places) {
+        return WERR_INVALID;
+    }
+    for (size_t i = 0; i < digits.length; i++) {
+        if (hex_value(digits.ptr[i]) < 0) {
+            return WERR_INVALID;
+        }
+    }
+    memset(ret_id, 0, id_bytes);
+    for (size_t i = 0; i < digits.length; i++) {
+        size_t place = places - digits.length + i;
+        int value = hex_value(digits.ptr[i]);
+        ret_id[place / 2] |= (uint8_t)(place % 2 == 0 ? value << 4 : value);
+    }
+    return 0;
+}
+
+void json_otlp_refuse(
+    struct json_otlp_result *result, uint32_t record, enum record_error reason, const char *field)
+{
+    if (result->refused_count == 0) {
+        result->first = decode_error_of(WERR_INVALID, field);
+        result->first.reason = reason;
+        result->first.record = record;
+    }
+    result->refused_count++;
+    result->refused[reason]++;
+}

@@ -73,18 +73,37 @@ static int init_shards(struct aggregator *aggregator)
     return 0;
 }
 
-static int init_bounds(struct aggregator *aggregator)
+static int init_shown(const struct aggregator *aggregator, const uint64_t *bounds_ns, size_t bound_count,
+    double per_second, struct shown_bounds *shown)
 {
-    const struct split_bounds *bounds = aggregator->settings.bounds;
-
-    aggregator->bounds_seconds = calloc(bounds->bound_count + 1, sizeof(double));
-    if (aggregator->bounds_seconds == NULL) {
+    shown->per_second = per_second;
+    shown->bounds = calloc(bound_count + 1, sizeof(double));
+    if (shown->bounds == NULL) {
         return WERR_NOMEM;
     }
-    for (uint32_t i = 0; i < bounds->bound_count; i++) {
-        aggregator->bounds_seconds[i] = (double)bounds->bounds_ns[i] / 1e9;
+    for (size_t i = 0; i < bound_count; i++) {
+        shown->bounds[i] = (double)bounds_ns[i] / (1e9 / per_second);
     }
-    return le_plan_init(&aggregator->plan, bounds, bounds->bounds_ns, bounds->bound_count);
+    return le_plan_init(&shown->plan, aggregator->settings.bounds, bounds_ns, bound_count);
+}
+
+/* The families that are ours show the configured bounds, each profile its own. */
+static int init_bounds(struct aggregator *aggregator)
+{
+    const struct split_bounds *all = aggregator->settings.bounds;
+    bool has_own = aggregator->settings.le_ns != NULL;
+    int error = init_shown(aggregator, has_own ? aggregator->settings.le_ns : all->bounds_ns,
+        has_own ? aggregator->settings.le_count : all->bound_count, 1, &aggregator->shown);
+
+    for (int p = 0; error == 0 && p < PROFILE_COUNT; p++) {
+        const struct profile_row *row = &profile_rows[p];
+
+        if ((aggregator->settings.profiles >> p & 1) != 0) {
+            error = init_shown(aggregator, row->bounds_ns, row->bound_count, row->is_milliseconds ? 1e3 : 1,
+                &aggregator->profiles[p]);
+        }
+    }
+    return error;
 }
 
 static int init_values(struct aggregator *aggregator)
@@ -164,11 +183,20 @@ static void free_duration(struct aggregator *aggregator, struct series *series)
     windows_release(&aggregator->windows, series->duration.windows[1]);
 }
 
+static void unref_strings(struct aggregator *aggregator, const struct series_key *key)
+{
+    interner_unref(aggregator->interner, key->source);
+    interner_unref(aggregator->interner, key->source_namespace);
+    interner_unref(aggregator->interner, key->destination);
+    interner_unref(aggregator->interner, key->destination_namespace);
+    interner_unref(aggregator->interner, key->route);
+}
+
 static void free_keyed(struct aggregator *aggregator, struct series *series)
 {
     struct family_table *family = &aggregator->families[series->base.family];
 
-    if (series->base.family == FAMILY_DURATION) {
+    if (series->base.family == FAMILY_DURATION || series->base.family == FAMILY_PROFILE_HISTOGRAMS) {
         free_duration(aggregator, series);
     } else {
         aggregator_refund(aggregator, series->base.creator);
@@ -176,6 +204,9 @@ static void free_keyed(struct aggregator *aggregator, struct series *series)
     hash_index_remove(&family->index, series->base.hash, series->base.number);
     table_remove(&family->series, series->base.number);
     edges_release(&aggregator->edges, series->edge);
+    if (is_profile_family(series->base.family)) {
+        unref_strings(aggregator, &series->key);
+    }
     memory_free(aggregator->settings.budget, series, sizeof(*series));
 }
 
@@ -238,7 +269,10 @@ void aggregator_free(struct aggregator *aggregator)
     free(aggregator->slab);
     free(aggregator->overflow_slab);
     free(aggregator->overflow);
-    free(aggregator->bounds_seconds);
+    free(aggregator->shown.bounds);
+    for (int p = 0; p < PROFILE_COUNT; p++) {
+        free(aggregator->profiles[p].bounds);
+    }
     buffer_deinit(&aggregator->scratch);
     free(aggregator);
 }

@@ -17,6 +17,7 @@
 #include "core/clock.h"
 #include "core/limits.h"
 #include "core/metrics.h"
+#include "core/profiles.h"
 #include "histogram/bounds.h"
 
 struct aggregator;
@@ -40,6 +41,9 @@ struct aggregator_settings {
     struct budget *budget; /* shared with the directories */
     struct metric_cells *cells;
     const struct clock *clock;
+    const uint64_t *le_ns; /* those of the bounds that our own families show, ascending; NULL: all of them */
+    size_t le_count;
+    uint32_t profiles;   /* bits 1 << enum profile: the ones that are enabled */
     const char *cluster; /* label of mesh_service_info; NULL or "" when not known */
     /* The labels of a sender's text. NULL: one label, sender_workload, with the text as it is. */
     void (*describe_sender)(struct slice sender, struct sender_description *ret_labels);

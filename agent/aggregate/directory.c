@@ -104,8 +104,7 @@ static bool is_nameless(const struct series_key *key)
            key->destination_namespace == INTERNED_OVERFLOW || key->route == INTERNED_OVERFLOW;
 }
 
-/* The series of `key`, made when it is new and there is room; else SLOT_NONE, which means overflow. */
-static uint32_t obtain_series(struct directory *directory, const struct series_key *key, uint32_t sender)
+uint32_t directory_obtain_series(struct directory *directory, const struct series_key *key, uint32_t sender)
 {
     uint32_t hash = series_key_hash(key);
     uint32_t id = find_series(directory, key, hash);
@@ -209,8 +208,7 @@ static void *touch(struct directory *directory, uint32_t id, struct slot_array *
     return slot_array_at(slots, series->slot);
 }
 
-/* The whole part of the weight, the rest kept for the next record. */
-static uint64_t whole_weight(uint32_t *fraction, uint64_t weight)
+uint64_t directory_whole_weight(uint32_t *fraction, uint64_t weight)
 {
     uint64_t sum = weight + *fraction;
 
@@ -243,9 +241,7 @@ static void add_traffic(struct traffic_slot *slot, const struct request *request
     }
 }
 
-/* Room for this interval's values of a series; NULL when it has none: it does not take any, or memory is
- * full. */
-static void *value_slot(struct directory *directory, uint32_t id, struct slot_array *values)
+void *directory_value_slot(struct directory *directory, uint32_t id, struct slot_array *values)
 {
     if (!takes_values(directory, id)) {
         return NULL;
@@ -277,7 +273,7 @@ static void record_flags(struct directory *directory, const struct series_key *r
     for (uint64_t left = request->response_flags & RESPONSE_FLAGS_ALL; left != 0; left &= left - 1) {
         unsigned flag = (unsigned)__builtin_ctzll(left);
         struct series_key key = flags_key(requests, flag);
-        uint32_t id = obtain_series(directory, &key, request->sender);
+        uint32_t id = directory_obtain_series(directory, &key, request->sender);
         struct flags_slot *slot =
             takes_values(directory, id) ? touch(directory, id, &directory->active->flags) : NULL;
 
@@ -307,9 +303,7 @@ static uint32_t classic_bucket(const struct split_bounds *bounds, uint64_t durat
     return low;
 }
 
-/* The first stored span of each classic bucket in an interval is the candidate. Without memory there is none.
- */
-static void note_exemplar(
+void directory_note_exemplar(
     struct directory *directory, struct duration_slot *slot, const struct request *request)
 {
     uint32_t bucket = classic_bucket(directory->settings.bounds, request->duration_ns);
@@ -362,7 +356,7 @@ static void record_duration(
         return;
     }
     if (request->stored) {
-        note_exemplar(directory, slot, request);
+        directory_note_exemplar(directory, slot, request);
     }
 }
 
@@ -375,14 +369,14 @@ static uint32_t obtain_requests(struct directory *directory, const struct series
     if (id != SLOT_NONE) {
         return id;
     }
-    id = obtain_series(directory, key, sender);
+    id = directory_obtain_series(directory, key, sender);
     if (id == SLOT_NONE) {
         return SLOT_NONE;
     }
     struct series_key durations = duration_key(key);
     struct series_key traffic = traffic_key(key);
-    uint32_t companions[2] = {
-        obtain_series(directory, &durations, sender), obtain_series(directory, &traffic, sender)};
+    uint32_t companions[2] = {directory_obtain_series(directory, &durations, sender),
+        directory_obtain_series(directory, &traffic, sender)};
 
     for (size_t i = 0; i < 2; i++) {
         if (companions[i] != SLOT_NONE) {
@@ -404,7 +398,7 @@ static void record_refused(
     struct directory *directory, const struct series_key *key, const struct request *request, uint64_t weight)
 {
     uint32_t set = overflow_set(request->reporter, request->outcome);
-    uint64_t count = whole_weight(&directory->overflow_fractions[set], weight);
+    uint64_t count = directory_whole_weight(&directory->overflow_fractions[set], weight);
     struct overflow_values *overflow = directory->active->overflow;
     struct series_key durations = duration_key(key);
     struct series_key traffic = traffic_key(key);
@@ -412,10 +406,12 @@ static void record_refused(
     overflow->set |= 1u << set;
     overflow->requests[set][overflow_code(request->response_code)] += count;
     uint32_t id = find_series(directory, &durations, series_key_hash(&durations));
-    record_duration(directory, value_slot(directory, id, &directory->active->durations), request, count);
+    record_duration(
+        directory, directory_value_slot(directory, id, &directory->active->durations), request, count);
     if (has_traffic(request)) {
         id = find_series(directory, &traffic, series_key_hash(&traffic));
-        record_traffic(directory, value_slot(directory, id, &directory->active->traffic), request, count);
+        record_traffic(
+            directory, directory_value_slot(directory, id, &directory->active->traffic), request, count);
     }
     record_flags(directory, key, request, count);
     metric_add(directory->settings.cells, METRIC_SERIES_OVERFLOW_RECORDS, 1);
@@ -450,7 +446,7 @@ static struct recent_series *find_recent(
         return recent;
     }
     uint32_t id = obtain_requests(directory, key, sender);
-    struct requests_slot *requests = value_slot(directory, id, &directory->active->requests);
+    struct requests_slot *requests = directory_value_slot(directory, id, &directory->active->requests);
     if (requests == NULL) {
         return NULL;
     }
@@ -459,7 +455,7 @@ static struct recent_series *find_recent(
         .generation = directory->generation,
         .series = series,
         .requests = requests,
-        .durations = value_slot(directory, series->duration, &directory->active->durations)};
+        .durations = directory_value_slot(directory, series->duration, &directory->active->durations)};
     return recent;
 }
 
@@ -485,17 +481,21 @@ void directory_record(struct directory *directory, const struct request *request
     struct recent_series *recent = find_recent(directory, &key, request->sender);
 
     note_recorded(directory, request->signal);
+    if (directory->measure_count > 0) {
+        directory_record_measures(directory, request, weight);
+    }
     if (recent == NULL) {
         record_refused(directory, &key, request, weight);
         return;
     }
-    uint64_t count = whole_weight(&recent->series->fraction, weight);
+    uint64_t count = directory_whole_weight(&recent->series->fraction, weight);
 
     recent->requests->count += count;
     record_duration(directory, recent->durations, request, count);
     if (has_traffic(request)) {
         if (recent->traffic == NULL) {
-            recent->traffic = value_slot(directory, recent->series->traffic, &directory->active->traffic);
+            recent->traffic =
+                directory_value_slot(directory, recent->series->traffic, &directory->active->traffic);
         }
         record_traffic(directory, recent->traffic, request, count);
     }
@@ -520,15 +520,16 @@ void directory_record_attempt(struct directory *directory, const struct attempt 
         return;
     }
     uint64_t weight = cap_weight(directory, attempt->weight);
-    uint32_t id = obtain_series(directory, &key, attempt->sender);
-    struct traffic_slot *slot = value_slot(directory, id, &directory->active->traffic);
+    uint32_t id = directory_obtain_series(directory, &key, attempt->sender);
+    struct traffic_slot *slot = directory_value_slot(directory, id, &directory->active->traffic);
 
     if (slot != NULL) {
-        slot->attempts += whole_weight(&series_at(directory, id)->fraction, weight);
+        slot->attempts += directory_whole_weight(&series_at(directory, id)->fraction, weight);
     } else {
         slot = &directory->active->overflow->traffic[attempt->reporter];
         directory->active->overflow->traffic_set |= 1u << attempt->reporter;
-        slot->attempts += whole_weight(&directory->overflow_attempt_fractions[attempt->reporter], weight);
+        slot->attempts +=
+            directory_whole_weight(&directory->overflow_attempt_fractions[attempt->reporter], weight);
     }
     slot->attempts_known = true;
 }
@@ -550,14 +551,17 @@ void directory_record_connection(struct directory *directory, const struct conne
     if (connection->reporter >= REPORTER_COUNT) {
         return;
     }
-    uint32_t id = obtain_series(directory, &key, connection->sender);
-    struct tcp_slot *slot = value_slot(directory, id, &directory->active->tcp);
+    uint32_t id = directory_obtain_series(directory, &key, connection->sender);
+    struct tcp_slot *slot = directory_value_slot(directory, id, &directory->active->tcp);
 
     note_recorded(directory, REQUEST_FROM_LOG);
     if (slot == NULL) {
         slot = &directory->active->overflow->tcp[connection->reporter];
         directory->active->overflow->tcp_set |= 1u << connection->reporter;
         metric_add(directory->settings.cells, METRIC_SERIES_OVERFLOW_RECORDS, 1);
+    }
+    if (directory->measure_count > 0) {
+        directory_record_connection_measures(directory, connection);
     }
     slot->connections++;
     slot->sent_bytes += connection->sent_bytes;

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "aggregate/delta.h"
+#include "aggregate/profile_measures.h"
 #include "context/interner.h"
 #include "context/metric_point.h"
 #include "context/request.h"
@@ -39,6 +40,7 @@ struct directory_settings {
     struct budget *budget; /* limits.series_bytes_max, shared by all shards and the aggregator */
     struct metric_cells *cells;
     const struct clock *clock;
+    struct profile_settings profiles; /* zeroes: none */
 };
 
 /* 0 with *ret_directory, or WERR_NOMEM. About 600 KiB, outside the budget, are set aside for overflow. */

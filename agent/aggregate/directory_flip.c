@@ -113,6 +113,7 @@ int directory_new(const struct directory_settings *settings, struct directory **
     chunk_pool_init(&directory->pool, settings->budget);
     slot_array_init(&directory->series, sizeof(struct shard_series));
     read_limits(directory);
+    directory_init_measures(directory);
     if (init_memory(directory) < 0) {
         directory_free(directory);
         return WERR_NOMEM;

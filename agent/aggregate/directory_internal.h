@@ -4,6 +4,7 @@
 
 #include "aggregate/directory.h"
 #include "aggregate/hash_index.h"
+#include "aggregate/profile_measures.h"
 #include "aggregate/senders.h"
 
 enum { RECENT_COUNT = 256 };
@@ -43,7 +44,9 @@ struct directory {
     struct id_list refused; /* ids of refused series, for their expiry */
     uint32_t refused_at;    /* where the next look goes on */
     uint64_t spare_elsewhere_bytes;
-    uint32_t generation; /* of recent: a new one when slots or verdicts change */
+    uint32_t generation;             /* of recent: a new one when slots or verdicts change */
+    uint8_t measures[MEASURE_COUNT]; /* enum profile_measure: those of enabled profiles */
+    uint32_t measure_count;
     struct recent_series recent[RECENT_COUNT];
     struct delta deltas[2];
     struct delta *active;
@@ -69,6 +72,27 @@ bool directory_has_room(const struct directory *directory, uint32_t sender);
  * referenced. The caller fills the key first. SLOT_NONE when there is no memory; nothing changed then.
  */
 uint32_t directory_add_series(struct directory *directory, const struct shard_series *made);
+
+/* The series of `key`, made when it is new and there is room; else SLOT_NONE, which means overflow. */
+uint32_t directory_obtain_series(struct directory *directory, const struct series_key *key, uint32_t sender);
+
+/* Room for this interval's values of a series; NULL when it has none: it does not take any, or memory is
+ * full. */
+void *directory_value_slot(struct directory *directory, uint32_t id, struct slot_array *values);
+
+/* The whole part of the weight, the rest kept for the next record. */
+uint64_t directory_whole_weight(uint32_t *fraction, uint64_t weight);
+
+/* The first stored span of each classic bucket in an interval is the candidate. Without memory there is none.
+ */
+void directory_note_exemplar(
+    struct directory *directory, struct duration_slot *slot, const struct request *request);
+
+/* directory_profiles.c: the measures of the enabled profiles. Call the latter two only where there are any.
+ */
+void directory_init_measures(struct directory *directory);
+void directory_record_measures(struct directory *directory, const struct request *request, uint64_t weight);
+void directory_record_connection_measures(struct directory *directory, const struct connection *connection);
 
 /* Nothing found before is good any more. */
 static inline void directory_forget_recent(struct directory *directory)

@@ -27,7 +27,10 @@ enum series_family {
     FAMILY_DURATION,
     FAMILY_TRAFFIC,
     FAMILY_FLAGS,
-    FAMILY_TCP, /* key as flags, without one */
+    FAMILY_TCP,            /* key as flags, without one */
+    FAMILY_PROFILE_COUNTS, /* what a key of the three holds: profile_measures.h, by key.measure */
+    FAMILY_PROFILE_HISTOGRAMS,
+    FAMILY_PROFILE_TCP,
     FAMILY_POINTS,
     FAMILY_COUNT
 };
@@ -47,11 +50,18 @@ struct series_key {
     uint8_t method;
     uint8_t protocol;
     uint8_t outcome;
-    uint8_t flag; /* bit number, 0 ... 63 */
-    uint8_t unused[2];
+    uint8_t flag; /* bit number, 0 ... 63; of a profile: two flags, each bit number + 1, 0 for none */
+    uint8_t flag2;
+    uint8_t measure; /* enum profile_measure; 0 in the families that belong to no profile */
 };
 
 _Static_assert(sizeof(struct series_key) == 32, "keys are hashed as bytes: no padding");
+
+/* Those that naming profiles show, and nobody else: no windows, no overflow. */
+static inline bool is_profile_family(uint8_t family)
+{
+    return family >= FAMILY_PROFILE_COUNTS && family <= FAMILY_PROFILE_TCP;
+}
 
 static inline uint32_t series_key_hash(const struct series_key *key)
 {

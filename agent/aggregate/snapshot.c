@@ -43,13 +43,6 @@ void view_end_labels(struct view *view, struct snapshot_series *series)
     series->label_count = view->text.error == 0 ? view->label_count : 0;
 }
 
-static const char *text_of(const struct view *view, uint32_t id)
-{
-    struct slice text = interner_text(view->aggregator->interner, id);
-
-    return text.length > 0 ? (const char *)text.ptr : "";
-}
-
 static void add_edge_label(struct view *view, const char *name, const char *value)
 {
     if (*value != '\0' && view->label_count < VIEW_LABEL_COUNT_MAX) {
@@ -63,11 +56,11 @@ static void begin_edge_labels(struct view *view, const struct edge *edge)
     view_begin_labels(view);
     buffer_append(&view->text, edge->text, edge->text_length);
     add_edge_label(view, "reporter", reporter_name((enum reporter)edge->key.reporter));
-    add_edge_label(view, "source", text_of(view, edge->key.source));
-    add_edge_label(view, "source_namespace", text_of(view, edge->key.source_namespace));
-    add_edge_label(view, "destination", text_of(view, edge->key.destination));
-    add_edge_label(view, "destination_namespace", text_of(view, edge->key.destination_namespace));
-    add_edge_label(view, "route", text_of(view, edge->key.route));
+    add_edge_label(view, "source", view_text(view, edge->key.source));
+    add_edge_label(view, "source_namespace", view_text(view, edge->key.source_namespace));
+    add_edge_label(view, "destination", view_text(view, edge->key.destination));
+    add_edge_label(view, "destination_namespace", view_text(view, edge->key.destination_namespace));
+    add_edge_label(view, "route", view_text(view, edge->key.route));
 }
 
 static void begin_overflow_labels(struct view *view, uint32_t reporter)
@@ -161,34 +154,42 @@ static size_t durations_end(const struct view *view)
            (size_t)view->aggregator->families[FAMILY_DURATION].series.used * OUTCOME_COUNT;
 }
 
-static void set_histogram(struct view *view, struct snapshot_series *series, const struct histogram *from,
+/* Not by way of seconds, which would cost the last digits. */
+static double shown_sum(const struct shown_bounds *shown, const struct histogram *from)
+{
+    return shown->per_second > 1 && from->sum_ns_high == 0
+               ? (double)from->sum_ns_low / (1e9 / shown->per_second)
+               : histogram_sum_seconds(from) * shown->per_second;
+}
+
+void view_set_histogram(struct view *view, struct snapshot_series *series, const struct histogram *from,
     const struct page_slab *slab)
 {
-    const struct aggregator *aggregator = view->aggregator;
+    const struct shown_bounds *shown = view->shown;
 
     view->dense->scale = view->snapshot.native_scale;
     view->dense->bucket_count = 0;
     (void)downscale_histogram(
         view->dense, from, slab, view->snapshot.native_scale, view->snapshot.native_buckets_max);
-    histogram_le_counts(from, slab, &aggregator->plan, view->bound_counts);
+    histogram_le_counts(from, slab, &shown->plan, view->bound_counts);
     view->histogram = (struct snapshot_histogram){
         .count = from->count,
         .zero_count = from->zero_count,
         .zero_threshold = LATTICE_ZERO_THRESHOLD_SECONDS,
-        .sum = histogram_sum_seconds(from),
+        .sum = shown_sum(shown, from),
         .scale = view->dense->scale,
         .offset = view->dense->bucket_count > 0 ? view->dense->first_index : 0,
         .bucket_count = view->dense->bucket_count,
         .buckets = view->dense->counts,
-        .bound_count = aggregator->plan.count,
-        .bounds = aggregator->bounds_seconds,
+        .bound_count = shown->plan.count,
+        .bounds = shown->bounds,
         .bound_counts = view->bound_counts,
         .exemplars = view->exemplars,
     };
     series->histogram = &view->histogram;
 }
 
-static void set_exemplars(struct view *view, const struct duration_value *value)
+void view_set_exemplars(struct view *view, const struct duration_value *value)
 {
     for (uint32_t i = 0; i < value->exemplar_count && i < VIEW_EXEMPLAR_COUNT_MAX; i++) {
         const struct exemplar *from = &value->exemplars[i];
@@ -196,7 +197,7 @@ static void set_exemplars(struct view *view, const struct duration_value *value)
 
         memcpy(to->trace_id, from->trace_id, sizeof(to->trace_id));
         memcpy(to->span_id, from->span_id, sizeof(to->span_id));
-        to->value = (double)from->duration_ns / 1e9;
+        to->value = (double)from->duration_ns / (1e9 / view->shown->per_second);
         to->time_unix_ns = from->time_unix_ns;
         view->histogram.exemplar_count = i + 1;
     }
@@ -213,7 +214,7 @@ static bool fill_durations_overflow(struct view *view, uint32_t set, struct snap
     view_add_label(view, "outcome", outcome_name((enum outcome)(set % OUTCOME_COUNT)));
     end_overflow_labels(view, series);
     series->created_unix_ns = view->aggregator->start_unix_ns;
-    set_histogram(view, series, from, view->aggregator->overflow_slab);
+    view_set_histogram(view, series, from, view->aggregator->overflow_slab);
     return true;
 }
 
@@ -238,9 +239,9 @@ static bool fill_durations(struct view *view, size_t place, struct snapshot_seri
     view_add_label(view, "outcome", outcome_name((enum outcome)(place % OUTCOME_COUNT)));
     view_end_labels(view, series);
     series->created_unix_ns = from->base.created_unix_ns;
-    set_histogram(view, series, value != NULL ? &value->histogram : &empty, view->aggregator->slab);
+    view_set_histogram(view, series, value != NULL ? &value->histogram : &empty, view->aggregator->slab);
     if (value != NULL) {
-        set_exemplars(view, value);
+        view_set_exemplars(view, value);
     }
     return true;
 }
@@ -428,8 +429,8 @@ static bool fill_services(struct view *view, size_t place, struct snapshot_serie
         return false;
     }
     view_begin_labels(view);
-    view_add_label(view, "mesh_service", text_of(view, service->name));
-    view_add_label(view, "mesh_service_namespace", text_of(view, service->name_space));
+    view_add_label(view, "mesh_service", view_text(view, service->name));
+    view_add_label(view, "mesh_service_namespace", view_text(view, service->name_space));
     view_add_label(view, "cluster", cluster != NULL ? cluster : "");
     view_end_labels(view, series);
     series->value = 1;
@@ -580,14 +581,8 @@ static int view_next(struct snapshot *snapshot, struct snapshot_cursor *cursor,
 
 static const struct snapshot_ops view_ops = {.next = view_next};
 
-int aggregator_snapshot_new(struct aggregator *aggregator, const struct metric_registry *registry,
-    const struct snapshot_settings *settings, struct snapshot **ret_snapshot)
+int view_init(struct view *view, struct aggregator *aggregator, const struct snapshot_settings *settings)
 {
-    struct view *view = calloc(1, sizeof(*view));
-
-    if (view == NULL) {
-        return WERR_NOMEM;
-    }
     view->snapshot = (struct snapshot){
         .ops = &view_ops,
         .time_unix_ns = clock_unix_ns(aggregator->settings.clock),
@@ -596,13 +591,25 @@ int aggregator_snapshot_new(struct aggregator *aggregator, const struct metric_r
         .native_buckets_max = settings->native_buckets_max,
     };
     view->aggregator = aggregator;
-    view->registry = registry;
+    view->shown = &aggregator->shown;
     buffer_init(&view->text, LABELS_BYTES_MAX);
     view->dense = calloc(1, sizeof(*view->dense));
-    if (view->dense == NULL || buffer_reserve(&view->text, 1024) == NULL) {
+    return view->dense != NULL && buffer_reserve(&view->text, 1024) != NULL ? 0 : WERR_NOMEM;
+}
+
+int aggregator_snapshot_new(struct aggregator *aggregator, const struct metric_registry *registry,
+    const struct snapshot_settings *settings, struct snapshot **ret_snapshot)
+{
+    struct view *view = calloc(1, sizeof(*view));
+
+    if (view == NULL) {
+        return WERR_NOMEM;
+    }
+    if (view_init(view, aggregator, settings) < 0) {
         aggregator_snapshot_free(&view->snapshot);
         return WERR_NOMEM;
     }
+    view->registry = registry;
     view_self_init(view);
     *ret_snapshot = &view->snapshot;
     return 0;

@@ -24,6 +24,13 @@ struct snapshot_settings {
  * be NULL. */
 int aggregator_snapshot_new(struct aggregator *aggregator, const struct metric_registry *registry,
     const struct snapshot_settings *settings, struct snapshot **ret_snapshot);
+
+/*
+ * The families of one naming profile alone, which is enabled: snapshot_profile.c. One profile's names never
+ * stand beside another's in an exposition. As aggregator_snapshot_new otherwise.
+ */
+int aggregator_profile_snapshot_new(struct aggregator *aggregator, enum profile profile,
+    const struct snapshot_settings *settings, struct snapshot **ret_snapshot);
 void aggregator_snapshot_free(struct snapshot *snapshot); /* NULL is fine */
 
 #endif

@@ -7,10 +7,11 @@
 #include "histogram/downscale.h"
 
 enum {
-    VIEW_LABEL_COUNT_MAX = 16,
+    VIEW_LABEL_COUNT_MAX = 32,
     VIEW_NUMBER_BYTES = 12,
     VIEW_EXEMPLAR_COUNT_MAX = BOUNDS_COUNT_MAX + 1,
     VIEW_SELF_LABEL_BYTES = 256,
+    VIEW_VALUES_BYTES = 8192,
 };
 
 /* One family of the agent's own metrics: rows first_row … first_row + row_count - 1 of the table. */
@@ -23,6 +24,8 @@ struct self_family {
 struct view {
     struct snapshot snapshot; /* first member */
     struct aggregator *aggregator;
+    const struct shown_bounds *shown;
+    enum profile profile; /* of a profile's view: snapshot_profile.c */
     const struct metric_registry *registry;
     struct self_family self[METRIC_COUNT];
     size_t self_count;
@@ -32,6 +35,8 @@ struct view {
     struct snapshot_label labels[VIEW_LABEL_COUNT_MAX];
     char numbers[2][VIEW_NUMBER_BYTES];
     char self_labels[VIEW_SELF_LABEL_BYTES];
+    char values[VIEW_VALUES_BYTES]; /* of labels that are made up for the series */
+    size_t values_length;
     struct snapshot_histogram histogram;
     struct dense_buckets *dense;
     struct exp_histogram exponential;
@@ -44,6 +49,10 @@ void view_add_label(struct view *view, const char *name, const char *value); /* 
 void view_end_labels(struct view *view, struct snapshot_series *series);
 void view_set_counter(struct snapshot_series *series, uint64_t value, uint64_t created_unix_ns);
 
+void view_set_histogram(struct view *view, struct snapshot_series *series, const struct histogram *from,
+    const struct page_slab *slab);
+void view_set_exemplars(struct view *view, const struct duration_value *value); /* after the histogram */
+
 /* Each: false past the family's last place; else *ret_filled says whether the place holds a series. */
 bool view_self(struct view *view, size_t number, size_t place, const struct snapshot_family **ret_family,
     struct snapshot_series *series, bool *ret_filled);
@@ -51,5 +60,20 @@ bool view_points(struct view *view, size_t number, size_t place, const struct sn
     struct snapshot_series *series, bool *ret_filled);
 
 void view_self_init(struct view *view);
+
+/* Makes the scratch of a view over `aggregator`: 0 or WERR_NOMEM; aggregator_snapshot_free frees it either
+ * way. */
+int view_init(struct view *view, struct aggregator *aggregator, const struct snapshot_settings *settings);
+
+/* profile_labels.c: the labels of a series of a profile's measure, begun and not ended. */
+void view_add_profile_labels(struct view *view, const struct series_key *key);
+
+/* The text of an interned string of the aggregator's. */
+static inline const char *view_text(const struct view *view, uint32_t id)
+{
+    struct slice text = interner_text(view->aggregator->interner, id);
+
+    return text.length > 0 ? (const char *)text.ptr : "";
+}
 
 #endif

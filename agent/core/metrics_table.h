@@ -51,6 +51,9 @@
     X(POINTS_DROPPED_DUPLICATE,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"duplicate_batch\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_SERIES,     "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"series_limit\"",    "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_CONFLICT,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"type_conflict\"",   "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_OVERSIZED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"oversized\"",       "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_UNSUPPORTED, "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"unsupported_type\"", "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_NOT_A_METRIC, "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"not_a_metric\"",   "", "stable", RECORDS_DROPPED) \
     X(LOGS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"malformed\"", "", "stable", RECORDS_DROPPED) \
     X(LOGS_DROPPED_TIME,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"time_out_of_range\"", "", "stable", RECORDS_DROPPED) \
     X(SPANS_RECORDED,        "weft_records_recorded", COUNTER, PROCESS, "signal=\"spans\"",   "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \

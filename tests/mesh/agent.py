@@ -112,8 +112,8 @@ class Weftd(Process):
         return Samples(body.decode())
 
     def wait_spans(self, count, seconds=COUNT_SECONDS_MAX):
-        """Samples of the first scrape in which `count` spans were received and all of them merged into the
-        series."""
+        """Samples of the first scrape in which `count` spans were received and none of them is in flight:
+        neither waiting for an access log nor for its series."""
         state = {}
 
         def arrived():
@@ -121,8 +121,9 @@ class Weftd(Process):
             received = samples.total("weft_records_received_total", signal="spans")
             recorded = samples.total("weft_records_recorded_total", signal="spans")
             aggregated = samples.total("weft_records_aggregated_total", signal="spans")
-            state.update(received=received, recorded=recorded, aggregated=aggregated)
-            return samples if received >= count and recorded == aggregated else None
+            held = samples.total("weft_records_held", signal="spans")
+            state.update(received=received, recorded=recorded, aggregated=aggregated, held=held)
+            return samples if received >= count and recorded == aggregated and not held else None
 
         try:
             found = wait_for(arrived, f"{count} spans", seconds, pause=0.3)

@@ -55,7 +55,9 @@ static void resolve_reporter(struct log_case *c)
         name.service_namespace = slice_of_string(c->sender->namespace);
     }
     reporter->ids = context_intern_service(c->context, &name);
-    reporter->key = hash_text(hash_text(hash_text(0, names->node_id), names->service), beside);
+    /* Processes that call themselves alike may differ in what they are counted from. */
+    uint64_t process = c->sender != NULL ? (uint64_t)c->sender->pid : 0;
+    reporter->key = hash_text(hash_text(hash_text(process, names->node_id), names->service), beside);
     reporter->sender = sender_id;
     reporter->epoch = c->context->epoch;
 }

@@ -53,6 +53,7 @@ struct aggregator_thread {
     struct aggregator_thread_config config;
     struct aggregator *aggregator;
     struct snapshot *snapshot;
+    struct snapshot *profiles[PROFILE_COUNT]; /* of those that are enabled; else NULL */
     struct shard_link shards[CONFIG_SHARD_COUNT_MAX];
     size_t shard_count;
     uv_timer_t tick_timer;  /* every TICK_MS: windows and idle series */
@@ -85,7 +86,7 @@ static void on_idle(uv_idle_t *idle)
 
     while (self->jobs != NULL && uv_hrtime() < end_ns) {
         struct encode_job *job = self->jobs;
-        if (encode_job_step(job, self->snapshot, ENCODE_SERIES_COUNT)) {
+        if (encode_job_step(job, ENCODE_SERIES_COUNT)) {
             self->jobs = job->next;
             encode_job_free(job);
         }
@@ -133,8 +134,9 @@ static void start_scrape(struct aggregator_thread *self, struct ask *ask)
         .bytes_max = self->config.config->limits.query_answer_bytes_max,
         .end = on_scrape_end,
         .user = ask,
+        .snapshot = ask->profile == PROFILE_COUNT ? self->snapshot : self->profiles[ask->profile],
     };
-    struct encode_job *job = encode_job_new(&request);
+    struct encode_job *job = request.snapshot != NULL ? encode_job_new(&request) : NULL;
 
     if (job == NULL) {
         answer(ask, HTTP_UNAVAILABLE, NULL);
@@ -241,6 +243,7 @@ static void start_export(struct aggregator_thread *self, struct metrics_export *
         .piece = on_export_piece,
         .end = on_export_end,
         .user = export,
+        .snapshot = self->snapshot,
     };
     struct encode_job *job = encode_job_new(&request);
 
@@ -446,6 +449,33 @@ static void describe_sender(struct slice sender, struct sender_description *ret_
     }
 }
 
+/* Of our own families, and of each profile that is enabled. */
+static int make_snapshots(struct aggregator_thread *self)
+{
+    const struct config *config = self->config.config;
+    struct snapshot_settings view = {
+        .native_scale = (int32_t)config->metrics.native_schema,
+        .native_buckets_max = native_buckets_max((int)config->metrics.native_schema),
+    };
+    int error = aggregator_snapshot_new(self->aggregator, self->config.registry, &view, &self->snapshot);
+
+    for (int p = 0; error == 0 && p < PROFILE_COUNT; p++) {
+        if ((config->exporters.prometheus.profiles >> p & 1) != 0) {
+            error =
+                aggregator_profile_snapshot_new(self->aggregator, (enum profile)p, &view, &self->profiles[p]);
+        }
+    }
+    return error;
+}
+
+static void free_snapshots(struct aggregator_thread *self)
+{
+    aggregator_snapshot_free(self->snapshot);
+    for (int p = 0; p < PROFILE_COUNT; p++) {
+        aggregator_snapshot_free(self->profiles[p]);
+    }
+}
+
 int aggregator_thread_new(const struct aggregator_thread_config *config, struct aggregator_thread **ret_self)
 {
     struct aggregator_thread *self = calloc(1, sizeof *self);
@@ -461,6 +491,9 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
         .budget = config->series,
         .cells = config->cells,
         .clock = config->clock,
+        .le_ns = config->config->metrics.bounds_ns.items,
+        .le_count = config->config->metrics.bounds_ns.count,
+        .profiles = config->config->exporters.prometheus.profiles,
         .cluster = config->config->cluster,
         .describe_sender = describe_sender,
     };
@@ -469,16 +502,12 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
         free(self);
         return error;
     }
-    struct snapshot_settings view = {
-        .native_scale = (int32_t)config->config->metrics.native_schema,
-        .native_buckets_max = native_buckets_max((int)config->config->metrics.native_schema),
-    };
-    error = aggregator_snapshot_new(self->aggregator, config->registry, &view, &self->snapshot);
+    error = make_snapshots(self);
     if (error == 0) {
         error = loop_thread_init(&self->thread, self);
     }
     if (error < 0) {
-        aggregator_snapshot_free(self->snapshot);
+        free_snapshots(self);
         aggregator_free(self->aggregator);
         free(self);
         return error;
@@ -616,7 +645,7 @@ void aggregator_thread_free(struct aggregator_thread *self)
             exporter_otlp.encoders[0]->memory_free(self->exports[i].options.memory);
         }
     }
-    aggregator_snapshot_free(self->snapshot);
+    free_snapshots(self);
     aggregator_free(self->aggregator);
     free(self);
 }

@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "core/loop_thread.h"
 #include "core/metrics.h"
+#include "core/profiles.h"
 #include "histogram/bounds.h"
 #include "query/query.h"
 #include "weft/exporter.h"
@@ -87,6 +88,7 @@ struct ask {
     void *exchange; /* the asker's */
     /* what is asked: a scrape when encoder is set */
     const struct encoder_type *encoder;
+    enum profile profile; /* whose families; PROFILE_COUNT: our own */
     struct encoder_options options;
     enum compression compression;
     const char *path; /* query: path and arguments, in `text` */

@@ -13,6 +13,7 @@ struct encode_job *encode_job_new(const struct encode_job_request *request)
         return NULL;
     }
     job->encoder = request->encoder;
+    job->snapshot = request->snapshot;
     job->options = request->options;
     job->piece_bytes = request->piece_bytes;
     job->piece = request->piece;
@@ -83,9 +84,9 @@ static void end(struct encode_job *job, int error)
     job->end(job->user, error, bytes);
 }
 
-bool encode_job_step(struct encode_job *job, struct snapshot *snapshot, size_t series_count)
+bool encode_job_step(struct encode_job *job, size_t series_count)
 {
-    int more = job->encoder->step(job->state, snapshot, series_count);
+    int more = job->encoder->step(job->state, job->snapshot, series_count);
     int error = more < 0 ? more : job->plain.error;
 
     if (error == 0 && job->piece_bytes == 0) {

@@ -15,6 +15,7 @@
 struct encode_job {
     struct encode_job *next;
     const struct encoder_type *encoder;
+    struct snapshot *snapshot; /* borrowed */
     struct encoder_options options;
     void *state;
     struct buffer plain; /* what the encoder wrote and nobody took yet */
@@ -31,6 +32,7 @@ struct encode_job {
 /* What an encoding is for; copied. */
 struct encode_job_request {
     const struct encoder_type *encoder;
+    struct snapshot *snapshot; /* of what; outlives the job */
     struct encoder_options options;
     enum compression compression;
     size_t bytes_max;
@@ -45,6 +47,6 @@ struct encode_job *encode_job_new(const struct encode_job_request *request);
 void encode_job_free(struct encode_job *job); /* without calling `end` */
 
 /* Encodes about series_count series. True when it has ended: `end` was called and the job is to be freed. */
-bool encode_job_step(struct encode_job *job, struct snapshot *snapshot, size_t series_count);
+bool encode_job_step(struct encode_job *job, size_t series_count);
 
 #endif

@@ -52,6 +52,7 @@ static struct ask *ask_new(struct http_routes *routes, struct http_exchange *exc
     ask->reply_to = routes->mailbox;
     ask->answered = on_answered;
     ask->exchange = exchange;
+    ask->profile = PROFILE_COUNT;
     return ask;
 }
 
@@ -63,17 +64,45 @@ static void post_ask(struct http_routes *routes, struct ask *ask)
     }
 }
 
+/* `profile`, PROFILE_COUNT where it is not given. False when it was answered: no such profile here. */
+static bool find_profile(
+    const struct http_routes *routes, struct http_exchange *exchange, enum profile *ret_profile)
+{
+    const char *name = http_exchange_argument(exchange, "profile");
+
+    *ret_profile = PROFILE_COUNT;
+    if (name == NULL) {
+        return true;
+    }
+    if (profile_of(name, ret_profile) < 0) {
+        http_reply_text(exchange, STATUS_NOT_FOUND, "no such profile\n");
+        return false;
+    }
+    if ((routes->profiles >> *ret_profile & 1) == 0) {
+        http_reply_text(exchange, STATUS_NOT_FOUND,
+            "this profile is not enabled: name it under exporters.prometheus.profiles\n");
+        return false;
+    }
+    return true;
+}
+
 static void serve_metrics(struct http_routes *routes, struct http_exchange *exchange)
 {
-    struct ask *ask = ask_new(routes, exchange);
+    enum profile profile;
 
+    if (!find_profile(routes, exchange, &profile)) {
+        return;
+    }
+    struct ask *ask = ask_new(routes, exchange);
     if (ask == NULL) {
         return;
     }
+    bool is_classic = profile != PROFILE_COUNT && profile_rows[profile].is_milliseconds;
+    ask->profile = profile;
     ask->encoder = prometheus_negotiate(http_exchange_header(exchange, "Accept"));
     ask->options = (struct encoder_options){
-        .classic_histograms = routes->classic_histograms,
-        .native_histograms = true,
+        .classic_histograms = routes->classic_histograms || is_classic,
+        .native_histograms = !is_classic,
         .created = true,
         .exemplars = true,
     };
@@ -164,7 +193,7 @@ static void serve_index(struct http_exchange *exchange)
 {
     http_reply_text(exchange, STATUS_OK,
         "weft " WEFT_VERSION "\n\n"
-        "/metrics            Prometheus and OpenMetrics\n"
+        "/metrics            Prometheus and OpenMetrics; ?profile=NAME: other tools' names\n"
         "/api/v1/services    services and their rates\n"
         "/api/v1/edges       who calls whom\n"
         "/api/v1/latency     quantiles of one route or edge\n"

@@ -20,6 +20,7 @@ struct http_routes {
     const struct health *health;
     struct pipeline *pipeline;
     struct metric_cells *cells;
+    uint32_t profiles;       /* bits 1 << enum profile: naming profiles that are served */
     bool classic_histograms; /* beside native ones, as metrics.classic says */
     struct inflater inflater;
     struct budget *assembly; /* of messages being received */

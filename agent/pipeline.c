@@ -22,6 +22,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         .budget = config->series,
         .cells = config->cells,
         .clock = config->clock,
+        .profiles = config->profiles,
     };
     pipeline->counts = config->counts;
     held_requests_init(&pipeline->held, pipeline->interner, (size_t)limits->held_requests_count_max);
@@ -40,6 +41,8 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         return error;
     }
     pipeline->context.counts = config->counts;
+    pipeline->context.profiles = config->profiles.profiles;
+    pipeline->context.cluster = slice_of_string(config->cluster != NULL ? config->cluster : "");
     access_log_memos_init(pipeline->log_memos);
     span_segment_init(&pipeline->segment, config->loop, config->exporter, config->cells);
     return 0;

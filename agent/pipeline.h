@@ -61,6 +61,8 @@ struct pipeline_config {
     struct budget *series; /* memory of values and strings, shared with the other shards and the aggregator */
     struct metric_cells *cells;
     uv_loop_t *loop;
+    struct profile_settings profiles; /* the naming profiles that are served; zeroes: none */
+    const char *cluster;              /* the configured one, or NULL */
     struct exporter_thread *exporter; /* NULL: spans are not exported */
 };
 

@@ -462,6 +462,9 @@ static int init_http(struct shard *shard)
 {
     const struct shard_common *common = shard->common;
     struct http_server_config config = {
+        .profiles = {.profiles = common->config->exporters.prometheus.profiles,
+            .graph_side = (enum profile_graph_side)common->config->exporters.prometheus.service_graph},
+        .cluster = common->config->cluster,
         .hosts = common->config->http.hosts.items,
         .host_count = common->config->http.hosts.count,
         .loop = &shard->thread.loop,
@@ -530,6 +533,7 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
     int error = loop_thread_init(&shard->thread, shard);
     if (error < 0) {
         free(shard);
+        .profiles = common->config->exporters.prometheus.profiles,
         return error;
     }
     error = init_pipeline(shard);

@@ -13,6 +13,7 @@
 #include "config/value.h"
 #include "core/error.h"
 #include "core/paths.h"
+#include "core/profiles.h"
 
 enum { GROUP_BUFFER_BYTES = 65536 };
 
@@ -187,6 +188,14 @@ static int check_counts(struct loader *loader)
     if (config->metrics.bounds_ns.count > CONFIG_BOUNDS_COUNT_MAX) {
         return loader_fail(loader, WERR_CONFIG, "metrics.bounds_ms", "expected at most %d bounds, got %zu",
             CONFIG_BOUNDS_COUNT_MAX, config->metrics.bounds_ns.count);
+    }
+    uint64_t bounds_ns[CONFIG_BOUNDS_COUNT_MAX];
+
+    if (profiles_bounds(config->exporters.prometheus.profiles, config->metrics.bounds_ns.items,
+            config->metrics.bounds_ns.count, bounds_ns, CONFIG_BOUNDS_COUNT_MAX) < 0) {
+        return loader_fail(loader, WERR_CONFIG, "metrics.bounds_ms",
+            "expected at most %d bounds together with those of exporters.prometheus.profiles",
+            CONFIG_BOUNDS_COUNT_MAX);
     }
     if (config->exporters.otlp.count > CONFIG_OTLP_COUNT_MAX) {
         return loader_fail(loader, WERR_CONFIG, "exporters.otlp", "expected at most %d destinations, got %zu",

@@ -25,6 +25,8 @@ enum {
     CONFIG_LIST_COUNT_MAX = 256,       /* entries of any list */
     CONFIG_BOUNDS_COUNT_MAX = 96,      /* of metrics.bounds_ms: what histograms can hold */
     CONFIG_OTLP_COUNT_MAX = 16,        /* destinations of exporters.otlp */
+    CONFIG_SCRAPE_COUNT_MAX = 64,      /* targets of receivers.scrape */
+    CONFIG_LABEL_COUNT_MAX = 16,       /* labels of one target */
     CONFIG_WARNING_COUNT_MAX = 32,
     CONFIG_ERROR_BYTES_MAX = 1024,
     CONFIG_SHARD_COUNT_MAX = 64
@@ -60,8 +62,45 @@ struct config_statsd {
     uint64_t buffer_bytes;   /* asked of the kernel for each datagram socket */
 };
 
+struct config_label {
+    const char *name;
+    const char *value;
+};
+
+struct config_labels {
+    struct config_label *items;
+    size_t count;
+};
+
+struct config_tls {
+    const char *ca_file; /* NULL: the system's */
+    const char *cert_file;
+    const char *key_file; /* both or neither */
+    const char *server_name;
+    bool insecure_skip_verify;
+};
+
+/* A target whose Prometheus text is fetched. */
+struct config_scrape {
+    const char *name;      /* unique; sender_workload of its series, the target label of its self-metrics */
+    const char *namespace; /* sender_namespace; NULL: none */
+    const char *url;       /* http:// or https:// */
+    const char *socket;    /* Unix socket that stands in for the URL's host; NULL: TCP */
+    uint64_t interval_s;
+    uint64_t timeout_ms; /* at most the interval */
+    const char *mesh;    /* label `mesh`; NULL: none */
+    struct config_labels labels;
+    struct config_tls tls;
+};
+
+struct config_scrapes {
+    struct config_scrape *items;
+    size_t count;
+};
+
 struct config_receivers {
     struct config_statsd statsd;
+    struct config_scrapes scrape;
 };
 
 struct config_api_socket {
@@ -110,14 +149,6 @@ struct config_header {
 struct config_headers {
     struct config_header *items;
     size_t count;
-};
-
-struct config_tls {
-    const char *ca_file; /* NULL: the system's */
-    const char *cert_file;
-    const char *key_file; /* both or neither */
-    const char *server_name;
-    bool insecure_skip_verify;
 };
 
 struct config_queue {
@@ -186,7 +217,16 @@ struct config_otlp_list {
     size_t count;
 };
 
+/* Side of the records that the service graph's edges are made of: enum profile_graph_side in core/profiles.h. */
+enum config_graph_side { CONFIG_GRAPH_DESTINATION, CONFIG_GRAPH_SOURCE };
+
+struct config_prometheus {
+    uint32_t profiles; /* bits 1 << enum profile (core/profiles.h): naming profiles that are served */
+    enum config_graph_side service_graph;
+};
+
 struct config_exporters {
+    struct config_prometheus prometheus;
     struct config_otlp_list otlp;
 };
 

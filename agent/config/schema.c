@@ -21,6 +21,10 @@ static const char *const level_choices[] = {"debug", "info", "warn", "error", NU
 static const char *const count_from_choices[] = {"auto", "access_log", "spans", NULL};
 static const char *const format_choices[] = {"logfmt", "json", NULL};
 static const char *const signal_choices[] = {"traces", "metrics", "logs", NULL};
+static const char *const graph_choices[] = {"destination", "source", NULL};
+/* In the order of enum profile: core/profiles.h; a test compares them. */
+static const char *const profile_choices[] = {
+    "istio", "linkerd", "spanmetrics", "tempo", "servicegraph", "otel", NULL};
 static const char *const protocol_choices[] = {"grpc", "http/protobuf", NULL};
 static const char *const compression_choices[] = {"none", "gzip", "zstd", NULL};
 static const char *const temporality_choices[] = {"cumulative", "delta", NULL};
@@ -66,8 +70,37 @@ static const struct config_field statsd_fields[] = {
 };
 static const struct config_group statsd_group = GROUP(statsd_fields, struct config_statsd);
 
+static const struct config_field tls_fields[] = {
+    {.name = "ca_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, ca_file)},
+    {.name = "cert_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, cert_file)},
+    {.name = "key_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, key_file)},
+    {TEXT(server_name, 1, 253), RESTART, .offset = offsetof(struct config_tls, server_name)},
+    {BOOLEAN(insecure_skip_verify, "false"), RESTART, .offset = offsetof(struct config_tls, insecure_skip_verify)},
+};
+static const struct config_group tls_group = GROUP(tls_fields, struct config_tls);
+
+static const struct config_field label_fields[] = {
+    {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_label, name)},
+    {TEXT(value, 1, 255), RESTART, .offset = offsetof(struct config_label, value)},
+};
+static const struct config_group label_group = GROUP(label_fields, struct config_label);
+
+static const struct config_field scrape_fields[] = {
+    {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_scrape, name)},
+    {TEXT(namespace, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_scrape, namespace)},
+    {TEXT(url, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_scrape, url)},
+    {TEXT(socket, 1, SOCKET_PATH_BYTES_MAX), RESTART, .offset = offsetof(struct config_scrape, socket)},
+    {INTEGER(interval_s, 1, 3600, "15"), RESTART, .offset = offsetof(struct config_scrape, interval_s)},
+    {INTEGER(timeout_ms, 10, 600000, "1000"), RESTART, .offset = offsetof(struct config_scrape, timeout_ms)},
+    {TEXT(mesh, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_scrape, mesh)},
+    {.name = "labels", .kind = CONFIG_KIND_GROUPS, .group = &label_group, .offset = offsetof(struct config_scrape, labels)},
+    {NESTED(tls, &tls_group), .offset = offsetof(struct config_scrape, tls)},
+};
+static const struct config_group scrape_group = GROUP(scrape_fields, struct config_scrape);
+
 static const struct config_field receivers_fields[] = {
     {NESTED(statsd, &statsd_group), .offset = offsetof(struct config_receivers, statsd)},
+    {.name = "scrape", .kind = CONFIG_KIND_GROUPS, .group = &scrape_group, .offset = offsetof(struct config_receivers, scrape)},
 };
 
 static const struct config_field log_fields[] = {
@@ -102,15 +135,6 @@ static const struct config_field header_fields[] = {
     {.name = "value_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value)},
 };
 static const struct config_group header_group = GROUP(header_fields, struct config_header);
-
-static const struct config_field tls_fields[] = {
-    {.name = "ca_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, ca_file)},
-    {.name = "cert_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, cert_file)},
-    {.name = "key_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, key_file)},
-    {TEXT(server_name, 1, 253), RESTART, .offset = offsetof(struct config_tls, server_name)},
-    {BOOLEAN(insecure_skip_verify, "false"), RESTART, .offset = offsetof(struct config_tls, insecure_skip_verify)},
-};
-static const struct config_group tls_group = GROUP(tls_fields, struct config_tls);
 
 static const struct config_field queue_fields[] = {
     {INTEGER(bytes_max, 1048576, 17179869184, "67108864"), RESTART, .offset = offsetof(struct config_queue, bytes_max)},
@@ -162,7 +186,15 @@ static const struct config_field otlp_fields[] = {
 };
 const struct config_group config_schema_otlp = GROUP(otlp_fields, struct config_otlp);
 
+static const struct config_field prometheus_fields[] = {
+    {.name = "profiles", .kind = CONFIG_KIND_CHOICES, .choices = profile_choices, .value = "", RESTART,
+        .offset = offsetof(struct config_prometheus, profiles)},
+    {CHOICE(service_graph, graph_choices, "destination"), RESTART, .offset = offsetof(struct config_prometheus, service_graph)},
+};
+static const struct config_group prometheus_group = GROUP(prometheus_fields, struct config_prometheus);
+
 static const struct config_field exporters_fields[] = {
+    {NESTED(prometheus, &prometheus_group), .offset = offsetof(struct config_exporters, prometheus)},
     {.name = "otlp", .kind = CONFIG_KIND_GROUPS, .group = &config_schema_otlp, .offset = offsetof(struct config_exporters, otlp)},
 };
 

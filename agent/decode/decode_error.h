@@ -20,7 +20,9 @@
     X(END, "end_before_start")                                                                               \
     X(TIME, "time_out_of_range")                                                                             \
     X(UTF8, "invalid_utf8")                                                                                  \
-    X(DICTIONARY, "unknown_dictionary_id")
+    X(DICTIONARY, "unknown_dictionary_id")                                                                   \
+    X(BUCKETS, "inconsistent_buckets")                                                                       \
+    X(NO_VALUE, "no_recorded_value")
 
 enum record_error {
 #define WEFT_RECORD_ERROR_ENUM(name, text) RECORD_ERROR_##name,

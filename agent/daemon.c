@@ -13,9 +13,10 @@
 #include "exporter_thread.h"
 #include "health.h"
 #include "listen/acceptor.h"
+#include "receivers.h"
 #include "shard.h"
 
-enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 3 };
+enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 4 };
 
 enum drain_step { DRAIN_NONE, DRAIN_SHARDS, DRAIN_METRICS, DRAIN_QUEUES, DRAIN_DONE };
 
@@ -49,6 +50,7 @@ struct daemon {
     struct mail step_done;
     struct listener listeners[DAEMON_LISTENER_COUNT];
     size_t listener_count;
+    struct receivers receivers;
     struct acceptor records; /* weft.sock: ends with the drain */
     struct acceptor http;    /* api.sock and TCP: goes on, so that /readyz can say 503 */
     bool accepting;
@@ -323,6 +325,11 @@ static int open_listeners(struct daemon *daemon, char *reason)
         error = open_unix(daemon, LISTENER_API, config->api_socket.path, config->socket.mode,
             config->api_socket.group, "api_socket.path", reason);
     }
+    if (error == 0 && config->receivers.statsd.stream_path != NULL) {
+        error = open_unix(daemon, LISTENER_STATSD, config->receivers.statsd.stream_path,
+            config->receivers.statsd.mode, config->receivers.statsd.group, "receivers.statsd.stream_path",
+            reason);
+    }
     if (error < 0) {
         return error;
     }
@@ -337,6 +344,26 @@ static int open_listeners(struct daemon *daemon, char *reason)
     return 0;
 }
 
+static int open_receivers(struct daemon *daemon, char *reason)
+{
+    _Static_assert((int)RECEIVERS_REASON_BYTES <= (int)DAEMON_REASON_BYTES, "a reason fits");
+
+    int error = receivers_open_statsd(&daemon->receivers, daemon->config, daemon->shards[0], reason);
+
+    for (size_t i = 0; error == 0 && i < daemon->receivers.socket_count; i++) {
+        const struct datagram_socket *socket = &daemon->receivers.sockets[i];
+        log_event(daemon->log, LOG_LEVEL_INFO, "listening",
+            LOG_S("at", socket->is_udp ? socket->address : socket->path),
+            LOG_I("buffer_bytes", socket->buffer_bytes));
+    }
+    return error;
+}
+
+static bool takes_records(const struct listener *listener)
+{
+    return listener->kind != LISTENER_API && listener->kind != LISTENER_HTTP;
+}
+
 static int start_accepting(struct daemon *daemon, char *reason)
 {
     uint64_t connections_max = daemon->config->limits.connections_count_max;
@@ -349,8 +376,7 @@ static int start_accepting(struct daemon *daemon, char *reason)
     daemon->accepting = true;
     for (size_t i = 0; i < daemon->listener_count; i++) {
         struct listener *listener = &daemon->listeners[i];
-        int error =
-            acceptor_add(listener->kind == LISTENER_INGEST ? &daemon->records : &daemon->http, listener);
+        int error = acceptor_add(takes_records(listener) ? &daemon->records : &daemon->http, listener);
         if (error < 0) {
             return fail(reason, error, "accepting");
         }
@@ -365,7 +391,7 @@ int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, 
     char reason[static DAEMON_REASON_BYTES])
 {
     static int (*const steps[])(struct daemon *, char *) = {init_shared, start_exporter, start_aggregator,
-        make_shards, open_listeners, start_threads, start_accepting};
+        make_shards, open_listeners, open_receivers, start_threads, start_accepting};
     struct daemon *daemon = calloc(1, sizeof *daemon);
 
     if (daemon == NULL) {
@@ -412,6 +438,7 @@ void daemon_free(struct daemon *daemon)
     for (size_t i = 0; i < daemon->shard_count; i++) {
         shard_free(daemon->shards[i]);
     }
+    receivers_close(&daemon->receivers);
     aggregator_thread_free(daemon->aggregator);
     if (daemon->exporting) {
         exporter_thread_stop(&daemon->exporter);

@@ -15,6 +15,7 @@
 #include "listen/http_server.h"
 #include "listen/sniff.h"
 #include "pipeline.h"
+#include "statsd_receiver.h"
 
 enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
 
@@ -31,6 +32,7 @@ struct shard {
     struct h2_endpoint h2;
     struct native_shard *native;
     struct native_peer *native_peers; /* open native connections, doubly linked */
+    struct statsd_receiver *statsd;   /* NULL until a socket or a connection needs it */
     uv_timer_t tick;
     uv_timer_t drain_timer;
     uint64_t cpu_ns;  /* that the thread had used at the last tick */
@@ -223,6 +225,47 @@ static void on_sniffed(void *user, int fd, enum sniffed sniffed)
     }
 }
 
+/* ---- statsd ---- */
+
+static int need_statsd(struct shard *shard)
+{
+    return shard->statsd != NULL
+               ? 0
+               : statsd_receiver_new(&shard->pipeline, &shard->thread.loop, "/proc", &shard->statsd);
+}
+
+int shard_take_statsd(struct shard *shard, const struct datagram_socket *socket)
+{
+    int error = need_statsd(shard);
+
+    return error == 0 ? statsd_receiver_add_socket(shard->statsd, socket) : error;
+}
+
+static void on_statsd_ended(void *user)
+{
+    connection_ended(user);
+}
+
+static void add_statsd(struct shard *shard, int fd)
+{
+    int error = need_statsd(shard);
+
+    if (error == 0) {
+        error = statsd_receiver_add_stream(shard->statsd, fd, on_statsd_ended, shard);
+    }
+    if (error < 0) {
+        (void)close(fd);
+        connection_ended(shard);
+    }
+}
+
+/* ---- arrivals ---- */
+
+static bool takes_records(enum listener_kind kind)
+{
+    return kind != LISTENER_API && kind != LISTENER_HTTP;
+}
+
 void shard_on_arrival(struct mail *mail, void *receiver)
 {
     struct shard *shard = receiver;
@@ -232,11 +275,13 @@ void shard_on_arrival(struct mail *mail, void *receiver)
 
     free(arrival);
     metric_add(shard->cells, METRIC_CONNECTIONS_ACCEPTED, 1);
-    if (kind != LISTENER_INGEST) {
+    if (!takes_records(kind)) {
         http_server_add(shard->http, fd, kind);
     } else if (shard->pipeline.draining) {
         (void)close(fd);
         connection_ended(shard);
+    } else if (kind == LISTENER_STATSD) {
+        add_statsd(shard, fd);
     } else {
         sniffer_add(&shard->sniffer, fd);
     }
@@ -326,6 +371,7 @@ static void close_records(struct shard *shard)
     shard->records_closed = true;
     shard->pipeline.draining = true;
     sniffer_close(&shard->sniffer);
+    statsd_receiver_close(shard->statsd);
     if (shard->h2_ready) {
         h2_endpoint_close(&shard->h2);
     }
@@ -416,6 +462,9 @@ static int init_pipeline(struct shard *shard)
         .counts = common->counts,
         .cells = shard->cells,
         .loop = &shard->thread.loop,
+        .profiles = {.profiles = common->config->exporters.prometheus.profiles,
+            .graph_side = (enum profile_graph_side)common->config->exporters.prometheus.service_graph},
+        .cluster = common->config->cluster,
         .exporter = exports ? common->exporter : NULL,
     };
 
@@ -462,9 +511,6 @@ static int init_http(struct shard *shard)
 {
     const struct shard_common *common = shard->common;
     struct http_server_config config = {
-        .profiles = {.profiles = common->config->exporters.prometheus.profiles,
-            .graph_side = (enum profile_graph_side)common->config->exporters.prometheus.service_graph},
-        .cluster = common->config->cluster,
         .hosts = common->config->http.hosts.items,
         .host_count = common->config->http.hosts.count,
         .loop = &shard->thread.loop,
@@ -487,6 +533,7 @@ static int init_http(struct shard *shard)
         .pipeline = &shard->pipeline,
         .assembly = common->assembly,
         .cells = shard->cells,
+        .profiles = common->config->exporters.prometheus.profiles,
         .classic_histograms = common->config->metrics.classic,
     };
     inflater_init(&shard->routes.inflater);
@@ -514,6 +561,7 @@ static void free_parts(struct shard *shard)
     if (shard->h2_ready) {
         h2_endpoint_deinit(&shard->h2);
     }
+    statsd_receiver_free(shard->statsd);
     pipeline_deinit(&shard->pipeline);
     free(shard);
 }
@@ -533,7 +581,6 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
     int error = loop_thread_init(&shard->thread, shard);
     if (error < 0) {
         free(shard);
-        .profiles = common->config->exporters.prometheus.profiles,
         return error;
     }
     error = init_pipeline(shard);

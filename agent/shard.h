@@ -20,6 +20,7 @@
 #include "decode/redaction.h"
 #include "histogram/bounds.h"
 #include "listen/acceptor.h"
+#include "listen/datagram.h"
 #include "listen/instances.h"
 
 struct shard;
@@ -48,6 +49,9 @@ struct shard_common {
 int shard_new(const struct shard_common *common, size_t index, struct metric_cells *cells,
     struct shard_inlet *inlet, struct shard **ret_shard);
 int shard_start(struct shard *shard);
+
+/* Before the thread starts: reads a datagram socket of statsd, which outlives the shard. 0 or an error. */
+int shard_take_statsd(struct shard *shard, const struct datagram_socket *socket);
 
 /* Of each arrival that the acceptor posts to the shard. */
 void shard_on_arrival(struct mail *mail, void *receiver);

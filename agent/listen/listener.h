@@ -15,6 +15,7 @@ enum listener_kind {
     LISTENER_INGEST, /* weft.sock: takes records, its first bytes tell the protocol */
     LISTENER_API,    /* api.sock: HTTP queries */
     LISTENER_HTTP,   /* TCP: /metrics, health, queries */
+    LISTENER_STATSD, /* Unix stream: statsd lines */
 };
 
 enum {

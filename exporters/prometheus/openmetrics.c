@@ -11,6 +11,7 @@ static const char *const types[] = {
     [SNAPSHOT_GAUGE] = "gauge",
     [SNAPSHOT_INFO] = "info",
     [SNAPSHOT_HISTOGRAM] = "histogram",
+    [SNAPSHOT_BARE_COUNTER] = "unknown", /* a counter would have to end in _total here */
 };
 
 static int init(struct exposition *exposition)
@@ -64,6 +65,7 @@ static int put_series(struct exposition *exposition, const struct snapshot_famil
     case SNAPSHOT_COUNTER:
         return put_counter(text, family, series);
     case SNAPSHOT_GAUGE:
+    case SNAPSHOT_BARE_COUNTER:
         text_sample(out, family->name, "", series);
         return text_value_double(out, series->value);
     case SNAPSHOT_INFO:

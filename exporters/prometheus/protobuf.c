@@ -57,6 +57,7 @@ static const struct {
     [SNAPSHOT_GAUGE] = {.suffix = "", .type = 1},
     [SNAPSHOT_INFO] = {.suffix = "_info", .type = 1},
     [SNAPSHOT_HISTOGRAM] = {.suffix = "", .type = 4},
+    [SNAPSHOT_BARE_COUNTER] = {.suffix = "", .type = 0},
 };
 
 struct protobuf_exposition {
@@ -239,6 +240,7 @@ static void write_metric(struct protobuf_exposition *self, enum snapshot_type ty
     }
     switch (type) {
     case SNAPSHOT_COUNTER:
+    case SNAPSHOT_BARE_COUNTER:
         write_counter(out, self->base.options, series);
         break;
     case SNAPSHOT_GAUGE:

@@ -13,6 +13,7 @@ static const struct {
     [SNAPSHOT_GAUGE] = {.suffix = "", .type = "gauge"},
     [SNAPSHOT_INFO] = {.suffix = "_info", .type = "gauge"},
     [SNAPSHOT_HISTOGRAM] = {.suffix = "", .type = "histogram"},
+    [SNAPSHOT_BARE_COUNTER] = {.suffix = "", .type = "counter"},
 };
 
 static int init(struct exposition *exposition)

@@ -1,0 +1,31 @@
+/*
+ * The sockets that `receivers` configures beside weft.sock and that no connection is accepted from: opened by
+ * main before the threads start, each read by one shard. Main's thread.
+ */
+#ifndef WEFT_AGENT_RECEIVERS_H
+#define WEFT_AGENT_RECEIVERS_H
+
+#include "config/config.h"
+#include "listen/datagram.h"
+#include "shard.h"
+
+enum { RECEIVERS_SOCKET_COUNT_MAX = 64, RECEIVERS_REASON_BYTES = 256 };
+
+/* All zero: none is open. */
+struct receivers {
+    struct datagram_socket sockets[RECEIVERS_SOCKET_COUNT_MAX];
+    size_t socket_count;
+};
+
+/*
+ * Opens statsd's datagram sockets and gives them to the shard, whose thread has not started: one shard, as
+ * the order of a gauge's lines matters. On an error *reason names the key; what was opened stays for
+ * receivers_close.
+ */
+int receivers_open_statsd(struct receivers *receivers, const struct config *config, struct shard *shard,
+    char reason[static RECEIVERS_REASON_BYTES]);
+
+/* After the shards have ended. */
+void receivers_close(struct receivers *receivers);
+
+#endif

@@ -16,6 +16,7 @@ enum {
     URL_BYTES_MAX = 4096,
     METADATA_TOKEN_BYTES_MAX = 4096,
     ROLE_BYTES_MAX = 256,
+    READ_BYTES = 4096,
 };
 
 #define NS_PER_S 1000000000u
@@ -78,13 +79,13 @@ static bool read_file(const char *path, size_t bytes_max, struct buffer *ret_tex
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     ssize_t got = -1;
 
-    buffer_init(ret_text, bytes_max);
+    buffer_init(ret_text, bytes_max + READ_BYTES);
     if (fd < 0) {
         return false;
     }
     for (;;) {
-        uint8_t *room = buffer_reserve(ret_text, 4096);
-        got = room != NULL ? read(fd, room, 4096) : -1;
+        uint8_t *room = ret_text->length <= bytes_max ? buffer_reserve(ret_text, READ_BYTES) : NULL;
+        got = room != NULL ? read(fd, room, READ_BYTES) : -1;
         if (got <= 0) {
             break;
         }

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "core/access_fields.h"
 #include "core/arena.h"
 #include "core/limits.h"
 #include "core/log.h"
@@ -25,6 +26,7 @@ enum {
     CONFIG_LIST_COUNT_MAX = 256,       /* entries of any list */
     CONFIG_BOUNDS_COUNT_MAX = 96,      /* of metrics.bounds_ms: what histograms can hold */
     CONFIG_OTLP_COUNT_MAX = 16,        /* destinations of exporters.otlp */
+    CONFIG_ACCESS_LOG_COUNT_MAX = 16,  /* entries of receivers.access_logs */
     CONFIG_SCRAPE_COUNT_MAX = 64,      /* targets of receivers.scrape */
     CONFIG_LABEL_COUNT_MAX = 16,       /* labels of one target */
     CONFIG_WARNING_COUNT_MAX = 32,
@@ -98,8 +100,28 @@ struct config_scrapes {
     size_t count;
 };
 
+/* Access log lines, JSON behind a syslog header; each of the two sockets is there when its key is given. */
+struct config_access_log {
+    const char *path;          /* Unix datagrams; NULL: none */
+    const char *stream_path;   /* Unix stream of octet-counted messages; NULL: none */
+    uint32_t mode;             /* of the sockets */
+    const char *group;         /* NULL: the process's own */
+    gid_t gid;                 /* as config_socket's */
+    uint64_t buffer_bytes;     /* asked of the kernel for the datagram socket */
+    enum access_preset preset; /* what the lines' keys are called */
+    const char *service;       /* of the one who writes; the preset's name when not given, NULL for json */
+    const char *service_namespace;        /* NULL: not told */
+    const char *keys[ACCESS_FIELD_COUNT]; /* by enum access_field; NULL: the preset's, "": none */
+};
+
+struct config_access_logs {
+    struct config_access_log *items;
+    size_t count;
+};
+
 struct config_receivers {
     struct config_statsd statsd;
+    struct config_access_logs access_logs;
     struct config_scrapes scrape;
 };
 
@@ -217,7 +239,8 @@ struct config_otlp_list {
     size_t count;
 };
 
-/* Side of the records that the service graph's edges are made of: enum profile_graph_side in core/profiles.h. */
+/* Side of the records that the service graph's edges are made of: enum profile_graph_side in core/profiles.h.
+ */
 enum config_graph_side { CONFIG_GRAPH_DESTINATION, CONFIG_GRAPH_SOURCE };
 
 struct config_prometheus {

@@ -21,6 +21,7 @@ static const char *const level_choices[] = {"debug", "info", "warn", "error", NU
 static const char *const count_from_choices[] = {"auto", "access_log", "spans", NULL};
 static const char *const format_choices[] = {"logfmt", "json", NULL};
 static const char *const signal_choices[] = {"traces", "metrics", "logs", NULL};
+static const char *const preset_choices[] = {"json", "nginx", "haproxy", NULL}; /* enum access_preset */
 static const char *const graph_choices[] = {"destination", "source", NULL};
 /* In the order of enum profile: core/profiles.h; a test compares them. */
 static const char *const profile_choices[] = {
@@ -70,6 +71,27 @@ static const struct config_field statsd_fields[] = {
 };
 static const struct config_group statsd_group = GROUP(statsd_fields, struct config_statsd);
 
+static const struct config_field access_key_fields[] = {
+#define ACCESS_FIELD(key, nginx, haproxy) {TEXT(key, 1, 128), RESTART, .offset = offsetof(struct config_access_log, keys[ACCESS_FIELD_##key])},
+    WEFT_ACCESS_FIELDS(ACCESS_FIELD)
+#undef ACCESS_FIELD
+};
+/* Shares its entry's struct. */
+static const struct config_group access_keys_group = GROUP(access_key_fields, struct config_access_log);
+
+static const struct config_field access_log_fields[] = {
+    {TEXT(path, 1, SOCKET_PATH_BYTES_MAX), RESTART, .offset = offsetof(struct config_access_log, path)},
+    {TEXT(stream_path, 1, SOCKET_PATH_BYTES_MAX), RESTART, .offset = offsetof(struct config_access_log, stream_path)},
+    {.name = "mode", .kind = CONFIG_KIND_MODE, .value = "0660", RESTART, .offset = offsetof(struct config_access_log, mode)},
+    {TEXT(group, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_access_log, group)},
+    {INTEGER(buffer_bytes, 0, 1073741824, "4194304"), RESTART, .offset = offsetof(struct config_access_log, buffer_bytes)},
+    {CHOICE(preset, preset_choices, "json"), RESTART, .offset = offsetof(struct config_access_log, preset)},
+    {TEXT(service, 1, 253), RESTART, .offset = offsetof(struct config_access_log, service)},
+    {TEXT(service_namespace, 1, 253), RESTART, .offset = offsetof(struct config_access_log, service_namespace)},
+    {NESTED(fields, &access_keys_group), .offset = 0},
+};
+static const struct config_group access_log_group = GROUP(access_log_fields, struct config_access_log);
+
 static const struct config_field tls_fields[] = {
     {.name = "ca_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, ca_file)},
     {.name = "cert_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, cert_file)},
@@ -100,6 +122,7 @@ static const struct config_group scrape_group = GROUP(scrape_fields, struct conf
 
 static const struct config_field receivers_fields[] = {
     {NESTED(statsd, &statsd_group), .offset = offsetof(struct config_receivers, statsd)},
+    {.name = "access_logs", .kind = CONFIG_KIND_GROUPS, .group = &access_log_group, .offset = offsetof(struct config_receivers, access_logs)},
     {.name = "scrape", .kind = CONFIG_KIND_GROUPS, .group = &scrape_group, .offset = offsetof(struct config_receivers, scrape)},
 };
 

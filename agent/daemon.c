@@ -264,6 +264,8 @@ static int make_shards(struct daemon *daemon, char *reason)
         .aggregator = daemon->aggregator,
         .exporter = daemon->exporting ? &daemon->exporter : NULL,
         .health = &daemon->health,
+        .registry = &daemon->registry,
+        .shard_count = daemon->shard_count,
     };
     for (size_t i = 0; i < daemon->shard_count; i++) {
         char label[24];

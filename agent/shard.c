@@ -15,6 +15,7 @@
 #include "listen/http_server.h"
 #include "listen/sniff.h"
 #include "pipeline.h"
+#include "scraper.h"
 #include "statsd_receiver.h"
 
 enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
@@ -31,6 +32,7 @@ struct shard {
     struct http_server *http;
     struct h2_endpoint h2;
     struct native_shard *native;
+    struct scraper *scraper;          /* NULL: no target is this shard's */
     struct native_peer *native_peers; /* open native connections, doubly linked */
     struct statsd_receiver *statsd;   /* NULL until a socket or a connection needs it */
     uv_timer_t tick;
@@ -370,6 +372,7 @@ static void close_records(struct shard *shard)
     }
     shard->records_closed = true;
     shard->pipeline.draining = true;
+    scraper_close(shard->scraper);
     sniffer_close(&shard->sniffer);
     statsd_receiver_close(shard->statsd);
     if (shard->h2_ready) {
@@ -541,6 +544,24 @@ static int init_http(struct shard *shard)
     return shard->http != NULL ? 0 : WERR_NOMEM;
 }
 
+static int init_scraper(struct shard *shard)
+{
+    const struct shard_common *common = shard->common;
+    struct scraper_config config = {
+        .targets = &common->config->receivers.scrape,
+        .shard_index = shard->index,
+        .shard_count = common->shard_count,
+        .limits = &common->config->limits,
+        .loop = &shard->thread.loop,
+        .pipeline = &shard->pipeline,
+        .assembly = common->assembly,
+        .registry = common->registry,
+        .log = common->log,
+    };
+
+    return scraper_new(&config, &shard->scraper);
+}
+
 static void init_timers(struct shard *shard)
 {
     (void)uv_timer_init(&shard->thread.loop, &shard->tick);
@@ -557,6 +578,7 @@ static void free_parts(struct shard *shard)
     loop_thread_deinit(&shard->thread);
     http_server_free(shard->http);
     inflater_deinit(&shard->routes.inflater);
+    scraper_free(shard->scraper);
     native_shard_free(shard->native);
     if (shard->h2_ready) {
         h2_endpoint_deinit(&shard->h2);
@@ -598,6 +620,9 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
     }
     if (error == 0) {
         error = init_http(shard);
+    }
+    if (error == 0) {
+        error = init_scraper(shard);
     }
     if (error < 0) {
         shard_free(shard);

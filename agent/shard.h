@@ -26,6 +26,7 @@
 struct shard;
 struct aggregator_thread;
 struct exporter_thread;
+struct metric_registry;
 
 /* What all shards share; must outlive them. */
 struct shard_common {
@@ -42,6 +43,8 @@ struct shard_common {
     struct aggregator_thread *aggregator;
     struct exporter_thread *exporter; /* NULL: nothing is exported */
     const struct health *health;
+    size_t shard_count;
+    struct metric_registry *registry; /* for the cells of what shards scrape; at start only */
 };
 
 /* 0 with *ret_shard, WERR_NOMEM or WERR_IO. `cells`: the shard's own. `inlet` is filled; it outlives the

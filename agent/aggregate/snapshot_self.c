@@ -50,6 +50,12 @@ static void set_self_value(
     view_set_counter(series, value, row->type == METRIC_TYPE_COUNTER ? view->snapshot.start_unix_ns : 0);
 }
 
+static const char *const owner_labels[] = {
+    [METRIC_SCOPE_SHARD] = "shard",
+    [METRIC_SCOPE_DESTINATION] = "destination",
+    [METRIC_SCOPE_TARGET] = "target",
+};
+
 static bool fill_self(
     struct view *view, enum metric_id id, size_t owner_number, struct snapshot_series *series)
 {
@@ -72,7 +78,7 @@ static bool fill_self(
     if (owner->scope != row->scope) {
         return false;
     }
-    view_add_label(view, row->scope == METRIC_SCOPE_SHARD ? "shard" : "destination", owner->label_value);
+    view_add_label(view, owner_labels[row->scope], owner->label_value);
     set_self_value(view, row, metric_get(owner->cells, id), series);
     return true;
 }

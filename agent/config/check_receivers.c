@@ -63,5 +63,8 @@ int check_receivers(struct loader *loader)
     for (size_t i = 2; status == 0 && i < sizeof paths / sizeof paths[0]; i++) {
         status = check_is_own(loader, keys[i], paths[i], paths, keys, i);
     }
-    return status == 0 ? check_loopback(loader, "receivers.statsd.udp", statsd->udp) : status;
+    if (status == 0) {
+        status = check_loopback(loader, "receivers.statsd.udp", statsd->udp);
+    }
+    return status == 0 ? check_scrapes(loader) : status;
 }

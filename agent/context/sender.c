@@ -27,6 +27,7 @@ static const char *const kind_names[SENDER_KIND_COUNT] = {
     [SENDER_UNIT] = "unit",
     [SENDER_PROCESS] = "process",
     [SENDER_USER] = "user",
+    [SENDER_TARGET] = "target",
 };
 
 const char *sender_kind_name(enum sender_kind kind)

@@ -25,6 +25,7 @@ enum sender_kind {
     SENDER_UNIT,      /* systemd system service */
     SENDER_PROCESS,   /* executable and user */
     SENDER_USER,      /* a user only: the process is not to be seen (another pid namespace) or gone already */
+    SENDER_TARGET,    /* what the agent scrapes, called as the configuration says */
     SENDER_KIND_COUNT
 };
 
@@ -71,9 +72,13 @@ bool sender_read_cgroup(struct slice text, struct sender *sender);
 
 /*
  * Writes sender->id: "pod/UID", "pod/NAMESPACE/UID" where the namespace is known, "container/ID" (12 digits),
- * "unit/NAME", "process/NAME:UID", "user/UID", "unknown". Slashes inside of names become underscores.
+ * "unit/NAME", "process/NAME:UID", "user/UID", "target/NAME", "target/NAMESPACE/NAME", "unknown". Slashes
+ * inside of names become underscores.
  */
 void sender_id_format(struct sender *sender);
+
+/* Who a configured target is; namespace: NULL or "" when none is told. */
+void sender_of_target(const char *name, const char *namespace, struct sender *ret_sender);
 
 /* An id taken apart again, for the sender_* labels; slices of `id`. Any text that is not such an id is kind
  * "unknown". */

@@ -10,6 +10,7 @@ void sender_id_format(struct sender *sender)
 
     switch ((enum sender_kind)sender->kind) {
     case SENDER_POD:
+    case SENDER_TARGET:
         snprintf(sender->id, sizeof sender->id, "%s/%.*s%s%.*s", kind, 63, sender->namespace,
             sender->namespace[0] != '\0' ? "/" : "", SENDER_NAME_BYTES - 1, sender->name);
         break;
@@ -28,6 +29,16 @@ void sender_id_format(struct sender *sender)
         snprintf(sender->id, sizeof sender->id, "unknown");
         break;
     }
+}
+
+void sender_of_target(const char *name, const char *namespace, struct sender *ret_sender)
+{
+    struct sender sender = {.kind = SENDER_TARGET};
+
+    snprintf(sender.name, sizeof sender.name, "%s", name);
+    snprintf(sender.namespace, sizeof sender.namespace, "%s", namespace != NULL ? namespace : "");
+    sender_id_format(&sender);
+    *ret_sender = sender;
 }
 
 struct sender_labels sender_labels_of(struct slice id)

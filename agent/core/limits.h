@@ -39,6 +39,8 @@
     X(scrape_wait_ms,              50,         1, 10000,       "how long a scrape waits for shards")                                       \
     X(query_answer_bytes_max,      67108864,   65536, 1073741824, "one exposition or answer")                                              \
     X(answers_bytes_max,           134217728,  65536, 17179869184, "answers of one shard that their readers have not taken; past it a large one becomes 503") \
+    X(scrape_body_bytes_max,       16777216,   65536, 268435456,   "one scraped exposition after decompression; past it nothing of it is taken")  \
+    X(scrape_series_count_max,     100000,     1, 10000000,    "series of one scraped exposition; those past it are dropped")              \
     X(h2_resets_unanswered_max,    2000,       10, 1000000,    "resets of unanswered streams before the connection ends")                  \
     X(h2_streams_count_max,        1024,       1, 65536,       "streams at once on a connection")                                          \
     X(sniff_timeout_ms,            5000,       100, 60000,     "how long a connection may take to say its protocol")                       \

@@ -19,7 +19,7 @@ enum metric_id {
 };
 
 enum metric_type { METRIC_TYPE_COUNTER, METRIC_TYPE_GAUGE };
-enum metric_scope { METRIC_SCOPE_PROCESS, METRIC_SCOPE_SHARD, METRIC_SCOPE_DESTINATION };
+enum metric_scope { METRIC_SCOPE_PROCESS, METRIC_SCOPE_SHARD, METRIC_SCOPE_DESTINATION, METRIC_SCOPE_TARGET };
 
 struct metric_row {
     const char *family; /* without "_total" */
@@ -62,11 +62,11 @@ static inline uint64_t metric_get(const struct metric_cells *cells, enum metric_
 /* Who owns which cells, for those who show them. Filled at start, read-only afterwards. */
 struct metric_owner {
     struct metric_cells *cells;
-    enum metric_scope scope; /* SHARD and DESTINATION owners also hold PROCESS rows */
-    char label_value[64];    /* "0" for shard 0, the destination's name; empty for PROCESS */
+    enum metric_scope scope; /* owners of other scopes also hold PROCESS rows */
+    char label_value[64];    /* "0" for shard 0, the destination's or target's name; empty for PROCESS */
 };
 
-enum { METRIC_OWNER_COUNT_MAX = 128 };
+enum { METRIC_OWNER_COUNT_MAX = 256 };
 
 struct metric_registry {
     struct metric_owner owners[METRIC_OWNER_COUNT_MAX];

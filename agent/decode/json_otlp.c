@@ -45,35 +45,35 @@ static bool is_text(const struct json_value *value)
 }
 
 static void open_group(
-    struct json_otlp_writer *writer, const struct json_value *service, struct slice name, struct slice scope)
+    struct json_otlp_writer *writer, const struct json_value *service, struct slice name, struct slice sdk)
 {
     struct buffer *out = writer->out;
-    const struct json_value key = json_key(SLICE_LITERAL("service.name"));
+    const struct json_value service_key = json_key(SLICE_LITERAL("service.name"));
+    const struct json_value sdk_key = json_key(SLICE_LITERAL("telemetry.sdk.name"));
+    const struct json_value sdk_value = json_key(sdk);
 
     writer->resource_spans = wire_envelope_begin(out, 1, GROUP_BYTES_EXPECTED);
-    if (is_text(service)) {
-        struct wire_envelope resource = wire_envelope_begin(out, 1, name.length + 32);
-        json_write_tag(out, 1, &key, service);
-        wire_envelope_end(out, resource);
+    struct wire_envelope resource = wire_envelope_begin(out, 1, name.length + 32);
+    if (name.length > 0) {
+        json_write_tag(out, 1, &service_key, service);
     }
+    if (sdk.length > 0) {
+        json_write_tag(out, 1, &sdk_key, &sdk_value);
+    }
+    wire_envelope_end(out, resource);
     writer->scope_spans = wire_envelope_begin(out, 2, GROUP_BYTES_EXPECTED);
-    if (scope.length > 0) {
-        struct wire_envelope envelope = wire_envelope_begin(out, 1, scope.length + 2);
-        wire_write_bytes(out, 1, scope);
-        wire_envelope_end(out, envelope);
-    }
     writer->service = name;
-    writer->scope = scope;
+    writer->sdk = sdk;
     writer->group_is_open = true;
 }
 
-void json_otlp_span_end(struct json_otlp_writer *writer, const struct json_value *service, struct slice scope)
+void json_otlp_span_end(struct json_otlp_writer *writer, const struct json_value *service, struct slice sdk)
 {
     struct slice name = is_text(service) ? service->text : slice_of(NULL, 0);
 
-    if (!writer->group_is_open || !slice_equal(name, writer->service) || !slice_equal(scope, writer->scope)) {
+    if (!writer->group_is_open || !slice_equal(name, writer->service) || !slice_equal(sdk, writer->sdk)) {
         close_group(writer);
-        open_group(writer, service, name, scope);
+        open_group(writer, service, name, sdk);
     }
     wire_write_bytes(writer->out, 2, slice_of(writer->span.data, writer->span.length));
 }

@@ -4,7 +4,7 @@
  * context, counted, redacted and exported as if an OTLP sender had written it. So nothing of a document is
  * applied before all of it was read, and a document that is broken anywhere is refused whole.
  *
- *   span_begin ─► attributes, events, fields into writer->span ─► span_end(service, scope)
+ *   span_begin ─► attributes, events, fields into writer->span ─► span_end(service, sdk)
  *
  * Neighbours of one service share a ResourceSpans. Texts stay as they were sent but for their escapes. Field
  * numbers: opentelemetry/proto/{trace,resource,common}/v1. Runs on the thread that owns the buffer.
@@ -36,7 +36,7 @@ struct json_otlp_writer {
     struct wire_envelope scope_spans;
     bool group_is_open;
     struct slice service; /* of the open group, as the document writes it */
-    struct slice scope;
+    struct slice sdk;
 };
 
 /* Appends to `out`, which has room for JSON_OTLP_BYTES_MAX. */
@@ -48,9 +48,9 @@ int json_otlp_end(struct json_otlp_writer *writer);
 /* Forgets a span that was begun and is not to be written. */
 void json_otlp_span_begin(struct json_otlp_writer *writer);
 
-/* service: a string, or anything else where it is not told. */
-void json_otlp_span_end(
-    struct json_otlp_writer *writer, const struct json_value *service, struct slice scope);
+/* service: a string, or anything else where it is not told. sdk: what the resource calls telemetry.sdk.name,
+ * or empty. */
+void json_otlp_span_end(struct json_otlp_writer *writer, const struct json_value *service, struct slice sdk);
 
 /* A string without its escapes, as a field of bytes. */
 void json_write_text(struct buffer *out, uint32_t number, const struct json_value *string);

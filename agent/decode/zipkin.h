@@ -11,8 +11,9 @@
  *   annotations               events
  *   shared, debug             attributes zipkin.shared, zipkin.debug
  *
- * Spans of an Envoy (tag component=proxy) get the scope that Envoy's own OTLP tracer has: its attempts have
- * no other mark that a proxy sent them. Both sides of a shared span keep the one id that they were sent with.
+ * The resource of an Envoy's spans (tag component=proxy) says telemetry.sdk.name=envoy, as that of Envoy's
+ * own OTLP tracer does: attempts have no other mark that a proxy sent them. Both sides of a shared span keep
+ * the one id that they were sent with.
  */
 #ifndef WEFT_DECODE_ZIPKIN_H
 #define WEFT_DECODE_ZIPKIN_H

@@ -137,6 +137,11 @@ void pipeline_settle_held(struct pipeline *pipeline, bool all);
 extern const struct grpc_method pipeline_grpc_methods[];
 extern const size_t pipeline_grpc_method_count;
 
+/* The access log service's stream: what it carries, and its end (grpc_method.message, .closed). */
+int pipeline_als_message(
+    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer);
+void pipeline_als_closed(void *user, struct grpc_call *call);
+
 /* The native stream's handlers, but `closed`, which is the shard's; `user` is a struct peer. */
 void pipeline_native_hello(
     void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);

@@ -223,5 +223,12 @@ const struct grpc_method pipeline_grpc_methods[] = {
         .accepted = METRIC_MESSAGES_ACCEPTED_OTLP_GRPC,
         .message = on_grpc_traces,
     },
+    {
+        .path = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
+        .streaming = true,
+        .accepted = METRIC_MESSAGES_ACCEPTED_ALS,
+        .message = pipeline_als_message,
+        .closed = pipeline_als_closed,
+    },
 };
 const size_t pipeline_grpc_method_count = sizeof pipeline_grpc_methods / sizeof pipeline_grpc_methods[0];

@@ -43,6 +43,8 @@ struct access_log_peer {
     struct slice workload;
     struct slice workload_namespace;
     struct slice version;
+    struct slice revision; /* canonical revision */
+    struct slice pod;
     struct slice cluster;  /* of Kubernetes */
     struct slice identity; /* SPIFFE URI of its certificate, as this connection's TLS proved it */
 };
@@ -56,10 +58,9 @@ struct access_log_reporter {
     struct slice log_name;
     struct slice service;
     struct slice service_namespace;
-    struct slice workload;
-    struct slice version;
-    struct slice address; /* of the workload, without port */
-    bool is_envoy;        /* names as Istio writes them: "productpage.shop" */
+    struct slice address;        /* of the workload, without port */
+    struct access_log_peer self; /* the rest of what its node says */
+    bool is_envoy;               /* names as Istio writes them: "productpage.shop" */
 };
 
 struct access_log_entry {
@@ -97,8 +98,10 @@ struct access_log_entry {
     /* where it went */
     struct slice upstream_cluster;
     bool upstream_is_host;           /* upstream_cluster is a host name, not one of Envoy's clusters */
-    struct slice upstream_address;   /* "10.1.2.3:8080", or a path */
-    struct slice downstream_address; /* of the client; "10.1.2.3:55110" */
+    struct slice upstream_address;   /* host, "10.1.2.3:8080", or a path */
+    struct slice downstream_address; /* of the client, likewise */
+    uint16_t upstream_port;          /* where the address does not hold it; 0: not told */
+    uint16_t downstream_port;
     struct access_log_peer upstream;
     struct access_log_peer downstream;
     struct slice local_identity; /* SPIFFE URI that the writer showed to the client */

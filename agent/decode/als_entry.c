@@ -1,0 +1,408 @@
+/*
+ * One entry of the access log service: the hot path of als.h. Any thread.
+ *
+ * Every field is one step of a switch over the tag as it is on the wire; what is not needed is passed over.
+ * A field that is needed and has a wire type that is not its own is damage: no encoder does that.
+ */
+#include "decode/als_internal.h"
+
+/* AccessLogType: what wrote the entry and when. */
+enum log_type {
+    LOG_TYPE_NOT_SET = 0,
+    LOG_TYPE_TCP_CONNECTION_END = 3,
+    LOG_TYPE_DOWNSTREAM_END = 6,
+    LOG_TYPE_UPSTREAM_END = 9,
+};
+
+#define FIELD(number) (1ull << (number))
+#define COMMON_FIELDS                                                                                        \
+    (FIELD(4) | FIELD(5) | FIELD(11) | FIELD(12) | FIELD(13) | FIELD(15) | FIELD(16) | FIELD(19) |           \
+        FIELD(20) | FIELD(21) | FIELD(22) | FIELD(23) | FIELD(24) | FIELD(25) | FIELD(27) | FIELD(33))
+#define REQUEST_FIELDS                                                                                       \
+    (FIELD(1) | FIELD(3) | FIELD(5) | FIELD(6) | FIELD(9) | FIELD(10) | FIELD(12) | FIELD(13))
+#define RESPONSE_FIELDS (FIELD(1) | FIELD(3) | FIELD(4) | FIELD(5) | FIELD(6))
+#define ENTRY_FIELDS (FIELD(1) | FIELD(2) | FIELD(3) | FIELD(4))
+
+/* An entry while it is read. */
+struct entry_scan {
+    struct access_log_entry *entry;
+    uint64_t type;       /* enum log_type */
+    uint64_t last_tx_ns; /* for an Envoy that does not tell the duration */
+    bool has_duration;
+    bool is_intermediate;
+    struct slice original_path;
+    const char *field; /* being read, for errors */
+};
+
+/* A field that is not needed, or a needed one with a wire type that is not its own. */
+static int pass_over(struct wire_reader *reader, uint32_t tag, uint64_t needed)
+{
+    uint32_t number = wire_tag_number(tag);
+
+    if (number < 64 && (needed >> number & 1) != 0) {
+        return WERR_WIRE_TYPE;
+    }
+    return wire_skip(reader, tag);
+}
+
+static int read_bool(struct wire_reader *reader, bool *ret_value)
+{
+    uint64_t value = 0;
+    int error = wire_varint(reader, &value);
+
+    *ret_value = value != 0;
+    return error;
+}
+
+static int read_attempts(struct wire_reader *reader, struct access_log_entry *entry)
+{
+    uint64_t value = 0;
+    int error = wire_varint(reader, &value);
+
+    entry->attempts = value <= UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+    entry->has_attempts = true;
+    return error;
+}
+
+static inline int read_common_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+{
+    struct access_log_entry *entry = scan->entry;
+
+    switch (tag) {
+    case WIRE_TAG(4, WIRE_BYTES):
+        return als_read_tls(reader, entry);
+    case WIRE_TAG(5, WIRE_BYTES):
+        return als_read_time(reader, &entry->start_unix_ns);
+    case WIRE_TAG(11, WIRE_BYTES):
+        return als_read_time(reader, &entry->first_byte_ns);
+    case WIRE_TAG(12, WIRE_BYTES):
+        return als_read_time(reader, &scan->last_tx_ns);
+    case WIRE_TAG(13, WIRE_BYTES):
+        return als_read_address(reader, &entry->upstream_address, &entry->upstream_port);
+    case WIRE_TAG(15, WIRE_BYTES):
+        return wire_bytes(reader, &entry->upstream_cluster);
+    case WIRE_TAG(16, WIRE_BYTES):
+        return als_read_flags(reader, &entry->response_flags);
+    case WIRE_TAG(19, WIRE_BYTES):
+        return wire_bytes(reader, &entry->route_name);
+    case WIRE_TAG(20, WIRE_BYTES):
+        return als_read_address(reader, &entry->downstream_address, &entry->downstream_port);
+    case WIRE_TAG(21, WIRE_BYTES):
+        return als_read_filter_state(reader, entry);
+    case WIRE_TAG(22, WIRE_BYTES):
+        return als_read_tag(reader, entry);
+    case WIRE_TAG(23, WIRE_BYTES):
+        scan->has_duration = true;
+        return als_read_time(reader, &entry->duration_ns);
+    case WIRE_TAG(24, WIRE_VARINT):
+        return read_attempts(reader, entry);
+    case WIRE_TAG(25, WIRE_BYTES):
+        return wire_bytes(reader, &entry->details);
+    case WIRE_TAG(27, WIRE_VARINT):
+        return read_bool(reader, &scan->is_intermediate);
+    case WIRE_TAG(33, WIRE_VARINT):
+        return wire_varint(reader, &scan->type);
+    default:
+        return pass_over(reader, tag, COMMON_FIELDS);
+    }
+}
+
+/* AccessLogCommon. */
+static int read_common(struct entry_scan *scan, struct slice encoded)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+
+    while (reader.at < reader.end) {
+        uint32_t tag;
+        int error = wire_tag(&reader, &tag);
+        if (__builtin_expect(error == 0, 1)) {
+            error = read_common_field(scan, &reader, tag);
+        }
+        if (__builtin_expect(error != 0, 0)) {
+            return error;
+        }
+    }
+    if (!scan->has_duration) {
+        scan->entry->duration_ns = scan->last_tx_ns;
+    }
+    return 0;
+}
+
+/* RequestMethod of envoy/config/core/v3/base.proto. */
+static int read_method(struct wire_reader *reader, struct slice *ret_method)
+{
+    static const struct slice methods[] = {
+#define METHOD(text) {.ptr = (const uint8_t *)(text), .length = sizeof(text) - 1}
+        METHOD(""),
+        METHOD("GET"),
+        METHOD("HEAD"),
+        METHOD("POST"),
+        METHOD("PUT"),
+        METHOD("DELETE"),
+        METHOD("CONNECT"),
+        METHOD("OPTIONS"),
+        METHOD("TRACE"),
+        METHOD("PATCH"),
+#undef METHOD
+    };
+    uint64_t number = 0;
+    int error = wire_varint(reader, &number);
+
+    /* a method that the enumeration does not know comes as 0 */
+    *ret_method = number < sizeof methods / sizeof methods[0] ? methods[number] : methods[0];
+    return error;
+}
+
+/* request_headers, where the configuration adds them: content-type tells gRPC. */
+static int read_request_header(struct wire_reader *reader, struct access_log_entry *entry)
+{
+    struct slice key;
+    struct slice value;
+    int error = als_read_map_entry(reader, &key, &value);
+
+    if (error == 0 && slice_equal(key, SLICE_LITERAL("content-type")) &&
+        slice_has_prefix(value, SLICE_LITERAL("application/grpc"))) {
+        entry->is_grpc = true;
+    }
+    return error;
+}
+
+/* HTTPRequestProperties. */
+static int read_request(struct entry_scan *scan, struct slice encoded)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct access_log_entry *entry = scan->entry;
+
+    while (reader.at < reader.end) {
+        uint32_t tag;
+        int error = wire_tag(&reader, &tag);
+        if (__builtin_expect(error != 0, 0)) {
+            return error;
+        }
+        switch (tag) {
+        case WIRE_TAG(1, WIRE_VARINT):
+            error = read_method(&reader, &entry->method);
+            break;
+        case WIRE_TAG(3, WIRE_BYTES):
+            error = wire_bytes(&reader, &entry->authority);
+            break;
+        case WIRE_TAG(5, WIRE_BYTES):
+            error = wire_bytes(&reader, &entry->path);
+            break;
+        case WIRE_TAG(6, WIRE_BYTES):
+            error = wire_bytes(&reader, &entry->user_agent);
+            break;
+        case WIRE_TAG(9, WIRE_BYTES):
+            error = wire_bytes(&reader, &entry->request_id);
+            break;
+        case WIRE_TAG(10, WIRE_BYTES):
+            error = wire_bytes(&reader, &scan->original_path);
+            break;
+        case WIRE_TAG(12, WIRE_VARINT):
+            error = wire_varint(&reader, &entry->request_bytes);
+            break;
+        case WIRE_TAG(13, WIRE_BYTES):
+            error = read_request_header(&reader, entry);
+            break;
+        default:
+            error = pass_over(&reader, tag, REQUEST_FIELDS);
+            break;
+        }
+        if (__builtin_expect(error != 0, 0)) {
+            return error;
+        }
+    }
+    if (scan->original_path.length > 0) {
+        entry->path = scan->original_path; /* a route may have rewritten it */
+    }
+    return 0;
+}
+
+/* response_headers or response_trailers: either may hold the status of a gRPC call. */
+static int read_response_header(struct wire_reader *reader, struct access_log_entry *entry)
+{
+    struct slice key;
+    struct slice value;
+    int error = als_read_map_entry(reader, &key, &value);
+
+    if (error == 0 && slice_equal(key, SLICE_LITERAL("grpc-status"))) {
+        als_take_grpc_status(value, entry);
+    }
+    return error;
+}
+
+static int read_code(struct wire_reader *reader, uint16_t *ret_code)
+{
+    uint64_t code = 0;
+    int error = als_read_number(reader, &code);
+
+    *ret_code = code <= UINT16_MAX ? (uint16_t)code : 0;
+    return error;
+}
+
+/* HTTPResponseProperties. */
+static int read_response(struct entry_scan *scan, struct slice encoded)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct access_log_entry *entry = scan->entry;
+
+    while (reader.at < reader.end) {
+        uint32_t tag;
+        int error = wire_tag(&reader, &tag);
+        if (__builtin_expect(error != 0, 0)) {
+            return error;
+        }
+        switch (tag) {
+        case WIRE_TAG(1, WIRE_BYTES):
+            error = read_code(&reader, &entry->response_code);
+            break;
+        case WIRE_TAG(3, WIRE_VARINT):
+            error = wire_varint(&reader, &entry->response_bytes);
+            break;
+        case WIRE_TAG(4, WIRE_BYTES):
+        case WIRE_TAG(5, WIRE_BYTES):
+            error = read_response_header(&reader, entry);
+            break;
+        case WIRE_TAG(6, WIRE_BYTES):
+            error = wire_bytes(&reader, &entry->details);
+            break;
+        default:
+            error = pass_over(&reader, tag, RESPONSE_FIELDS);
+            break;
+        }
+        if (__builtin_expect(error != 0, 0)) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int read_version(struct wire_reader *reader, struct access_log_entry *entry)
+{
+    static const uint8_t protocols[] = {ACCESS_LOG_PROTOCOL_UNTOLD, ACCESS_LOG_PROTOCOL_HTTP1,
+        ACCESS_LOG_PROTOCOL_HTTP1, ACCESS_LOG_PROTOCOL_HTTP2, ACCESS_LOG_PROTOCOL_HTTP3};
+    uint64_t number = 0;
+    int error = wire_varint(reader, &number);
+
+    entry->protocol =
+        number < sizeof protocols ? (enum access_log_protocol)protocols[number] : ACCESS_LOG_PROTOCOL_UNTOLD;
+    return error;
+}
+
+/* ConnectionProperties: received_bytes = 1, sent_bytes = 2, as the one who opened the connection sent and got
+ * them. */
+static int read_connection(struct entry_scan *scan, struct slice encoded)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct wire_field field;
+    int status;
+
+    while ((status = wire_next(&reader, &field)) > 0) {
+        if (field.tag == WIRE_TAG(1, WIRE_VARINT)) {
+            scan->entry->request_bytes = field.integer;
+        } else if (field.tag == WIRE_TAG(2, WIRE_VARINT)) {
+            scan->entry->response_bytes = field.integer;
+        }
+    }
+    return status;
+}
+
+static void begin(struct entry_scan *scan, struct access_log_entry *entry, struct slice encoded)
+{
+    *entry = (struct access_log_entry){.raw = encoded, .has_request_bytes = true, .has_response_bytes = true};
+    *scan = (struct entry_scan){.entry = entry, .field = "entry"};
+}
+
+static enum access_log_kind http_kind(const struct entry_scan *scan)
+{
+    if (scan->type == LOG_TYPE_UPSTREAM_END) {
+        return ACCESS_LOG_ATTEMPT;
+    }
+    return !scan->is_intermediate && (scan->type == LOG_TYPE_DOWNSTREAM_END || scan->type == LOG_TYPE_NOT_SET)
+               ? ACCESS_LOG_REQUEST
+               : ACCESS_LOG_INTERMEDIATE;
+}
+
+/* An entry without a type is an old Envoy's TCP proxy's, which names a cluster, or a listener's own log,
+ * which tells HTTP connections as well and does not. */
+static enum access_log_kind tcp_kind(const struct entry_scan *scan)
+{
+    bool is_end = scan->type == LOG_TYPE_TCP_CONNECTION_END ||
+                  (scan->type == LOG_TYPE_NOT_SET && scan->entry->upstream_cluster.length > 0);
+
+    return is_end && !scan->is_intermediate ? ACCESS_LOG_CONNECTION : ACCESS_LOG_INTERMEDIATE;
+}
+
+static int read_http_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+{
+    struct slice encoded;
+    int error;
+
+    switch (tag) {
+    case WIRE_TAG(1, WIRE_BYTES):
+        scan->field = "common_properties";
+        error = wire_bytes(reader, &encoded);
+        return error != 0 ? error : read_common(scan, encoded);
+    case WIRE_TAG(2, WIRE_VARINT):
+        scan->field = "protocol_version";
+        return read_version(reader, scan->entry);
+    case WIRE_TAG(3, WIRE_BYTES):
+        scan->field = "request";
+        error = wire_bytes(reader, &encoded);
+        return error != 0 ? error : read_request(scan, encoded);
+    case WIRE_TAG(4, WIRE_BYTES):
+        scan->field = "response";
+        error = wire_bytes(reader, &encoded);
+        return error != 0 ? error : read_response(scan, encoded);
+    default:
+        scan->field = "entry";
+        return pass_over(reader, tag, ENTRY_FIELDS);
+    }
+}
+
+int als_read_http(struct slice encoded, struct access_log_entry *entry, const char **ret_field)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct entry_scan scan;
+    int error = 0;
+
+    begin(&scan, entry, encoded);
+    while (error == 0 && reader.at < reader.end) {
+        uint32_t tag;
+        error = wire_tag(&reader, &tag);
+        if (error == 0) {
+            error = read_http_field(&scan, &reader, tag);
+        }
+    }
+    *ret_field = scan.field;
+    entry->kind = http_kind(&scan);
+    return error;
+}
+
+int als_read_tcp(struct slice encoded, struct access_log_entry *entry, const char **ret_field)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct entry_scan scan;
+    struct wire_field field;
+    int status;
+
+    begin(&scan, entry, encoded);
+    while ((status = wire_next(&reader, &field)) > 0) {
+        uint32_t number = wire_tag_number(field.tag);
+
+        scan.field = number == 1 ? "common_properties" : "connection_properties";
+        if ((number == 1 || number == 2) && wire_tag_type(field.tag) != WIRE_BYTES) {
+            status = WERR_WIRE_TYPE;
+        } else if (number == 1) {
+            status = read_common(&scan, field.bytes);
+        } else if (number == 2) {
+            status = read_connection(&scan, field.bytes);
+        }
+        if (status < 0) {
+            break;
+        }
+    }
+    *ret_field = scan.field;
+    entry->kind = tcp_kind(&scan);
+    return status;
+}

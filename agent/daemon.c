@@ -16,7 +16,7 @@
 #include "receivers.h"
 #include "shard.h"
 
-enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 4 };
+enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 4 + CONFIG_ACCESS_LOG_COUNT_MAX };
 
 enum drain_step { DRAIN_NONE, DRAIN_SHARDS, DRAIN_METRICS, DRAIN_QUEUES, DRAIN_DONE };
 
@@ -317,6 +317,24 @@ static int open_unix(struct daemon *daemon, enum listener_kind kind, const char 
     return error;
 }
 
+static int open_log_streams(struct daemon *daemon, char *reason)
+{
+    const struct config_access_logs *logs = &daemon->config->receivers.access_logs;
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < logs->count; i++) {
+        const struct config_access_log *log = &logs->items[i];
+        if (log->stream_path != NULL) {
+            error = open_unix(daemon, LISTENER_LOG, log->stream_path, log->mode, log->group,
+                "receivers.access_logs[].stream_path", reason);
+        }
+        if (log->stream_path != NULL && error == 0) {
+            daemon->listeners[daemon->listener_count - 1].receiver = (uint32_t)i;
+        }
+    }
+    return error;
+}
+
 static int open_listeners(struct daemon *daemon, char *reason)
 {
     const struct config *config = daemon->config;
@@ -331,6 +349,9 @@ static int open_listeners(struct daemon *daemon, char *reason)
         error = open_unix(daemon, LISTENER_STATSD, config->receivers.statsd.stream_path,
             config->receivers.statsd.mode, config->receivers.statsd.group, "receivers.statsd.stream_path",
             reason);
+    }
+    if (error == 0) {
+        error = open_log_streams(daemon, reason);
     }
     if (error < 0) {
         return error;
@@ -350,8 +371,15 @@ static int open_receivers(struct daemon *daemon, char *reason)
 {
     _Static_assert((int)RECEIVERS_REASON_BYTES <= (int)DAEMON_REASON_BYTES, "a reason fits");
 
+    const struct config_access_logs *logs = &daemon->config->receivers.access_logs;
     int error = receivers_open_statsd(&daemon->receivers, daemon->config, daemon->shards[0], reason);
 
+    for (uint32_t i = 0; error == 0 && i < logs->count; i++) {
+        if (logs->items[i].path != NULL) {
+            error = receivers_open_log(
+                &daemon->receivers, daemon->config, i, daemon->shards[i % daemon->shard_count], reason);
+        }
+    }
     for (size_t i = 0; error == 0 && i < daemon->receivers.socket_count; i++) {
         const struct datagram_socket *socket = &daemon->receivers.sockets[i];
         log_event(daemon->log, LOG_LEVEL_INFO, "listening",

@@ -47,6 +47,30 @@ int receivers_open_statsd(struct receivers *receivers, const struct config *conf
     return 0;
 }
 
+int receivers_open_log(struct receivers *receivers, const struct config *config, uint32_t index,
+    struct shard *shard, char reason[static RECEIVERS_REASON_BYTES])
+{
+    const struct config_access_log *log = &config->receivers.access_logs.items[index];
+    struct listener_unix_options options = {
+        .path = log->path,
+        .mode = log->mode,
+        .directory_mode = config->socket.directory_mode,
+        .group = log->group,
+    };
+    static const char key[] = "receivers.access_logs[].path";
+
+    if (receivers->socket_count == RECEIVERS_SOCKET_COUNT_MAX) {
+        return fail(reason, key, log->path, WERR_FULL);
+    }
+    struct datagram_socket *socket = &receivers->sockets[receivers->socket_count];
+    int error = datagram_open_unix(socket, &options, log->buffer_bytes);
+    if (error == 0) {
+        receivers->socket_count++;
+        error = shard_take_log(shard, index, socket);
+    }
+    return error < 0 ? fail(reason, key, log->path, error) : 0;
+}
+
 void receivers_close(struct receivers *receivers)
 {
     for (size_t i = 0; i < receivers->socket_count; i++) {

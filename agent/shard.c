@@ -14,6 +14,7 @@
 #include "listen/h2_connection.h"
 #include "listen/http_server.h"
 #include "listen/sniff.h"
+#include "log_receiver.h"
 #include "pipeline.h"
 #include "scraper.h"
 #include "statsd_receiver.h"
@@ -35,6 +36,7 @@ struct shard {
     struct scraper *scraper;          /* NULL: no target is this shard's */
     struct native_peer *native_peers; /* open native connections, doubly linked */
     struct statsd_receiver *statsd;   /* NULL until a socket or a connection needs it */
+    struct log_receiver *logs;        /* the same */
     uv_timer_t tick;
     uv_timer_t drain_timer;
     uint64_t cpu_ns;  /* that the thread had used at the last tick */
@@ -243,7 +245,7 @@ int shard_take_statsd(struct shard *shard, const struct datagram_socket *socket)
     return error == 0 ? statsd_receiver_add_socket(shard->statsd, socket) : error;
 }
 
-static void on_statsd_ended(void *user)
+static void on_stream_ended(void *user)
 {
     connection_ended(user);
 }
@@ -253,7 +255,42 @@ static void add_statsd(struct shard *shard, int fd)
     int error = need_statsd(shard);
 
     if (error == 0) {
-        error = statsd_receiver_add_stream(shard->statsd, fd, on_statsd_ended, shard);
+        error = statsd_receiver_add_stream(shard->statsd, fd, on_stream_ended, shard);
+    }
+    if (error < 0) {
+        (void)close(fd);
+        connection_ended(shard);
+    }
+}
+
+/* ---- access log lines ---- */
+
+static int need_logs(struct shard *shard)
+{
+    struct log_receiver_config config = {
+        .pipeline = &shard->pipeline,
+        .loop = &shard->thread.loop,
+        .proc_root = "/proc",
+        .logs = &shard->common->config->receivers.access_logs,
+        .log = shard->common->log,
+    };
+
+    return shard->logs != NULL ? 0 : log_receiver_new(&config, &shard->logs);
+}
+
+int shard_take_log(struct shard *shard, uint32_t index, const struct datagram_socket *socket)
+{
+    int error = need_logs(shard);
+
+    return error == 0 ? log_receiver_add_socket(shard->logs, index, socket) : error;
+}
+
+static void add_log(struct shard *shard, uint32_t index, int fd)
+{
+    int error = need_logs(shard);
+
+    if (error == 0) {
+        error = log_receiver_add_stream(shard->logs, index, fd, on_stream_ended, shard);
     }
     if (error < 0) {
         (void)close(fd);
@@ -274,6 +311,7 @@ void shard_on_arrival(struct mail *mail, void *receiver)
     struct arrival *arrival = (struct arrival *)mail;
     int fd = arrival->fd;
     enum listener_kind kind = arrival->kind;
+    uint32_t index = arrival->receiver;
 
     free(arrival);
     metric_add(shard->cells, METRIC_CONNECTIONS_ACCEPTED, 1);
@@ -284,6 +322,8 @@ void shard_on_arrival(struct mail *mail, void *receiver)
         connection_ended(shard);
     } else if (kind == LISTENER_STATSD) {
         add_statsd(shard, fd);
+    } else if (kind == LISTENER_LOG) {
+        add_log(shard, index, fd);
     } else {
         sniffer_add(&shard->sniffer, fd);
     }
@@ -375,6 +415,7 @@ static void close_records(struct shard *shard)
     scraper_close(shard->scraper);
     sniffer_close(&shard->sniffer);
     statsd_receiver_close(shard->statsd);
+    log_receiver_close(shard->logs);
     if (shard->h2_ready) {
         h2_endpoint_close(&shard->h2);
     }
@@ -584,6 +625,7 @@ static void free_parts(struct shard *shard)
         h2_endpoint_deinit(&shard->h2);
     }
     statsd_receiver_free(shard->statsd);
+    log_receiver_free(shard->logs);
     pipeline_deinit(&shard->pipeline);
     free(shard);
 }

@@ -23,6 +23,7 @@
     X(string_bytes_max,            256,        16, 4096,       "one label value; a longer one is cut at a character")                      \
     X(attribute_bytes_max,         8192,       64, 1048576,    "one attribute value that is looked at; a longer one is skipped")            \
     X(span_attributes_count_max,   512,        16, 65536,      "attributes of one span that are looked at")                                \
+    X(log_line_bytes_max,         16384,      1024, 65536,     "one access log line with its syslog header; a longer one is dropped")      \
     X(nesting_depth_max,           16,         4, 100,         "depth of nested messages")                                                \
     X(series_count_max,            20000,      64, 10000000,   "series of all families; past it the overflow series counts")               \
     X(sender_series_percent,       50,         1, 100,         "share of series_count_max that one sender may create")                     \

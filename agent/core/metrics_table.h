@@ -51,11 +51,19 @@
     X(POINTS_DROPPED_DUPLICATE,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"duplicate_batch\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_SERIES,     "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"series_limit\"",    "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_CONFLICT,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"type_conflict\"",   "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_BUCKETS,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"inconsistent_buckets\"", "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_START,      "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"end_before_start\"", "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_NO_VALUE,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"no_recorded_value\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_OVERSIZED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"oversized\"",       "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_UNSUPPORTED, "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"unsupported_type\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_NOT_A_METRIC, "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"not_a_metric\"",   "", "stable", RECORDS_DROPPED) \
     X(LOGS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"malformed\"", "", "stable", RECORDS_DROPPED) \
     X(LOGS_DROPPED_TIME,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"time_out_of_range\"", "", "stable", RECORDS_DROPPED) \
+    X(LOGS_DROPPED_HEADER,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"syslog_header\"", "", "stable", RECORDS_DROPPED) \
+    X(LOGS_DROPPED_NOT_JSON,     "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"not_json\"", "", "stable", RECORDS_DROPPED) \
+    X(LOGS_DROPPED_TRUNCATED,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"truncated\"", "", "stable", RECORDS_DROPPED) \
+    X(LOGS_DROPPED_NESTED,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"nested_too_deep\"", "", "stable", RECORDS_DROPPED) \
+    X(LOGS_DROPPED_OVERSIZED,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"oversized\"", "", "stable", RECORDS_DROPPED) \
     X(SPANS_RECORDED,        "weft_records_recorded", COUNTER, PROCESS, "signal=\"spans\"",   "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
     X(POINTS_RECORDED,       "weft_records_recorded", COUNTER, PROCESS, "signal=\"metrics\"", "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
     X(LOGS_RECORDED,           "weft_records_recorded", COUNTER, PROCESS, "signal=\"logs\"", "", "experimental", "Records written into a shard's values; less aggregated: in flight.") \
@@ -70,7 +78,9 @@
     X(MESSAGES_ACCEPTED_OTLP_HTTP, "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"otlp_http\"", "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_ACCEPTED_NATIVE,    "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"native\"",    "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_ACCEPTED_ALS,   "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"als\"", "", "stable", "Messages admitted and answered with success or partial success.") \
+    X(MESSAGES_ACCEPTED_METRICS, "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"metrics_service\"", "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_ACCEPTED_ZIPKIN,    "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"zipkin\"", "", "stable", "Messages admitted and answered with success or partial success.") \
+    X(MESSAGES_ACCEPTED_SYSLOG,    "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"syslog\"", "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_ACCEPTED_XRAY,      "weft_messages_accepted", COUNTER, PROCESS, "protocol=\"xray\"", "", "stable", "Messages admitted and answered with success or partial success.") \
     X(MESSAGES_REFUSED_MEMORY,     "weft_messages_refused", COUNTER, PROCESS, "reason=\"memory\"",       "", "stable", MESSAGES_REFUSED) \
     X(MESSAGES_REFUSED_MALFORMED,  "weft_messages_refused", COUNTER, PROCESS, "reason=\"malformed\"",    "", "stable", MESSAGES_REFUSED) \
@@ -93,9 +103,12 @@
     X(NATIVE_INSTANCES_FORGOTTEN, "weft_native_instances_forgotten", COUNTER, PROCESS, "", "", "stable", "Native senders whose last sequence number was given up for another's: native_instances_count_max are remembered.") \
     /* datagrams */                                                                                                                        \
     X(DATAGRAMS_STATSD,      "weft_datagrams_received", COUNTER, PROCESS, "receiver=\"statsd\"", "", "stable", "Datagrams read.") \
+    X(DATAGRAMS_ACCESS_LOG,  "weft_datagrams_received", COUNTER, PROCESS, "receiver=\"access_log\"", "", "stable", "Datagrams read.") \
     X(DATAGRAMS_TRUNCATED_STATSD, "weft_datagrams_truncated", COUNTER, PROCESS, "receiver=\"statsd\"", "", "stable", "Datagrams longer than their receiver takes; the rest was cut.") \
+    X(DATAGRAMS_TRUNCATED_ACCESS_LOG, "weft_datagrams_truncated", COUNTER, PROCESS, "receiver=\"access_log\"", "", "stable", "Datagrams longer than their receiver takes; the rest was cut.") \
     X(DATAGRAMS_LOST_STATSD, "weft_datagrams_lost", COUNTER, PROCESS, "receiver=\"statsd\",transport=\"udp\"", "", "stable", "Datagrams that the kernel dropped for want of room. UDP only: what senders to a Unix socket drop is not known.") \
     X(DATAGRAM_BUFFER_STATSD, "weft_datagram_buffer_bytes", GAUGE, PROCESS, "receiver=\"statsd\"", "bytes", "stable", "Receive buffer that the kernel granted.") \
+    X(DATAGRAM_BUFFER_ACCESS_LOG, "weft_datagram_buffer_bytes", GAUGE, PROCESS, "receiver=\"access_log\"", "bytes", "stable", "Receive buffer that the kernel granted.") \
     X(RECEIVED_BYTES,        "weft_received_bytes", COUNTER, SHARD, "", "bytes", "stable", "Bytes read from connections that send records.") \
     /* aggregation */                                                                                                                      \
     X(FLIPS,                 "weft_flips", COUNTER, SHARD, "", "", "stable", "Value pages handed to the aggregator.") \

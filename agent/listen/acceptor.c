@@ -41,7 +41,7 @@ static void refuse(struct acceptor *acceptor, int fd)
     (void)close(fd);
 }
 
-static void hand_over(struct acceptor *acceptor, int fd, enum listener_kind kind)
+static void hand_over(struct acceptor *acceptor, int fd, const struct listener *listener)
 {
     struct arrival *arrival = malloc(sizeof *arrival);
 
@@ -51,7 +51,10 @@ static void hand_over(struct acceptor *acceptor, int fd, enum listener_kind kind
         return;
     }
     struct shard_inlet *inlet = &acceptor->inlets[acceptor_choose(acceptor->inlets, acceptor->shard_count)];
-    *arrival = (struct arrival){.mail = {.deliver = acceptor->deliver}, .fd = fd, .kind = kind};
+    *arrival = (struct arrival){.mail = {.deliver = acceptor->deliver},
+        .fd = fd,
+        .kind = listener->kind,
+        .receiver = listener->receiver};
     atomic_fetch_add_explicit(&inlet->connection_count, 1, memory_order_relaxed);
     if (!mailbox_post(inlet->mailbox, &arrival->mail)) {
         atomic_fetch_sub_explicit(&inlet->connection_count, 1, memory_order_relaxed);
@@ -82,7 +85,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < ACCEPTOR_BATCH_COUNT; i++) {
         int fd = accept4(port->listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            hand_over(port->acceptor, fd, port->listener->kind);
+            hand_over(port->acceptor, fd, port->listener);
         } else if (errno == EMFILE || errno == ENFILE) {
             shed_one(port->acceptor, port->listener->fd);
         } else if (errno != EINTR && errno != ECONNABORTED) {

@@ -26,9 +26,10 @@ struct arrival {
     struct mail mail;
     int fd; /* non-blocking, close-on-exec */
     enum listener_kind kind;
+    uint32_t receiver; /* the listener's */
 };
 
-enum { ACCEPTOR_LISTENER_COUNT_MAX = 8, ACCEPTOR_BATCH_COUNT = 64 };
+enum { ACCEPTOR_LISTENER_COUNT_MAX = 32, ACCEPTOR_BATCH_COUNT = 64 };
 
 struct acceptor {
     uv_loop_t *loop;

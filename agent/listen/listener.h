@@ -16,6 +16,7 @@ enum listener_kind {
     LISTENER_API,    /* api.sock: HTTP queries */
     LISTENER_HTTP,   /* TCP: /metrics, health, queries */
     LISTENER_STATSD, /* Unix stream: statsd lines */
+    LISTENER_LOG,    /* Unix stream: access log lines, as entry `receiver` of the configuration says */
 };
 
 enum {
@@ -26,6 +27,7 @@ enum {
 
 struct listener {
     enum listener_kind kind;
+    uint32_t receiver; /* LISTENER_LOG: set by the caller once it is open */
     int fd;
     int lock_fd;                              /* Unix: held for as long as we listen */
     char path[LISTENER_PATH_BYTES_MAX];       /* Unix; empty for TCP */

@@ -13,18 +13,16 @@ enum {
 
 static const char protobuf_type[] = "application/x-protobuf";
 
-static void take_traces(struct http_routes *routes, struct http_exchange *exchange, struct slice message)
+/* Says what became of a message: `code` and the outcome are pipeline_otlp_traces'. */
+static void answer(
+    struct http_routes *routes, struct http_exchange *exchange, int code, const struct otlp_outcome *outcome)
 {
-    const struct peer *peer = http_exchange_connection_user(exchange);
-    struct otlp_outcome outcome;
-    int code = pipeline_otlp_traces(routes->pipeline, &peer->sender, message, &outcome);
-
     if (code < 0) {
-        http_body_refuse(routes, exchange, code, outcome.text);
+        http_body_refuse(routes, exchange, code, outcome->text);
         return;
     }
     uint8_t reply[REPLY_BYTES_MAX];
-    size_t length = pipeline_otlp_reply(&outcome, reply, sizeof reply);
+    size_t length = pipeline_otlp_reply(outcome, reply, sizeof reply);
     struct shared_bytes *body = shared_bytes_copy(slice_of(reply, length));
     const struct http_header type = {.name = "Content-Type", .value = protobuf_type};
     LEDGER_ADD(routes->cells, METRIC_MESSAGES_ACCEPTED_OTLP_HTTP, 1);
@@ -32,7 +30,26 @@ static void take_traces(struct http_routes *routes, struct http_exchange *exchan
     shared_bytes_unref(body);
 }
 
-void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange)
+static void take_traces(struct http_routes *routes, struct http_exchange *exchange, struct slice message)
+{
+    const struct peer *peer = http_exchange_connection_user(exchange);
+    struct otlp_outcome outcome;
+    int code = pipeline_otlp_traces(routes->pipeline, &peer->sender, message, &outcome);
+
+    answer(routes, exchange, code, &outcome);
+}
+
+static void take_metrics(struct http_routes *routes, struct http_exchange *exchange, struct slice message)
+{
+    const struct peer *peer = http_exchange_connection_user(exchange);
+    struct otlp_outcome outcome;
+    int code = pipeline_otlp_metrics(routes->pipeline, &peer->sender, message, &outcome);
+
+    answer(routes, exchange, code, &outcome);
+}
+
+static void receive(struct http_routes *routes, struct http_exchange *exchange,
+    void (*take)(struct http_routes *routes, struct http_exchange *exchange, struct slice message))
 {
     if (!http_type_is(http_exchange_header(exchange, "Content-Type"), protobuf_type)) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
@@ -40,5 +57,15 @@ void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange
             "Content-Type: expected application/x-protobuf");
         return;
     }
-    http_body_receive(routes, exchange, take_traces);
+    http_body_receive(routes, exchange, take);
+}
+
+void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange)
+{
+    receive(routes, exchange, take_traces);
+}
+
+void http_otlp_metrics(struct http_routes *routes, struct http_exchange *exchange)
+{
+    receive(routes, exchange, take_metrics);
 }

@@ -29,8 +29,10 @@ struct http_routes {
 /* A handler for struct http_handler.request; `user` is a struct http_routes. */
 void http_routes_handle(struct http_routes *routes, struct http_exchange *exchange);
 
-/* POST /v1/traces (OTLP/HTTP, protobuf): http_otlp.c. The connection's user is a struct peer. */
+/* POST /v1/traces and /v1/metrics (OTLP/HTTP, protobuf): http_otlp.c. The connection's user is a struct peer.
+ */
 void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange);
+void http_otlp_metrics(struct http_routes *routes, struct http_exchange *exchange);
 
 /* POST /api/v2/spans (Zipkin v2, JSON): http_zipkin.c. The same. */
 void http_zipkin_spans(struct http_routes *routes, struct http_exchange *exchange);

@@ -25,6 +25,7 @@
 #include "decode/otlp_trace.h"
 #include "listen/grpc.h"
 #include "listen/native_connection.h"
+#include "pipeline_metrics.h"
 #include "span_segment.h"
 
 enum {
@@ -46,8 +47,10 @@ struct pipeline {
     struct otlp_trace_scanner scanner;
     struct otlp_memory *memory; /* of OTLP senders; owned */
     struct span_segment segment;
-    struct arena arena; /* of one native payload */
-    bool draining;      /* new messages are refused */
+    struct arena arena;               /* of one native payload */
+    struct pipeline_metrics *metrics; /* of one data point; owned */
+    bool counters_are_deltas;         /* those of Envoy's metrics service */
+    bool draining;                    /* new messages are refused */
 };
 
 /* What a pipeline is made of; everything is borrowed and outlives it. */
@@ -63,6 +66,7 @@ struct pipeline_config {
     uv_loop_t *loop;
     struct profile_settings profiles; /* the naming profiles that are served; zeroes: none */
     const char *cluster;              /* the configured one, or NULL */
+    bool counters_are_deltas;         /* of Envoy's metrics service */
     struct exporter_thread *exporter; /* NULL: spans are not exported */
 };
 
@@ -99,8 +103,12 @@ struct otlp_outcome {
 int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender, struct slice message,
     struct otlp_outcome *ret_outcome);
 
-/* A partial success (ExportTraceServiceResponse) into out; returns its length, 0 when there is nothing to
- * say. */
+/* The same for an ExportMetricsServiceRequest. */
+int pipeline_otlp_metrics(struct pipeline *pipeline, const struct sender *sender, struct slice message,
+    struct otlp_outcome *ret_outcome);
+
+/* A partial success (ExportTraceServiceResponse, ExportMetricsServiceResponse) into out; returns its length,
+ * 0 when there is nothing to say. */
 size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, size_t out_bytes);
 
 /*

@@ -176,7 +176,8 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
     return code;
 }
 
-/* ExportTraceServiceResponse { partial_success = 1 { rejected_spans = 1, error_message = 2 } } */
+/* ExportTraceServiceResponse { partial_success = 1 { rejected_spans = 1, error_message = 2 } }, and the same
+ * of metrics. */
 size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, size_t out_bytes)
 {
     struct buffer buffer;
@@ -222,6 +223,18 @@ const struct grpc_method pipeline_grpc_methods[] = {
         .path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         .accepted = METRIC_MESSAGES_ACCEPTED_OTLP_GRPC,
         .message = on_grpc_traces,
+    },
+    {
+        .path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        .accepted = METRIC_MESSAGES_ACCEPTED_OTLP_GRPC,
+        .message = pipeline_metrics_otlp_message,
+    },
+    {
+        .path = "/envoy.service.metrics.v3.MetricsService/StreamMetrics",
+        .streaming = true,
+        .accepted = METRIC_MESSAGES_ACCEPTED_METRICS,
+        .message = pipeline_metrics_service_message,
+        .closed = pipeline_metrics_service_closed,
     },
     {
         .path = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",

@@ -168,6 +168,68 @@ void json_write_tag(
     write_key_value(out, number, key, value, true);
 }
 
+static int write_list(struct json_reader *reader, struct buffer *out, const struct json_value *list);
+
+/* An AnyValue's field for any value but null. */
+static int write_any(struct json_reader *reader, struct buffer *out, const struct json_value *value)
+{
+    if (value->type != JSON_ARRAY && value->type != JSON_OBJECT) {
+        write_value(out, value);
+        return 0;
+    }
+    struct wire_envelope list = wire_envelope_begin(out, value->type == JSON_ARRAY ? 5 : 6, 100);
+    int status = write_list(reader, out, value);
+    wire_envelope_end(out, list);
+    return status;
+}
+
+/* The values of an ArrayValue or KeyValueList. As deep as the reader's limit lets it. */
+static int write_list(struct json_reader *reader, struct buffer *out, const struct json_value *list)
+{
+    struct json_value key;
+    struct json_value value;
+    int status;
+
+    do {
+        if (list->type == JSON_OBJECT) {
+            status = json_member(reader, &key, &value);
+            int written = status > 0 ? json_write_any(reader, out, 1, &key, &value) : 0;
+            status = written < 0 ? written : status;
+            continue;
+        }
+        status = json_element(reader, &value);
+        if (status > 0) {
+            struct wire_envelope element = wire_envelope_begin(out, 1, value.text.length + 2);
+            int written = value.type == JSON_NULL ? 0 : write_any(reader, out, &value);
+            wire_envelope_end(out, element);
+            status = written < 0 ? written : status;
+        }
+    } while (status > 0);
+    return status;
+}
+
+int json_write_any(struct json_reader *reader, struct buffer *out, uint32_t number,
+    const struct json_value *key, const struct json_value *value)
+{
+    size_t length = out->length;
+
+    if (value->type != JSON_ARRAY && value->type != JSON_OBJECT) {
+        json_write_attribute(out, number, key, value);
+        return 0;
+    }
+    const uint8_t *begin = reader->at;
+    struct wire_envelope attribute = wire_envelope_begin(out, number, 100);
+    json_write_text(out, 1, key);
+    struct wire_envelope envelope = wire_envelope_begin(out, 2, 100);
+    int status = write_any(reader, out, value);
+    wire_envelope_end(out, envelope);
+    wire_envelope_end(out, attribute);
+    if (reader->at - begin == 1 && out->error == 0) {
+        out->length = length; /* it was closed at once */
+    }
+    return status;
+}
+
 void json_otlp_head(struct json_otlp_writer *writer, const struct json_otlp_head *head)
 {
     static const uint8_t none[sizeof head->parent_id] = {0};

@@ -17,8 +17,11 @@
 #include "decode/json.h"
 #include "decode/wire_write.h"
 
-/* Room for what a document of `bytes` can become: OTLP names a service for each change of it. */
-#define JSON_OTLP_BYTES_MAX(bytes) (4096 + 3 * (bytes))
+/*
+ * Room for what a document of `bytes` can become at worst: a service is named anew for each change of it, and
+ * an integer below 0 takes ten bytes. Nearly all become smaller than they came.
+ */
+#define JSON_OTLP_BYTES_MAX(bytes) (4096 + 6 * (bytes))
 
 /* What became of a document's records. */
 struct json_otlp_result {
@@ -56,13 +59,20 @@ void json_otlp_span_end(struct json_otlp_writer *writer, const struct json_value
 void json_write_text(struct buffer *out, uint32_t number, const struct json_value *string);
 
 /*
- * Attributes (KeyValue). As they are: strings, booleans, integers, doubles; arrays and objects as their JSON
- * text; null is left out. write_tag writes every value as text: Zipkin's tags are.
+ * Attributes (KeyValue) of scalars: strings, booleans, integers, doubles; null is left out. write_tag writes
+ * every value as text: Zipkin's tags are.
  */
 void json_write_attribute(
     struct buffer *out, uint32_t number, const struct json_value *key, const struct json_value *value);
 void json_write_tag(
     struct buffer *out, uint32_t number, const struct json_value *key, const struct json_value *value);
+
+/*
+ * An attribute of any value that `reader` has just returned: objects and arrays become KeyValueList and
+ * ArrayValue, so that what is secret in them is found; empty ones are left out. 0, or the reader's error.
+ */
+int json_write_any(struct json_reader *reader, struct buffer *out, uint32_t number,
+    const struct json_value *key, const struct json_value *value);
 
 /* A key that the decoder gives. */
 static inline struct json_value json_key(struct slice text)

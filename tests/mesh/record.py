@@ -19,12 +19,14 @@ import als
 import corpus
 import load
 import mix as mixes
+import otel_logs
 import ratings
 import statsd
 from harness import REPOSITORY, TemporaryDirectory, wait_for
 from http_sink import HttpSink
-from sidecar import Chain, tracing_zipkin
+from sidecar import Chain, tracing_xray, tracing_zipkin
 from sink import Relay, Sink
+from udp_sink import UdpSink
 from upstream import Upstream
 
 SEED = 20240607
@@ -116,6 +118,26 @@ def record_zipkin(out, spawn, count):
         print(f"{name}: {len(bodies)} bodies, {got} spans")
 
 
+def record_xray(out, spawn, count):
+    """The same by the X-Ray tracer: every datagram that both sidecars sent."""
+    with TemporaryDirectory() as directory, Upstream() as upstream, ratings.Ratings() as rpc, UdpSink() as sink, Chain(
+        directory,
+        directory / "weft.sock",
+        upstream.port,
+        spawn,
+        grpc_port=rpc.port,
+        tracer=tracing_xray(sink.port),
+    ) as chain:
+        load.send(chain.port, mix(count, spawn), connections=4)
+        ratings.call(chain.port, [0, 0, 5, 0, 14, 13, 4])
+        ratings.call(chain.port, [0], delay_s=0.5, timeout_s=0.1)
+        load.abandon(chain.port, "/reviews/9", "d300:200")
+        time.sleep(2)  # each segment is sent when it has ended
+        name = f"xray_envoy_spawn_{'on' if spawn else 'off'}.datagrams"
+        corpus.write(out / name, sink.datagrams)
+        print(f"{name}: {len(sink.datagrams)} datagrams")
+
+
 def record_statsd(out, count):
     """What Envoy's statsd sinks send: datagrams of DogStatsD, and the beginning of a plain stream."""
     with TemporaryDirectory() as directory, Upstream() as upstream, statsd.DatagramSink(
@@ -150,6 +172,27 @@ def record_als(out):
         corpus.write(out / "als_envoy.als", [message for stream in streams for message in stream])
         counts = Counter(kind for stream in streams for kind, _ in als.entries(stream))
         print(f"als_envoy.als: {len(streams)} streams, {dict(counts)} entries")
+
+
+def record_otlp_logs(out):
+    """What both sidecars' OpenTelemetry access loggers sent of the whole mix, fields as attributes; and the
+    first messages of the same with the fields as a map in the body."""
+    for in_body, name in ((False, "otlp_logs_envoy.logs"), (True, "otlp_logs_envoy_body.logs")):
+        with TemporaryDirectory() as directory, Upstream() as upstream, ratings.Ratings() as rpc, Sink(
+            directory / "weft.sock"
+        ) as sink, mixes.Mix(
+            directory,
+            upstream.port,
+            rpc.port,
+            otel_logs.telemetry(directory / "weft.sock", traced=True, in_body=in_body),
+            secure=mixes.mutual_tls(directory),
+        ) as mix:
+            mixes.play(mix)
+            time.sleep(2)  # the loggers' timers send what is left
+            messages = otel_logs.messages(sink)
+        kept = messages[:10] if in_body else messages
+        corpus.write(out / name, kept)
+        print(f"{name}: {len(kept)} messages, {sum(1 for _ in otel_logs.records(kept))} records")
 
 
 def record_sdk(out, scenario, convention):
@@ -189,8 +232,11 @@ def main():
     record_envoy(out, spawn=False, decorated=True, count=225)
     record_zipkin(out, spawn=True, count=60)
     record_zipkin(out, spawn=False, count=60)
+    record_xray(out, spawn=True, count=40)
+    record_xray(out, spawn=False, count=40)
     record_statsd(out, count=60)
     record_als(out)
+    record_otlp_logs(out)
     for scenario, convention in SDK_RUNS:
         record_sdk(out, scenario, convention)
 

@@ -92,6 +92,27 @@ def tracing_zipkin(service, spawn, custom_tags=()):
     }
 
 
+def tracing_xray(port):
+    """The same by the X-Ray tracer, to a daemon on a UDP port of loopback: every request is sampled."""
+
+    def tracing_by_xray(service, spawn, custom_tags=()):
+        manifest = {"version": 2, "rules": [], "default": {"fixed_target": 1, "rate": 1}}
+        return {
+            **tracing(service, spawn, custom_tags),
+            "provider": {
+                "name": "envoy.tracers.xray",
+                "typed_config": {
+                    "@type": TYPE + "envoy.config.trace.v3.XRayConfig",
+                    "daemon_endpoint": {"protocol": "UDP", "address": "127.0.0.1", "port_value": port},
+                    "segment_name": service,
+                    "sampling_rule_manifest": {"inline_string": json.dumps(manifest)},
+                },
+            },
+        }
+
+    return tracing_by_xray
+
+
 def listener(name, port, direction, routes, traced, with_attempt_count):
     router = {
         "name": "envoy.filters.http.router",

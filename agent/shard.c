@@ -18,6 +18,7 @@
 #include "pipeline.h"
 #include "scraper.h"
 #include "statsd_receiver.h"
+#include "xray_receiver.h"
 
 enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
 
@@ -35,6 +36,7 @@ struct shard {
     struct native_shard *native;
     struct scraper *scraper;          /* NULL: no target is this shard's */
     struct native_peer *native_peers; /* open native connections, doubly linked */
+    struct xray_receiver *xray;       /* NULL where it is not configured */
     struct statsd_receiver *statsd;   /* NULL until a socket or a connection needs it */
     struct log_receiver *logs;        /* the same */
     uv_timer_t tick;
@@ -263,6 +265,13 @@ static void add_statsd(struct shard *shard, int fd)
     }
 }
 
+/* ---- X-Ray ---- */
+
+int shard_take_xray(struct shard *shard, const struct datagram_socket *socket)
+{
+    return xray_receiver_new(&shard->pipeline, &shard->thread.loop, socket, &shard->xray);
+}
+
 /* ---- access log lines ---- */
 
 static int need_logs(struct shard *shard)
@@ -411,6 +420,7 @@ static void close_records(struct shard *shard)
         return;
     }
     shard->records_closed = true;
+    xray_receiver_close(shard->xray); /* what came before this is still taken */
     shard->pipeline.draining = true;
     scraper_close(shard->scraper);
     sniffer_close(&shard->sniffer);
@@ -508,6 +518,8 @@ static int init_pipeline(struct shard *shard)
         .loop = &shard->thread.loop,
         .profiles = {.profiles = common->config->exporters.prometheus.profiles,
             .graph_side = (enum profile_graph_side)common->config->exporters.prometheus.service_graph},
+        .counters_are_deltas =
+            common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
         .cluster = common->config->cluster,
         .exporter = exports ? common->exporter : NULL,
     };
@@ -624,6 +636,7 @@ static void free_parts(struct shard *shard)
     if (shard->h2_ready) {
         h2_endpoint_deinit(&shard->h2);
     }
+    xray_receiver_free(shard->xray);
     statsd_receiver_free(shard->statsd);
     log_receiver_free(shard->logs);
     pipeline_deinit(&shard->pipeline);

@@ -64,6 +64,12 @@ struct config_statsd {
     uint64_t buffer_bytes;   /* asked of the kernel for each datagram socket */
 };
 
+/* X-Ray segments, as SDKs and Envoy send them to the X-Ray daemon. */
+struct config_xray {
+    const char *udp;       /* "127.0.0.1:2000"; NULL: not received */
+    uint64_t buffer_bytes; /* asked of the kernel */
+};
+
 struct config_label {
     const char *name;
     const char *value;
@@ -119,10 +125,19 @@ struct config_access_logs {
     size_t count;
 };
 
+/* How Envoy's metrics service reports counters: Envoy's report_counters_as_deltas, which no message tells. */
+enum config_counters { CONFIG_COUNTERS_CUMULATIVE, CONFIG_COUNTERS_DELTA };
+
+struct config_metrics_service {
+    enum config_counters counters;
+};
+
 struct config_receivers {
     struct config_statsd statsd;
+    struct config_xray xray;
     struct config_access_logs access_logs;
     struct config_scrapes scrape;
+    struct config_metrics_service metrics_service;
 };
 
 struct config_api_socket {

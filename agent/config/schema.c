@@ -71,6 +71,12 @@ static const struct config_field statsd_fields[] = {
 };
 static const struct config_group statsd_group = GROUP(statsd_fields, struct config_statsd);
 
+static const struct config_field xray_fields[] = {
+    {TEXT(udp, 1, 128), RESTART, .offset = offsetof(struct config_xray, udp)},
+    {INTEGER(buffer_bytes, 0, 1073741824, "4194304"), RESTART, .offset = offsetof(struct config_xray, buffer_bytes)},
+};
+static const struct config_group xray_group = GROUP(xray_fields, struct config_xray);
+
 static const struct config_field access_key_fields[] = {
 #define ACCESS_FIELD(key, nginx, haproxy) {TEXT(key, 1, 128), RESTART, .offset = offsetof(struct config_access_log, keys[ACCESS_FIELD_##key])},
     WEFT_ACCESS_FIELDS(ACCESS_FIELD)
@@ -120,10 +126,17 @@ static const struct config_field scrape_fields[] = {
 };
 static const struct config_group scrape_group = GROUP(scrape_fields, struct config_scrape);
 
+static const struct config_field metrics_service_fields[] = {
+    {CHOICE(counters, temporality_choices, "cumulative"), RESTART, .offset = offsetof(struct config_metrics_service, counters)},
+};
+static const struct config_group metrics_service_group = GROUP(metrics_service_fields, struct config_metrics_service);
+
 static const struct config_field receivers_fields[] = {
     {NESTED(statsd, &statsd_group), .offset = offsetof(struct config_receivers, statsd)},
+    {NESTED(xray, &xray_group), .offset = offsetof(struct config_receivers, xray)},
     {.name = "access_logs", .kind = CONFIG_KIND_GROUPS, .group = &access_log_group, .offset = offsetof(struct config_receivers, access_logs)},
     {.name = "scrape", .kind = CONFIG_KIND_GROUPS, .group = &scrape_group, .offset = offsetof(struct config_receivers, scrape)},
+    {NESTED(metrics_service, &metrics_service_group), .offset = offsetof(struct config_receivers, metrics_service)},
 };
 
 static const struct config_field log_fields[] = {

@@ -70,11 +70,11 @@ static int add_label(struct context *context, struct metric_label *labels, size_
     return error == 0 ? insert_label(context, labels, count, label) : error;
 }
 
-static enum metric_point_type type_of(enum sent_point_type type)
+static enum metric_point_type type_of(const struct sent_point *sent)
 {
-    switch (type) {
+    switch (sent->type) {
     case SENT_COUNTER:
-        return METRIC_POINT_COUNTER;
+        return sent->is_bare ? METRIC_POINT_BARE_COUNTER : METRIC_POINT_COUNTER;
     case SENT_EXPLICIT:
         return METRIC_POINT_EXPLICIT;
     case SENT_EXPONENTIAL:
@@ -92,7 +92,7 @@ static void fill_point(
     bool is_histogram = sent->type == SENT_EXPLICIT || sent->type == SENT_EXPONENTIAL;
 
     *point = (struct metric_point){
-        .type = type_of(sent->type),
+        .type = type_of(sent),
         .sender = sender,
         .time_unix_ns = sent->time_unix_ns > 0 ? sent->time_unix_ns : time_unix_ns,
         .start_unix_ns = sent->is_delta || sent->type == SENT_GAUGE ? 0 : sent->start_unix_ns,

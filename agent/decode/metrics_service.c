@@ -241,6 +241,7 @@ static uint32_t begin(const struct family *family, struct sent_point *point)
     switch (family->type) {
     case FAMILY_COUNTER:
         point->type = SENT_COUNTER;
+        point->is_bare = true;
         return 3;
     case FAMILY_GAUGE:
         point->type = SENT_GAUGE;

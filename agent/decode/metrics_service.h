@@ -6,7 +6,7 @@
  *          └─► MetricFamily ─► Metric ─► on_point | on_refused
  *
  * What becomes of each type: a counter is one, cumulative or delta as the proxy is configured, which the
- * message does not tell; gauges and untyped ones are gauges; a histogram, whose buckets say what the proxy's
+ * message does not tell, under the name that Envoy gives it; gauges and untyped ones are gauges; a histogram, whose buckets say what the proxy's
  * last flush interval held, is an explicit one that adds; a summary, of the same interval, likewise, and is
  * called NAME_interval: Envoy sends it beside the histogram under one name.
  *

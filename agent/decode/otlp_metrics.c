@@ -11,6 +11,7 @@ struct walk {
     const struct otlp_metrics_sink *sink;
     struct otlp_metrics_result *result;
     struct decode_error where;
+    bool is_envoy;
     size_t resource_labels;
     size_t scope_labels; /* those of the resource included */
 };
@@ -97,7 +98,7 @@ static int walk_metric(struct walk *walk, struct slice encoded)
 {
     struct wire_reader reader = wire_reader_of(encoded);
     struct wire_field field;
-    struct otlp_metric metric = {.data = OTLP_METRIC_NO_DATA};
+    struct otlp_metric metric = {.data = OTLP_METRIC_NO_DATA, .is_bare = walk->is_envoy};
     struct slice data = slice_of(NULL, 0);
     int status;
 
@@ -222,6 +223,8 @@ static int read_resource(struct walk *walk, struct slice encoded)
     struct slice values[RESOURCE_KEY_COUNT] = {{.ptr = NULL, .length = 0}};
     int status;
 
+    walk->is_envoy = false;
+
     while ((status = wire_next(&reader, &field)) > 0) {
         if (wire_tag_number(field.tag) != 1) {
             continue;
@@ -233,6 +236,8 @@ static int read_resource(struct walk *walk, struct slice encoded)
         if (status < 0) {
             return status;
         }
+        walk->is_envoy |= slice_equal(attribute.key, SLICE_LITERAL("telemetry.sdk.name")) &&
+                          slice_equal(attribute.value.text, SLICE_LITERAL("envoy"));
         for (size_t i = 0; i < RESOURCE_KEY_COUNT; i++) {
             if (attribute.value.type == ATTRIBUTE_TEXT && slice_equal(attribute.key, resource_keys[i].key)) {
                 values[i] = attribute.value.text;

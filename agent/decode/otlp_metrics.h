@@ -12,6 +12,9 @@
  *   histogram                                  explicit; exponential histogram: exponential
  *   summary                                    quantiles, count and sum
  *
+ * Counters of Envoy's sink keep their names: it has `upstream_rq`, by response code, and `upstream_rq_total`,
+ * which with the usual suffix would become one.
+ *
  * Labels are the point's attributes, then service_name, service_namespace and service_instance_id of the
  * resource and otel_scope_name and otel_scope_version, where they are told; values that are secrets are
  * redacted as in spans. Exemplars are passed over: those of the agent's own histograms refer to traces that
@@ -74,6 +77,7 @@ struct otlp_metric {
     enum otlp_metric_data data;
     uint64_t temporality; /* 1: delta, 2: cumulative */
     bool is_monotonic;
+    bool is_bare; /* a counter's name is kept as it is */
     struct slice name;
     struct slice unit;
     struct slice help;

@@ -506,6 +506,7 @@ enum record_error otlp_point_read(const struct attribute_table *attributes, cons
 {
     struct sent_point point = {.is_delta = metric->temporality == DELTA,
         .name = metric->name,
+        .is_bare = metric->is_bare && metric->data == OTLP_METRIC_SUM && metric->is_monotonic,
         .unit = metric->unit,
         .help = metric->help,
         .labels = scratch->labels,

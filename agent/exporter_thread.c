@@ -166,10 +166,10 @@ int exporter_thread_start(struct exporter_thread *self)
     return loop_thread_start(&self->thread, "weft-export");
 }
 
-bool exporter_thread_takes_spans(const struct exporter_thread *self)
+bool exporter_thread_takes(const struct exporter_thread *self, enum otlp_signal signal)
 {
     for (size_t i = 0; i < self->destination_count; i++) {
-        if (self->destinations[i].url[OTLP_SIGNAL_TRACES] != NULL) {
+        if (self->destinations[i].url[signal] != NULL) {
             return true;
         }
     }

@@ -48,6 +48,15 @@ static void take_metrics(struct http_routes *routes, struct http_exchange *excha
     answer(routes, exchange, code, &outcome);
 }
 
+static void take_logs(struct http_routes *routes, struct http_exchange *exchange, struct slice message)
+{
+    const struct peer *peer = http_exchange_connection_user(exchange);
+    struct otlp_outcome outcome;
+    int code = pipeline_otlp_logs(routes->pipeline, &peer->sender, message, &outcome);
+
+    answer(routes, exchange, code, &outcome);
+}
+
 static void receive(struct http_routes *routes, struct http_exchange *exchange,
     void (*take)(struct http_routes *routes, struct http_exchange *exchange, struct slice message))
 {
@@ -68,4 +77,9 @@ void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange
 void http_otlp_metrics(struct http_routes *routes, struct http_exchange *exchange)
 {
     receive(routes, exchange, take_metrics);
+}
+
+void http_otlp_logs(struct http_routes *routes, struct http_exchange *exchange)
+{
+    receive(routes, exchange, take_logs);
 }

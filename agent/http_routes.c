@@ -214,6 +214,8 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
     if (http_exchange_kind(exchange) == LISTENER_INGEST) {
         if (strcmp(method, "POST") == 0 && is_path(exchange, "/v1/traces")) {
             http_otlp_traces(routes, exchange);
+        } else if (strcmp(method, "POST") == 0 && is_path(exchange, "/v1/logs")) {
+            http_otlp_logs(routes, exchange);
         } else if (strcmp(method, "POST") == 0 && is_path(exchange, "/v1/metrics")) {
             http_otlp_metrics(routes, exchange);
         } else if (strcmp(method, "POST") == 0 && is_path(exchange, "/api/v2/spans")) {

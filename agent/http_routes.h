@@ -33,6 +33,7 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
  */
 void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange);
 void http_otlp_metrics(struct http_routes *routes, struct http_exchange *exchange);
+void http_otlp_logs(struct http_routes *routes, struct http_exchange *exchange);
 
 /* POST /api/v2/spans (Zipkin v2, JSON): http_zipkin.c. The same. */
 void http_zipkin_spans(struct http_routes *routes, struct http_exchange *exchange);

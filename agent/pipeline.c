@@ -13,6 +13,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     arena_init(&pipeline->arena, PIPELINE_ARENA_FIRST_BYTES,
         (size_t)limits->native_frame_bytes_max * PIPELINE_ARENA_FACTOR);
     otlp_trace_scanner_init(&pipeline->scanner, limits, config->redaction);
+    otlp_logs_scanner_init(&pipeline->logs_scanner, &pipeline->scanner);
     pipeline->interner = interner_new((uint32_t)limits->strings_count_max, config->series);
     struct directory_settings settings = {
         .shard = config->shard,
@@ -46,13 +47,17 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     pipeline->context.profiles = config->profiles.profiles;
     pipeline->context.cluster = slice_of_string(config->cluster != NULL ? config->cluster : "");
     access_log_memos_init(pipeline->log_memos);
-    span_segment_init(&pipeline->segment, config->loop, config->exporter, config->cells);
+    span_segment_init(
+        &pipeline->segment, OTLP_SIGNAL_TRACES, config->loop, config->exporter, config->cells);
+    span_segment_init(
+        &pipeline->log_segment, OTLP_SIGNAL_LOGS, config->loop, config->log_exporter, config->cells);
     return 0;
 }
 
 void pipeline_close(struct pipeline *pipeline)
 {
     span_segment_close(&pipeline->segment);
+    span_segment_close(&pipeline->log_segment);
 }
 
 void pipeline_deinit(struct pipeline *pipeline)

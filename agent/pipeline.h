@@ -21,6 +21,7 @@
 #include "core/limits.h"
 #include "core/metrics.h"
 #include "decode/native.h"
+#include "decode/otlp_logs.h"
 #include "decode/otlp_memory.h"
 #include "decode/otlp_trace.h"
 #include "listen/grpc.h"
@@ -45,8 +46,10 @@ struct pipeline {
     struct held_requests held;          /* told by spans of proxies that may have an access log */
     struct access_log_memos *log_memos; /* names of access-log records; owned */
     struct otlp_trace_scanner scanner;
+    struct otlp_logs_scanner logs_scanner; /* on top of it */
     struct otlp_memory *memory; /* of OTLP senders; owned */
     struct span_segment segment;
+    struct span_segment log_segment;
     struct arena arena;               /* of one native payload */
     struct pipeline_metrics *metrics; /* of one data point; owned */
     bool counters_are_deltas;         /* those of Envoy's metrics service */
@@ -67,7 +70,8 @@ struct pipeline_config {
     struct profile_settings profiles; /* the naming profiles that are served; zeroes: none */
     const char *cluster;              /* the configured one, or NULL */
     bool counters_are_deltas;         /* of Envoy's metrics service */
-    struct exporter_thread *exporter; /* NULL: spans are not exported */
+    struct exporter_thread *exporter;     /* NULL: spans are not exported */
+    struct exporter_thread *log_exporter; /* NULL: log records are not exported */
 };
 
 /* 0 or WERR_NOMEM. A failed init leaves nothing to undo. */
@@ -90,7 +94,7 @@ struct peer {
 
 /* What is said of an OTLP message. */
 struct otlp_outcome {
-    uint32_t spans_count; /* that were taken */
+    uint32_t spans_count; /* or log records, that were taken */
     uint32_t rejected_count;
     char text[DECODE_ERROR_TEXT_BYTES]; /* the first thing that was wrong, or "" */
 };
@@ -106,6 +110,14 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
 /* The same for an ExportMetricsServiceRequest. */
 int pipeline_otlp_metrics(struct pipeline *pipeline, const struct sender *sender, struct slice message,
     struct otlp_outcome *ret_outcome);
+
+/* The same for an ExportLogsServiceRequest. */
+int pipeline_otlp_logs(struct pipeline *pipeline, const struct sender *sender, struct slice message,
+    struct otlp_outcome *ret_outcome);
+
+/* The method of gRPC for it. */
+int pipeline_otlp_logs_message(
+    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer);
 
 /* A partial success (ExportTraceServiceResponse, ExportMetricsServiceResponse) into out; returns its length,
  * 0 when there is nothing to say. */
@@ -135,6 +147,10 @@ bool pipeline_log_counts(struct pipeline *pipeline, struct count_voice voice);
  * (context_batch_begin); the sender is bound.
  */
 void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry *entry,
+    struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns);
+
+/* The same for a record that its receiver passes on itself. */
+void pipeline_count_entry(struct pipeline *pipeline, const struct access_log_entry *entry,
     struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns);
 
 /* Settles the held requests whose proxy is decided; `all`: every one, because the shard ends. Once a second

@@ -11,7 +11,7 @@ static void take_connection(struct pipeline *pipeline, const struct connection *
     }
 }
 
-void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry *entry,
+void pipeline_count_entry(struct pipeline *pipeline, const struct access_log_entry *entry,
     struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns)
 {
     struct request request;
@@ -37,4 +37,10 @@ void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry 
         LEDGER_ADD(pipeline->cells, METRIC_LOGS_NOT_A_REQUEST, 1);
         break;
     }
+}
+
+void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry *entry,
+    struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns)
+{
+    pipeline_count_entry(pipeline, entry, reporter, sender, now_unix_ns);
 }

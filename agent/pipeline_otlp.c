@@ -225,6 +225,11 @@ const struct grpc_method pipeline_grpc_methods[] = {
         .message = on_grpc_traces,
     },
     {
+        .path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        .accepted = METRIC_MESSAGES_ACCEPTED_OTLP_GRPC,
+        .message = pipeline_otlp_logs_message,
+    },
+    {
         .path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         .accepted = METRIC_MESSAGES_ACCEPTED_OTLP_GRPC,
         .message = pipeline_metrics_otlp_message,

@@ -505,7 +505,8 @@ static void on_stop(struct mail *mail, void *receiver)
 static int init_pipeline(struct shard *shard)
 {
     const struct shard_common *common = shard->common;
-    bool exports = common->exporter != NULL && exporter_thread_takes_spans(common->exporter);
+    bool exports = common->exporter != NULL && exporter_thread_takes(common->exporter, OTLP_SIGNAL_TRACES);
+    bool ships = common->exporter != NULL && exporter_thread_takes(common->exporter, OTLP_SIGNAL_LOGS);
     struct pipeline_config config = {
         .shard = (uint32_t)shard->index,
         .limits = &common->config->limits,
@@ -522,6 +523,7 @@ static int init_pipeline(struct shard *shard)
             common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
         .cluster = common->config->cluster,
         .exporter = exports ? common->exporter : NULL,
+        .log_exporter = ships ? common->exporter : NULL,
     };
 
     return pipeline_init(&shard->pipeline, &config);

@@ -5,7 +5,20 @@
 
 static void lose(struct span_segment *segment, uint64_t span_count)
 {
-    LEDGER_ADD(segment->cells, METRIC_SPANS_EXPORT_LOST, span_count);
+    if (segment->signal == OTLP_SIGNAL_LOGS) {
+        LEDGER_ADD(segment->cells, METRIC_LOGS_EXPORT_LOST, span_count);
+    } else {
+        LEDGER_ADD(segment->cells, METRIC_SPANS_EXPORT_LOST, span_count);
+    }
+}
+
+static void count_offered(struct span_segment *segment, uint64_t span_count)
+{
+    if (segment->signal == OTLP_SIGNAL_LOGS) {
+        LEDGER_ADD(segment->cells, METRIC_LOGS_EXPORT_OFFERED, span_count);
+    } else {
+        LEDGER_ADD(segment->cells, METRIC_SPANS_EXPORT_OFFERED, span_count);
+    }
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -16,10 +29,10 @@ static void on_timer(uv_timer_t *timer)
     span_segment_flush(segment);
 }
 
-void span_segment_init(struct span_segment *segment, uv_loop_t *loop, struct exporter_thread *exporter,
-    struct metric_cells *cells)
+void span_segment_init(struct span_segment *segment, enum otlp_signal signal, uv_loop_t *loop,
+    struct exporter_thread *exporter, struct metric_cells *cells)
 {
-    *segment = (struct span_segment){.exporter = exporter, .cells = cells};
+    *segment = (struct span_segment){.signal = signal, .exporter = exporter, .cells = cells};
     buffer_init(&segment->bytes, SEGMENT_MESSAGE_BYTES_MAX);
     (void)uv_timer_init(loop, &segment->timer);
     segment->timer.data = segment;
@@ -75,8 +88,8 @@ void span_segment_flush(struct span_segment *segment)
         lose(segment, span_count);
         return;
     }
-    if (exporter_thread_offer(segment->exporter, OTLP_SIGNAL_TRACES, -1, bytes, span_count)) {
-        LEDGER_ADD(segment->cells, METRIC_SPANS_EXPORT_OFFERED, span_count);
+    if (exporter_thread_offer(segment->exporter, segment->signal, -1, bytes, span_count)) {
+        count_offered(segment, span_count);
     } else {
         shared_bytes_unref(bytes);
         lose(segment, span_count);

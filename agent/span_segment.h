@@ -1,6 +1,7 @@
 /*
- * Spans of one shard on their way to the exporter: whole OTLP messages appended to one segment, handed over
- * when it is full or a moment old. Runs on the shard's loop. One allocation a segment, none a message.
+ * Spans, or log records, of one shard on their way to the exporter: whole OTLP messages of one signal
+ * appended to one segment, handed over when it is full or a moment old. Runs on the shard's loop. One
+ * allocation a segment, none a message.
  */
 #ifndef WEFT_AGENT_SPAN_SEGMENT_H
 #define WEFT_AGENT_SPAN_SEGMENT_H
@@ -11,6 +12,7 @@
 
 #include "core/buffer.h"
 #include "core/metrics.h"
+#include "exporters/otlp/otlp_exporter.h"
 
 struct exporter_thread;
 
@@ -18,15 +20,16 @@ enum { SEGMENT_BYTES = 262144, SEGMENT_MESSAGE_BYTES_MAX = 1073741824, SEGMENT_D
 
 struct span_segment {
     struct buffer bytes;
-    uint64_t span_count;
-    struct exporter_thread *exporter; /* NULL: spans are not exported */
+    uint64_t span_count; /* or log records, as everywhere below */
+    enum otlp_signal signal;
+    struct exporter_thread *exporter; /* NULL: the signal is not exported */
     struct metric_cells *cells;
     uv_timer_t timer;
     bool timer_armed;
 };
 
-void span_segment_init(struct span_segment *segment, uv_loop_t *loop, struct exporter_thread *exporter,
-    struct metric_cells *cells);
+void span_segment_init(struct span_segment *segment, enum otlp_signal signal, uv_loop_t *loop,
+    struct exporter_thread *exporter, struct metric_cells *cells);
 
 /* Whether spans are exported at all. */
 static inline bool span_segment_wanted(const struct span_segment *segment)

@@ -13,6 +13,7 @@ static const struct {
     {"url.path", ATTRIBUTE_URL},
     {"url.original", ATTRIBUTE_URL},
     {"http.path", ATTRIBUTE_URL},
+    {"path", ATTRIBUTE_URL}, /* of Istio's access logs */
     {"http.referer", ATTRIBUTE_URL},
     {"http.request.header.referer", ATTRIBUTE_URL},
     {"http.request.header.:path", ATTRIBUTE_URL},

@@ -318,3 +318,23 @@ int otlp_rewrite_sound(const struct otlp_trace_scanner *scanner, struct slice me
     rewrite_init(&rewrite, scanner, out, true);
     return rewrite_all(&rewrite, message, ret_spans_count);
 }
+
+void otlp_rewrite_attribute(const struct attribute_table *table, struct buffer *out, uint32_t number,
+    const struct attribute *attribute, uint8_t flags)
+{
+    struct rewrite rewrite;
+
+    rewrite.table = table;
+    rewrite.out = out;
+    write_attribute(&rewrite, number, attribute, flags, table->depth_max);
+}
+
+void otlp_rewrite_value(const struct attribute_table *table, struct buffer *out, uint32_t number,
+    const struct attribute_value *value)
+{
+    struct rewrite rewrite;
+
+    rewrite.table = table;
+    rewrite.out = out;
+    write_value(&rewrite, number, value, table->depth_max);
+}

@@ -30,4 +30,15 @@ int otlp_rewrite(const struct otlp_trace_scanner *scanner, struct slice message,
 int otlp_rewrite_sound(const struct otlp_trace_scanner *scanner, struct slice message, struct buffer *out,
     uint32_t *ret_spans_count);
 
+/*
+ * One attribute of which attribute_is_dirty said 1, as field `number` of whatever it is in; flags as given
+ * there. Errors stick to the buffer.
+ */
+void otlp_rewrite_attribute(const struct attribute_table *table, struct buffer *out, uint32_t number,
+    const struct attribute *attribute, uint8_t flags);
+
+/* An AnyValue, lists in it without what is dirty in them. */
+void otlp_rewrite_value(const struct attribute_table *table, struct buffer *out, uint32_t number,
+    const struct attribute_value *value);
+
 #endif

@@ -18,6 +18,7 @@ from pathlib import Path
 import als
 import corpus
 import load
+import logging_proxies
 import mix as mixes
 import otel_logs
 import ratings
@@ -154,6 +155,35 @@ def record_statsd(out, count):
         print(f"statsd: {len(datagrams.datagrams)} datagrams, {len(stream.data)} bytes of stream")
 
 
+def record_nginx(out):
+    """Every line of nginx for its mix, and two requests that are hard to write down."""
+    with TemporaryDirectory() as directory, Upstream() as upstream, logging_proxies.Sink(
+        directory / "nginx.sock", stream=False
+    ) as sink, logging_proxies.Nginx(directory, upstream.port) as nginx:
+        expected = logging_proxies.play_nginx(nginx.port)
+        logging_proxies.odd(nginx.port)
+        wait_for(lambda: len(sink.datagrams) >= expected.lines + 2, "nginx' lines")
+        corpus.write(out / "nginx.datagrams", sink.datagrams)
+        print(f"nginx.datagrams: {len(sink.datagrams)} lines")
+
+
+def record_haproxy(out, ring):
+    """The same of HAProxy, by datagrams or through a ring."""
+    name = "haproxy-stream.sock" if ring else "haproxy.sock"
+    with TemporaryDirectory() as directory, Upstream() as upstream, logging_proxies.Sink(
+        directory / name, stream=ring
+    ) as sink, logging_proxies.Haproxy(directory, upstream.port, ring) as haproxy:
+        logging_proxies.play_haproxy(haproxy.port)
+        logging_proxies.odd(haproxy.port)
+        time.sleep(1)
+        if ring:
+            (out / "haproxy_ring.stream").write_bytes(bytes(sink.streams[0]))
+            print(f"haproxy_ring.stream: {len(sink.streams[0])} bytes")
+        else:
+            corpus.write(out / "haproxy.datagrams", sink.datagrams)
+            print(f"haproxy.datagrams: {len(sink.datagrams)} lines")
+
+
 def record_als(out):
     """What both sidecars' access loggers streamed of the whole mix: stream after stream, each begins with its
     node."""
@@ -237,6 +267,9 @@ def main():
     record_statsd(out, count=60)
     record_als(out)
     record_otlp_logs(out)
+    record_nginx(out)
+    record_haproxy(out, ring=False)
+    record_haproxy(out, ring=True)
     for scenario, convention in SDK_RUNS:
         record_sdk(out, scenario, convention)
 

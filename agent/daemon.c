@@ -374,6 +374,11 @@ static int open_receivers(struct daemon *daemon, char *reason)
     const struct config_access_logs *logs = &daemon->config->receivers.access_logs;
     int error = receivers_open_statsd(&daemon->receivers, daemon->config, daemon->shards[0], reason);
 
+    if (error == 0) {
+        /* Another shard than statsd's where there is one. */
+        struct shard *shard = daemon->shards[daemon->shard_count - 1];
+        error = receivers_open_xray(&daemon->receivers, daemon->config, shard, reason);
+    }
     for (uint32_t i = 0; error == 0 && i < logs->count; i++) {
         if (logs->items[i].path != NULL) {
             error = receivers_open_log(

@@ -47,6 +47,27 @@ int receivers_open_statsd(struct receivers *receivers, const struct config *conf
     return 0;
 }
 
+int receivers_open_xray(struct receivers *receivers, const struct config *config, struct shard *shard,
+    char reason[static RECEIVERS_REASON_BYTES])
+{
+    const struct config_xray *xray = &config->receivers.xray;
+    static const char key[] = "receivers.xray.udp";
+
+    if (xray->udp == NULL) {
+        return 0;
+    }
+    if (receivers->socket_count == RECEIVERS_SOCKET_COUNT_MAX) {
+        return fail(reason, key, xray->udp, WERR_FULL);
+    }
+    struct datagram_socket *socket = &receivers->sockets[receivers->socket_count];
+    int error = datagram_open_udp(socket, xray->udp, xray->buffer_bytes);
+    if (error == 0) {
+        receivers->socket_count++;
+        error = shard_take_xray(shard, socket);
+    }
+    return error < 0 ? fail(reason, key, xray->udp, error) : 0;
+}
+
 int receivers_open_log(struct receivers *receivers, const struct config *config, uint32_t index,
     struct shard *shard, char reason[static RECEIVERS_REASON_BYTES])
 {

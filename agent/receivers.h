@@ -25,6 +25,10 @@ struct receivers {
 int receivers_open_statsd(struct receivers *receivers, const struct config *config, struct shard *shard,
     char reason[static RECEIVERS_REASON_BYTES]);
 
+/* The same for X-Ray's UDP socket, where one is configured. */
+int receivers_open_xray(struct receivers *receivers, const struct config *config, struct shard *shard,
+    char reason[static RECEIVERS_REASON_BYTES]);
+
 /* The same for one entry of receivers.access_logs that has a path. */
 int receivers_open_log(struct receivers *receivers, const struct config *config, uint32_t index,
     struct shard *shard, char reason[static RECEIVERS_REASON_BYTES]);

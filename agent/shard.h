@@ -56,6 +56,9 @@ int shard_start(struct shard *shard);
 /* Before the thread starts: reads a datagram socket of statsd, which outlives the shard. 0 or an error. */
 int shard_take_statsd(struct shard *shard, const struct datagram_socket *socket);
 
+/* The same for the UDP socket of X-Ray segments; once. */
+int shard_take_xray(struct shard *shard, const struct datagram_socket *socket);
+
 /* The same for a datagram socket of access log lines: entry `index` of receivers.access_logs. */
 int shard_take_log(struct shard *shard, uint32_t index, const struct datagram_socket *socket);
 

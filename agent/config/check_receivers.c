@@ -66,5 +66,8 @@ int check_receivers(struct loader *loader)
     if (status == 0) {
         status = check_loopback(loader, "receivers.statsd.udp", statsd->udp);
     }
+    if (status == 0) {
+        status = check_loopback(loader, "receivers.xray.udp", config->receivers.xray.udp);
+    }
     return status == 0 ? check_scrapes(loader) : status;
 }

@@ -103,10 +103,14 @@
     X(NATIVE_INSTANCES_FORGOTTEN, "weft_native_instances_forgotten", COUNTER, PROCESS, "", "", "stable", "Native senders whose last sequence number was given up for another's: native_instances_count_max are remembered.") \
     /* datagrams */                                                                                                                        \
     X(DATAGRAMS_STATSD,      "weft_datagrams_received", COUNTER, PROCESS, "receiver=\"statsd\"", "", "stable", "Datagrams read.") \
+    X(DATAGRAMS_XRAY,        "weft_datagrams_received", COUNTER, PROCESS, "receiver=\"xray\"", "", "stable", "Datagrams read.") \
     X(DATAGRAMS_ACCESS_LOG,  "weft_datagrams_received", COUNTER, PROCESS, "receiver=\"access_log\"", "", "stable", "Datagrams read.") \
     X(DATAGRAMS_TRUNCATED_STATSD, "weft_datagrams_truncated", COUNTER, PROCESS, "receiver=\"statsd\"", "", "stable", "Datagrams longer than their receiver takes; the rest was cut.") \
+    X(DATAGRAMS_TRUNCATED_XRAY, "weft_datagrams_truncated", COUNTER, PROCESS, "receiver=\"xray\"", "", "stable", "Datagrams longer than their receiver takes; the rest was cut.") \
     X(DATAGRAMS_TRUNCATED_ACCESS_LOG, "weft_datagrams_truncated", COUNTER, PROCESS, "receiver=\"access_log\"", "", "stable", "Datagrams longer than their receiver takes; the rest was cut.") \
     X(DATAGRAMS_LOST_STATSD, "weft_datagrams_lost", COUNTER, PROCESS, "receiver=\"statsd\",transport=\"udp\"", "", "stable", "Datagrams that the kernel dropped for want of room. UDP only: what senders to a Unix socket drop is not known.") \
+    X(DATAGRAMS_LOST_XRAY, "weft_datagrams_lost", COUNTER, PROCESS, "receiver=\"xray\",transport=\"udp\"", "", "stable", "Datagrams that the kernel dropped for want of room. UDP only: what senders to a Unix socket drop is not known.") \
+    X(DATAGRAM_BUFFER_XRAY, "weft_datagram_buffer_bytes", GAUGE, PROCESS, "receiver=\"xray\"", "bytes", "stable", "Receive buffer that the kernel granted.") \
     X(DATAGRAM_BUFFER_STATSD, "weft_datagram_buffer_bytes", GAUGE, PROCESS, "receiver=\"statsd\"", "bytes", "stable", "Receive buffer that the kernel granted.") \
     X(DATAGRAM_BUFFER_ACCESS_LOG, "weft_datagram_buffer_bytes", GAUGE, PROCESS, "receiver=\"access_log\"", "bytes", "stable", "Receive buffer that the kernel granted.") \
     X(RECEIVED_BYTES,        "weft_received_bytes", COUNTER, SHARD, "", "bytes", "stable", "Bytes read from connections that send records.") \

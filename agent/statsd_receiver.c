@@ -111,7 +111,7 @@ static void take_lines(struct statsd_receiver *receiver, const struct sender *se
     struct slice line;
 
     if (directory_is_full(pipeline->directory)) {
-        metric_add(pipeline->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+        LEDGER_ADD(pipeline->cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
         return;
     }
     context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, sender->interned),
@@ -214,7 +214,7 @@ static void on_closed(void *user, bool cut)
     struct pipeline *pipeline = stream->receiver->pipeline;
 
     if (cut) {
-        metric_add(pipeline->cells, METRIC_MESSAGES_CUT, 1);
+        LEDGER_ADD(pipeline->cells, METRIC_MESSAGES_CUT, 1);
     }
     LIST_REMOVE(stream, link);
     context_sender_release(&pipeline->context, &stream->sender);

@@ -81,10 +81,13 @@ static const char *const istio_sides[2][IDENTITY_FIELDS_COUNT] = {
         "destination_cluster"},
 };
 
-static void add_istio_side(struct view *view, uint32_t identity, const char *const *names)
+/* `service`: what is known when there is no identity, an id. */
+static void add_istio_side(struct view *view, uint32_t identity, uint32_t service, const char *const *names)
 {
     for (unsigned i = 0; i < IDENTITY_FIELDS_COUNT; i++) {
-        const char *value = field(view, identity, i);
+        const char *value = identity == INTERNED_NONE && i == IDENTITY_CANONICAL_SERVICE
+                                ? view_text(view, service)
+                                : field(view, identity, i);
 
         view_add_label(view, names[i], i == IDENTITY_CLUSTER ? value : or_unknown(value));
     }
@@ -108,8 +111,10 @@ static void add_istio(struct view *view, const struct series_key *key)
         [SECURITY_UNKNOWN] = "unknown", [SECURITY_NONE] = "none", [SECURITY_MUTUAL_TLS] = "mutual_tls"};
 
     view_add_label(view, "reporter", reporter_name((enum reporter)key->reporter));
-    add_istio_side(view, key->source, istio_sides[0]);
-    add_istio_side(view, key->source_namespace, istio_sides[1]);
+    add_istio_side(view, key->source, key->route, istio_sides[0]);
+    add_istio_side(view, key->source_namespace,
+        key->reporter == REPORTER_DESTINATION ? key->destination : (uint32_t)INTERNED_UNKNOWN,
+        istio_sides[1]);
     view_add_label(view, "destination_service", host_name(view, key));
     view_add_label(view, "destination_service_name", view_text(view, key->destination));
     view_add_label(view, "destination_service_namespace", view_text(view, key->destination_namespace));

@@ -11,6 +11,12 @@ static uint32_t told(uint32_t id)
     return id == INTERNED_NONE ? (uint32_t)INTERNED_UNKNOWN : id;
 }
 
+/* A namespace that only counts where it has a name. */
+static uint32_t told_namespace(uint32_t id)
+{
+    return id == INTERNED_EXTERNAL ? (uint32_t)INTERNED_UNKNOWN : told(id);
+}
+
 /* The first two flags by number; a third is told by mesh_response_flags_total alone. */
 static void fill_flags(uint64_t flags, struct series_key *key)
 {
@@ -31,10 +37,12 @@ static uint8_t istio_protocol(uint8_t protocol)
     return protocol == PROTOCOL_GRPC || protocol == PROTOCOL_TCP ? protocol : (uint8_t)PROTOCOL_HTTP1;
 }
 
-/* The policy is the destination's to know. */
-static void fill_parties(const struct request_parties *parties, uint32_t service, uint32_t service_namespace,
-    struct series_key *key)
+/* The policy is the destination's to know. Where nothing is known of the source but its name, the name stands
+ * in `route`, which Istio has no use for. */
+static void fill_parties(const struct request_parties *parties, uint32_t source, uint32_t service,
+    uint32_t service_namespace, struct series_key *key)
 {
+    key->route = parties->source_identity == INTERNED_NONE ? told(source) : (uint32_t)INTERNED_NONE;
     key->source = parties->source_identity;
     key->source_namespace = parties->destination_identity;
     key->destination = told(service);
@@ -47,7 +55,8 @@ static bool istio(
 {
     (void)settings;
     key->reporter = request->reporter;
-    fill_parties(&request->parties, request->destination, request->destination_namespace, key);
+    fill_parties(
+        &request->parties, request->source, request->destination, request->destination_namespace, key);
     fill_flags(request->response_flags, key);
     key->protocol = istio_protocol(request->protocol);
     key->response_code = request->response_code;
@@ -75,7 +84,7 @@ static bool linkerd(
     key->source_namespace =
         request->reporter == REPORTER_SOURCE ? told(request->parties.peer_workload) : (uint32_t)INTERNED_NONE;
     key->destination = told(request->destination);
-    key->destination_namespace = told(request->destination_namespace);
+    key->destination_namespace = told_namespace(request->destination_namespace);
     key->method = request->parties.security;
     return true;
 }
@@ -253,7 +262,7 @@ static bool otel_server(
 {
     (void)settings;
     key->source = told(request->destination);
-    key->source_namespace = told(request->destination_namespace);
+    key->source_namespace = told_namespace(request->destination_namespace);
     key->route = told(request->route);
     return request->reporter == REPORTER_DESTINATION && otel(request, 500, key);
 }
@@ -263,9 +272,9 @@ static bool otel_client(
 {
     (void)settings;
     key->source = told(request->source);
-    key->source_namespace = told(request->source_namespace);
+    key->source_namespace = told_namespace(request->source_namespace);
     key->destination = told(request->destination);
-    key->destination_namespace = told(request->destination_namespace);
+    key->destination_namespace = told_namespace(request->destination_namespace);
     key->grpc_status = (int16_t)request->server_port; /* gRPC's status is no label here */
     return request->reporter == REPORTER_SOURCE && otel(request, 400, key);
 }
@@ -319,7 +328,8 @@ bool measure_connection_key(
         .family = FAMILY_PROFILE_TCP, .measure = (uint8_t)measure, .reporter = connection->reporter};
 
     if (measure == MEASURE_ISTIO_TCP) {
-        fill_parties(&connection->parties, connection->destination, connection->destination_namespace, &key);
+        fill_parties(&connection->parties, connection->source, connection->destination,
+            connection->destination_namespace, &key);
         fill_flags(connection->response_flags, &key);
         key.protocol = PROTOCOL_TCP;
         key.grpc_status = GRPC_STATUS_NONE;

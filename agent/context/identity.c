@@ -52,17 +52,25 @@ static uint32_t intern(struct context *context, const struct composed *composed)
     return id != INTERNED_FULL ? id : INTERNED_OVERFLOW;
 }
 
-/* The configured cluster alone makes nobody known. */
+/* Neither the configured cluster nor the service's name alone makes anybody known: the name is in the series
+ * as it is, and would be there twice. */
 static uint32_t identity_id(struct context *context, const struct identity *identity)
 {
-    const struct slice fields[] = {identity->workload, identity->workload_namespace, identity->principal,
-        identity->app, identity->version, identity->canonical_service, identity->canonical_revision};
+    const struct slice fields[] = {[IDENTITY_WORKLOAD] = identity->workload,
+        [IDENTITY_WORKLOAD_NAMESPACE] = identity->workload_namespace,
+        [IDENTITY_PRINCIPAL] = identity->principal,
+        [IDENTITY_APP] = identity->app,
+        [IDENTITY_VERSION] = identity->version,
+        [IDENTITY_CANONICAL_SERVICE] = identity->canonical_service,
+        [IDENTITY_CANONICAL_REVISION] = identity->canonical_revision};
     struct composed composed;
 
     composed.length = composed.field_count = 0;
     composed.is_told = false;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        bool was_told = composed.is_told;
         add_field(context, &composed, fields[i]);
+        composed.is_told = i == IDENTITY_CANONICAL_SERVICE ? was_told : composed.is_told;
     }
     if (identity->cluster.length > 0) {
         add_field(context, &composed, identity->cluster);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "context/identity.h"
 #include "context/native_series.h"
 #include "context/request.h"
 #include "core/error.h"
@@ -16,6 +17,16 @@ void native_dictionary_init(
     *dictionary = (struct native_dictionary){.context = context,
         .budget = budget,
         .self = {.service = INTERNED_UNKNOWN, .service_namespace = INTERNED_UNKNOWN}};
+}
+
+static void visit_parties(struct interner *interner, const struct request_parties *parties,
+    void (*visit)(struct interner *, uint32_t))
+{
+    for (size_t i = 0; i < 2; i++) {
+        visit(interner, parties[i].source_identity);
+        visit(interner, parties[i].destination_identity);
+        visit(interner, parties[i].own_place);
+    }
 }
 
 void native_dictionary_deinit(struct native_dictionary *dictionary)
@@ -32,11 +43,33 @@ void native_dictionary_deinit(struct native_dictionary *dictionary)
     }
     interner_unref(interner, dictionary->self.service);
     interner_unref(interner, dictionary->self.service_namespace);
+    visit_parties(interner, dictionary->parties, interner_unref);
     if (dictionary->strings != NULL) {
         free(dictionary->strings);
         budget_release(dictionary->budget, dictionary->string_capacity * sizeof *dictionary->strings);
     }
     *dictionary = (struct native_dictionary){.context = NULL};
+}
+
+/* Whom the client calls or is called by it does not know better than by name. */
+static void identify_self(
+    struct native_dictionary *dictionary, const struct span_resource *resource, const struct sender *sender)
+{
+    static const struct identity unknown = {.workload = {.length = 0}};
+    struct context *context = dictionary->context;
+    struct sender_claim claim = {.service_namespace = resource->service_namespace};
+    struct identity self = {.workload = resource->service_name,
+        .workload_namespace = resource->service_namespace,
+        .canonical_service = resource->service_name};
+
+    visit_parties(context->interner, dictionary->parties, interner_unref);
+    if (sender != NULL && sender_contradicts(sender, &claim)) {
+        self = (struct identity){.workload = slice_of_string(sender->id)};
+    }
+    dictionary->parties[0] = context_identify(context, REPORTER_SOURCE, &self, &unknown, SECURITY_UNKNOWN);
+    dictionary->parties[1] =
+        context_identify(context, REPORTER_DESTINATION, &unknown, &self, SECURITY_UNKNOWN);
+    visit_parties(context->interner, dictionary->parties, interner_ref);
 }
 
 void native_dictionary_set_self(
@@ -53,6 +86,7 @@ void native_dictionary_set_self(
     interner_ref(interner, dictionary->self.service_namespace);
     interner_unref(interner, before.service);
     interner_unref(interner, before.service_namespace);
+    identify_self(dictionary, &resource, sender);
 }
 
 /* Room for `count` strings in all. */

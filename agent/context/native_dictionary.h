@@ -36,7 +36,9 @@ struct native_dictionary {
     const struct native_series **series;
     uint32_t series_count;
     uint32_t series_capacity;
-    struct service_ids self;   /* who the client says it is; referenced */
+    struct service_ids self; /* who the client says it is; referenced */
+    struct request_parties
+        parties[2];            /* the client as source, and as destination, for naming profiles; likewise */
     uint64_t start_unix_ns;    /* since when its counters count; 0: not told */
     uint32_t overflowed_count; /* strings and series that found no room: once there is some again, the owner
                                   may ask the client to connect anew */

@@ -105,6 +105,16 @@ static int fill_counts(
     return 0;
 }
 
+/* The client's own identity, where the record is its own and not relayed. */
+static void fill_parties(const struct native_dictionary *d, struct request *r)
+{
+    if (r->reporter == REPORTER_SOURCE && r->source == d->self.service) {
+        r->parties = d->parties[0];
+    } else if (r->reporter == REPORTER_DESTINATION && r->destination == d->self.service) {
+        r->parties = d->parties[1];
+    }
+}
+
 int native_to_request(const struct native_dictionary *dictionary, const struct native_spans *spans, size_t i,
     const struct sender *sender, struct request *ret_request)
 {
@@ -126,6 +136,7 @@ int native_to_request(const struct native_dictionary *dictionary, const struct n
     if (!fill_route_and_method(dictionary, spans, i, &request)) {
         return WERR_DICTIONARY;
     }
+    fill_parties(dictionary, &request);
     memcpy(request.trace_id, spans->trace_ids + i * sizeof request.trace_id, sizeof request.trace_id);
     memcpy(request.span_id, spans->span_ids + i * sizeof request.span_id, sizeof request.span_id);
     *ret_request = request;

@@ -7,6 +7,7 @@
 #include "context/outcome.h"
 #include "context/response_flags.h"
 #include "context/sampling.h"
+#include "context/span_identity.h"
 
 #define HAS(id) (1ull << SPAN_ATTRIBUTE_##id)
 #define HTTP_ATTRIBUTES                                                                                      \
@@ -329,7 +330,7 @@ static struct span_memo identify(struct span_case *c)
         find_sides(c, &source, &destination);
     }
     enum protocol protocol = protocol_of(span);
-    return (struct span_memo){.meaning = c->role.meaning,
+    struct span_memo memo = {.meaning = c->role.meaning,
         .expects_code = c->emitter == SPAN_EMITTER_ENVOY || protocol == PROTOCOL_GRPC ||
                         (span->attribute_set & HTTP_ATTRIBUTES) != 0,
         .request = {.reporter = c->role.reporter,
@@ -341,6 +342,10 @@ static struct span_memo identify(struct span_case *c)
             .destination_namespace = destination.service_namespace,
             .sender = c->sender != NULL ? c->sender->interned : INTERNED_UNKNOWN,
             .voice = voice_of(c)}};
+    if (c->role.meaning == SPAN_IS_REQUEST) {
+        span_identify(c->context, span, c->sender, own_service(c), &memo.request);
+    }
+    return memo;
 }
 
 /*
@@ -410,6 +415,7 @@ static void fill_request(
     if ((changed & ROUTE_ATTRIBUTES) != 0) {
         fill_route(context, route_of(context, span, (enum method)request->method), memo);
     }
+    span_note_record(context, span, request);
 }
 
 static void fill_attempt(const struct request *request, struct attempt *attempt)

@@ -55,7 +55,10 @@ struct attribute {
     X(WORKLOAD, "k8s.replicaset.name")                                                                       \
     X(SDK_NAME, "telemetry.sdk.name")                                                                        \
     X(NODE, "k8s.node.name")                                                                                 \
-    X(NODE, "host.name")
+    X(NODE, "host.name")                                                                                     \
+    X(VERSION, "service.version")                                                                            \
+    X(POD, "k8s.pod.name")                                                                                   \
+    X(CLUSTER, "k8s.cluster.name")
 
 enum resource_attribute_id {
     RESOURCE_ATTRIBUTE_SERVICE_NAME,
@@ -64,6 +67,9 @@ enum resource_attribute_id {
     RESOURCE_ATTRIBUTE_WORKLOAD,
     RESOURCE_ATTRIBUTE_SDK_NAME,
     RESOURCE_ATTRIBUTE_NODE,
+    RESOURCE_ATTRIBUTE_VERSION,
+    RESOURCE_ATTRIBUTE_POD,
+    RESOURCE_ATTRIBUTE_CLUSTER,
     RESOURCE_ATTRIBUTE_COUNT
 };
 

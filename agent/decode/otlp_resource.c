@@ -16,6 +16,12 @@ static struct slice *resource_text(struct span_resource *resource, uint8_t id)
         return &resource->workload;
     case RESOURCE_ATTRIBUTE_SDK_NAME:
         return &resource->sdk_name;
+    case RESOURCE_ATTRIBUTE_VERSION:
+        return &resource->version;
+    case RESOURCE_ATTRIBUTE_POD:
+        return &resource->pod;
+    case RESOURCE_ATTRIBUTE_CLUSTER:
+        return &resource->cluster;
     default:
         return &resource->node;
     }

@@ -78,7 +78,14 @@ enum span_status { SPAN_STATUS_UNSET, SPAN_STATUS_OK, SPAN_STATUS_ERROR };
     X(SERVER_ADDRESS,        "net.peer.name")                      \
     X(SERVER_PORT,           "server.port")                        \
     X(SERVER_PORT,           "net.peer.port")                      \
-    X(CLIENT_ADDRESS,        "client.address")
+    X(CLIENT_ADDRESS,        "client.address")                     \
+    X(URL_SCHEME,            "url.scheme")                         \
+    X(URL_SCHEME,            "http.scheme")                        \
+    /* what Istio has its proxies say of themselves */             \
+    X(ISTIO_SERVICE,         "istio.canonical_service")            \
+    X(ISTIO_REVISION,        "istio.canonical_revision")           \
+    X(ISTIO_NAMESPACE,       "istio.namespace")                    \
+    X(ISTIO_CLUSTER,         "istio.cluster_id")
 /* clang-format on */
 
 enum span_attribute_id {
@@ -116,6 +123,11 @@ enum span_attribute_id {
     SPAN_ATTRIBUTE_SERVER_ADDRESS,
     SPAN_ATTRIBUTE_SERVER_PORT,
     SPAN_ATTRIBUTE_CLIENT_ADDRESS,
+    SPAN_ATTRIBUTE_URL_SCHEME,
+    SPAN_ATTRIBUTE_ISTIO_SERVICE,
+    SPAN_ATTRIBUTE_ISTIO_REVISION,
+    SPAN_ATTRIBUTE_ISTIO_NAMESPACE,
+    SPAN_ATTRIBUTE_ISTIO_CLUSTER,
     SPAN_ATTRIBUTE_COUNT
 };
 
@@ -150,6 +162,9 @@ struct span_resource {
     struct slice workload; /* k8s.deployment.name or its like */
     struct slice sdk_name; /* telemetry.sdk.name; Envoy says "envoy" or leaves it out */
     struct slice node;
+    struct slice version; /* service.version */
+    struct slice pod;     /* k8s.pod.name */
+    struct slice cluster; /* k8s.cluster.name */
 };
 
 enum { SPAN_PATTERNS_COUNT = 256 };

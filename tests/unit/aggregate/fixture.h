@@ -29,6 +29,7 @@ struct fixture {
     struct limits limits;
     struct budget budget;
     struct split_bounds bounds;
+    struct profile_settings profiles; /* set before */
     struct metric_registry registry;
     struct metric_cells *aggregator_cells;
     struct metric_cells *shard_cells[FIXTURE_SHARDS_MAX];
@@ -45,7 +46,12 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
     f->budget = (struct budget){.cap_bytes = f->limits.series_bytes_max};
     f->shard_count = shard_count;
     memset(&f->registry, 0, sizeof(f->registry));
-    assert_int_equal(split_bounds_init(&f->bounds, bounds_default_ns, bounds_default_count), 0);
+    uint64_t bounds_ns[BOUNDS_COUNT_MAX];
+    int bound_count = profiles_bounds(
+        f->profiles.profiles, bounds_default_ns, bounds_default_count, bounds_ns, BOUNDS_COUNT_MAX);
+
+    assert_true(bound_count > 0);
+    assert_int_equal(split_bounds_init(&f->bounds, bounds_ns, (size_t)bound_count), 0);
     f->aggregator_cells = metric_registry_add(&f->registry, METRIC_SCOPE_PROCESS, "");
     for (uint32_t i = 0; i < shard_count; i++) {
         char name[16];
@@ -60,7 +66,8 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
             .limits = &f->limits,
             .budget = &f->budget,
             .cells = f->shard_cells[i],
-            .clock = &f->clock.clock};
+            .clock = &f->clock.clock,
+            .profiles = f->profiles};
 
         assert_int_equal(directory_new(&settings, &f->directories[i]), 0);
     }
@@ -70,6 +77,9 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
         .budget = &f->budget,
         .cells = f->aggregator_cells,
         .clock = &f->clock.clock,
+        .le_ns = bounds_default_ns,
+        .le_count = bounds_default_count,
+        .profiles = f->profiles.profiles,
         .cluster = "east"};
 
     assert_int_equal(aggregator_new(&settings, &f->aggregator), 0);

@@ -97,6 +97,7 @@ static void expect_equal_field(const struct config_field *field, const char *a, 
         break;
     case CONFIG_KIND_MODE:
     case CONFIG_KIND_CHOICE:
+    case CONFIG_KIND_CHOICES:
         assert_int_equal(*(const uint32_t *)a, *(const uint32_t *)b);
         break;
     default:

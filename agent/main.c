@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/error.h"
+#include "core/profiles.h"
 #include "daemon.h"
 #include "exporter_thread.h"
 
@@ -67,6 +68,23 @@ static int check_exporters(const struct config *config)
     return error;
 }
 
+/* A family has one owner; who sends one of these under its own name has to know that it is dropped. */
+static void tell_owned_families(const struct config *config)
+{
+    for (int p = 0; p < PROFILE_COUNT; p++) {
+        const struct profile_family *family = profile_rows[p].families;
+
+        if ((config->exporters.prometheus.profiles >> p & 1) == 0) {
+            continue;
+        }
+        (void)printf("exporters.prometheus.profiles: %s owns", profile_rows[p].name);
+        for (; family->name != NULL; family++) {
+            (void)printf(" %s%s", family->name, family->type == PROFILE_COUNTER ? "_total" : "");
+        }
+        (void)puts("; these are dropped when they are scraped or sent by proxies");
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct command_line line;
@@ -102,6 +120,7 @@ int main(int argc, char **argv)
     if (line.check_config) {
         code = check_exporters(config) < 0 ? EXIT_USAGE : EXIT_SUCCESS;
         if (code == EXIT_SUCCESS) {
+            tell_owned_families(config);
             (void)puts("configuration is valid");
         }
     } else {

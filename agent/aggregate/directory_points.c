@@ -8,6 +8,9 @@
 #include <math.h>
 
 #include "aggregate/directory_internal.h"
+#include "aggregate/point_names.h"
+
+enum { POINT_OWNED = SLOT_NONE - 1 }; /* no id of a series: they are fewer */
 
 static uint32_t point_hash(const struct metric_point *point)
 {
@@ -90,6 +93,22 @@ static uint32_t add_point_series(struct directory *directory, const struct metri
     return id;
 }
 
+/* A family has one owner: a profile that is enabled has made its own of these names. */
+static bool is_owned(const struct directory *directory, const struct metric_point *point)
+{
+    const struct interner *interner = directory->settings.interner;
+    char name[POINT_NAME_BYTES_MAX];
+    const char *unit;
+
+    if (directory->settings.profiles.profiles == 0) {
+        return false;
+    }
+    point_family_name(
+        interner_text(interner, point->name), interner_text(interner, point->unit), point->type, name, &unit);
+    return point_name_is_of_profile(name, point->type, directory->settings.profiles.profiles);
+}
+
+/* Or POINT_OWNED, SLOT_NONE. */
 static uint32_t obtain_point_series(struct directory *directory, const struct metric_point *point)
 {
     uint32_t hash = point_hash(point);
@@ -99,6 +118,9 @@ static uint32_t obtain_point_series(struct directory *directory, const struct me
         if (same_point(series_at(directory, id), point)) {
             return id;
         }
+    }
+    if (is_owned(directory, point)) {
+        return POINT_OWNED;
     }
     if (is_nameless(point) || !directory_has_room(directory, point->sender)) {
         return SLOT_NONE;
@@ -345,6 +367,10 @@ void directory_record_point(struct directory *directory, const struct metric_poi
     }
     uint32_t id = obtain_point_series(directory, point);
 
+    if (id == POINT_OWNED) {
+        LEDGER_ADD(cells, METRIC_POINTS_DROPPED_OWNED, 1);
+        return;
+    }
     if (id == SLOT_NONE || !fold_point(directory, id, point)) {
         LEDGER_ADD(cells, METRIC_POINTS_DROPPED_SERIES, 1);
         return;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/profiles.h"
+
 /* UCUM as OpenTelemetry uses it, and the words of OpenMetrics; what may stand before a '/'. */
 static const struct {
     const char *from;
@@ -207,6 +209,24 @@ bool point_names_clash(
     for (const char *const *i = suffixes_of(a_type); *i != NULL; i++) {
         for (const char *const *j = suffixes_of(b_type); *j != NULL; j++) {
             if (same_joined(a, *i, b, *j)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool point_name_is_of_profile(const char *name, enum metric_point_type type, uint32_t profiles)
+{
+    static const enum metric_point_type types[] = {[PROFILE_COUNTER] = METRIC_POINT_COUNTER,
+        [PROFILE_GAUGE] = METRIC_POINT_GAUGE,
+        [PROFILE_HISTOGRAM] = METRIC_POINT_EXPLICIT};
+
+    for (int p = 0; p < PROFILE_COUNT; p++) {
+        const struct profile_family *family = profile_rows[p].families;
+
+        for (; (profiles >> p & 1) != 0 && family->name != NULL; family++) {
+            if (point_names_clash(family->name, types[family->type], name, type)) {
                 return true;
             }
         }

@@ -35,4 +35,8 @@ bool point_names_clash(
 /* Whether the name is kept for the agent's own families (mesh_, weft_, target_info). */
 bool point_name_is_reserved(const char *name);
 
+/* Whether a family of this name and type would share a sample's name with one that a profile owns;
+ * `profiles`: bits 1 << enum profile. */
+bool point_name_is_of_profile(const char *name, enum metric_point_type type, uint32_t profiles);
+
 #endif

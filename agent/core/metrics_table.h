@@ -50,6 +50,7 @@
     X(POINTS_DROPPED_DICTIONARY, "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"unknown_dictionary_id\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_DUPLICATE,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"duplicate_batch\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_SERIES,     "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"series_limit\"",    "", "stable", RECORDS_DROPPED) \
+    X(POINTS_DROPPED_OWNED,      "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"family_of_a_profile\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_CONFLICT,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"type_conflict\"",   "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_BUCKETS,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"inconsistent_buckets\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_START,      "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"end_before_start\"", "", "stable", RECORDS_DROPPED) \

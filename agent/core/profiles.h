@@ -25,12 +25,19 @@ enum profile {
 /* Of which side's records the service graph's edges are made: see docs/profiles/servicegraph.md. */
 enum profile_graph_side { PROFILE_GRAPH_DESTINATION, PROFILE_GRAPH_SOURCE };
 
+enum profile_family_type { PROFILE_COUNTER, PROFILE_GAUGE, PROFILE_HISTOGRAM };
+
+struct profile_family {
+    const char *name; /* without _total, as OpenMetrics has it */
+    enum profile_family_type type;
+};
+
 struct profile_row {
     const char *name;          /* as in /metrics?profile=NAME and exporters.prometheus.profiles */
     const uint64_t *bounds_ns; /* ascending */
     size_t bound_count;
-    bool is_milliseconds;        /* its histograms count milliseconds, and have classic buckets only */
-    const char *const *families; /* without _total, as OpenMetrics names them; NULL-terminated */
+    bool is_milliseconds; /* its histograms count milliseconds, and have classic buckets only */
+    const struct profile_family *families; /* that it owns: ended by one without a name */
 };
 
 extern const struct profile_row profile_rows[PROFILE_COUNT];

@@ -566,6 +566,19 @@ static void the_graph_counts_one_side(void **state)
     free(text);
 }
 
+static void check_is_owned(const struct snapshot_family *shown, const struct profile_family *owned)
+{
+    static const enum snapshot_type types[] = {[PROFILE_COUNTER] = SNAPSHOT_COUNTER,
+        [PROFILE_GAUGE] = SNAPSHOT_GAUGE,
+        [PROFILE_HISTOGRAM] = SNAPSHOT_HISTOGRAM};
+
+    while (owned->name != NULL && strcmp(owned->name, shown->name) != 0) {
+        owned++;
+    }
+    assert_non_null(owned->name);
+    assert_int_equal(types[owned->type], shown->type);
+}
+
 /* Every family that a profile shows is in the list of those that it owns, under the name it has there. */
 static void the_profile_owns_what_it_shows(void **state)
 {
@@ -587,13 +600,7 @@ static void the_profile_owns_what_it_shows(void **state)
             0);
         while (snapshot_next(snapshot, &cursor, &family, &series) == 1) {
             if (family != before) {
-                size_t i = 0;
-
-                while (profile_rows[p].families[i] != NULL &&
-                       strcmp(profile_rows[p].families[i], family->name) != 0) {
-                    i++;
-                }
-                assert_non_null(profile_rows[p].families[i]);
+                check_is_owned(family, profile_rows[p].families);
                 shown_count++;
             }
             before = family;
@@ -601,6 +608,42 @@ static void the_profile_owns_what_it_shows(void **state)
         aggregator_snapshot_free(snapshot);
     }
     assert_int_equal(shown_count, 8 + 11 + 2 + 3 + 4 + 2);
+}
+
+static void send_point(struct rig *rig, const char *name, enum metric_point_type type)
+{
+    struct metric_point point = {.type = type,
+        .name = id_of(rig, name),
+        .sender = id_of(rig, "proxy"),
+        .time_unix_ns = START_UNIX_NS,
+        .value = 7};
+
+    directory_record_point(rig->fixture.directories[0], &point);
+}
+
+/* What a proxy sends under a name that the enabled profile has made its own is dropped, and counted; what
+ * only resembles it is not, and neither are names of profiles that are not enabled. */
+static void a_family_has_one_owner(void **state)
+{
+    struct rig *rig = *state;
+    struct fixture *f = &rig->fixture;
+
+    start(rig, PROFILE_BIT(ISTIO) | PROFILE_BIT(LINKERD), PROFILE_GRAPH_DESTINATION);
+    send_point(rig, "istio_requests_total", METRIC_POINT_COUNTER);
+    send_point(rig, "istio_requests_total", METRIC_POINT_BARE_COUNTER);
+    send_point(rig, "request_total", METRIC_POINT_BARE_COUNTER);
+    send_point(rig, "istio_request_duration_milliseconds_count", METRIC_POINT_BARE_COUNTER);
+    send_point(rig, "process_start_time_seconds", METRIC_POINT_GAUGE);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_OWNED), 5);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_RECORDED), 0);
+
+    send_point(rig, "istio_agent_pilot_xds", METRIC_POINT_GAUGE);
+    send_point(rig, "request_errors_total", METRIC_POINT_BARE_COUNTER);
+    send_point(rig, "traces_spanmetrics_calls_total", METRIC_POINT_BARE_COUNTER);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_DROPPED_OWNED), 5);
+    fixture_flip_all(f);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINTS_AGGREGATED), 3);
+    fixture_check_ledger(f);
 }
 
 int main(void)
@@ -615,6 +658,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(idle_series_expire, setup, teardown),
         cmocka_unit_test_setup_teardown(the_graph_counts_one_side, setup, teardown),
         cmocka_unit_test_setup_teardown(the_profile_owns_what_it_shows, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_family_has_one_owner, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

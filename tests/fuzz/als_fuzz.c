@@ -1,0 +1,125 @@
+/*
+ * Access log messages and peer metadata on arbitrary bytes. Besides not crashing: a message whose structure
+ * is sound hands over exactly as many entries as it says to hold, and every text lies inside of the message.
+ *
+ * The first byte chooses what the rest is: a message, an Any with peer metadata, or a Struct with it.
+ */
+#include "fuzz.h"
+
+#include "decode/als.h"
+#include "decode/peer_metadata.h"
+
+enum fuzz_kind { FUZZ_MESSAGE, FUZZ_ANY, FUZZ_STRUCT, FUZZ_KIND_COUNT };
+
+struct seen {
+    struct slice message;
+    uint32_t entries_count;
+    uint32_t refused_count;
+    uint64_t checksum;
+};
+
+/* Texts are parts of the message, but for methods. */
+static void look_at(struct seen *seen, struct slice text)
+{
+    FUZZ_CHECK(text.length == 0 || (text.ptr >= seen->message.ptr &&
+                                       text.ptr + text.length <= seen->message.ptr + seen->message.length));
+    for (size_t i = 0; i < text.length; i++) {
+        seen->checksum += text.ptr[i];
+    }
+}
+
+static void look_at_peer(struct seen *seen, const struct access_log_peer *peer)
+{
+    look_at(seen, peer->service);
+    look_at(seen, peer->app);
+    look_at(seen, peer->workload);
+    look_at(seen, peer->workload_namespace);
+    look_at(seen, peer->version);
+    look_at(seen, peer->revision);
+    look_at(seen, peer->pod);
+    look_at(seen, peer->cluster);
+    look_at(seen, peer->identity);
+}
+
+static void on_entry(void *user, const struct access_log_entry *entry, uint32_t record)
+{
+    struct seen *seen = user;
+
+    FUZZ_CHECK(record == seen->entries_count + seen->refused_count);
+    FUZZ_CHECK(entry->kind < ACCESS_LOG_KIND_COUNT);
+    FUZZ_CHECK(entry->method.length <= 7);
+    seen->entries_count++;
+    look_at(seen, entry->raw);
+    look_at(seen, entry->path);
+    look_at(seen, entry->route);
+    look_at(seen, entry->authority);
+    look_at(seen, entry->user_agent);
+    look_at(seen, entry->route_name);
+    look_at(seen, entry->details);
+    look_at(seen, entry->upstream_cluster);
+    look_at(seen, entry->upstream_address);
+    look_at(seen, entry->downstream_address);
+    look_at(seen, entry->local_identity);
+    look_at(seen, entry->request_id);
+    look_at_peer(seen, &entry->upstream);
+    look_at_peer(seen, &entry->downstream);
+}
+
+static void on_refused(void *user, const struct decode_error *where)
+{
+    struct seen *seen = user;
+    char text[DECODE_ERROR_TEXT_BYTES];
+
+    FUZZ_CHECK(where->reason != RECORD_ERROR_NONE && where->code < 0);
+    FUZZ_CHECK(where->record == seen->entries_count + seen->refused_count);
+    FUZZ_CHECK(decode_error_format(where, text, sizeof text) > 0);
+    seen->refused_count++;
+}
+
+static void fuzz_message(struct seen *seen)
+{
+    struct als_sink sink = {.user = seen, .on_entry = on_entry, .on_refused = on_refused};
+    struct als_identifier identifier;
+    struct decode_error error;
+    char text[DECODE_ERROR_TEXT_BYTES];
+    uint32_t count = 0;
+    int code = als_read(seen->message, &identifier, &count, &error);
+
+    als_scan(seen->message, &sink);
+    if (code == 0) {
+        FUZZ_CHECK(seen->entries_count + seen->refused_count == count);
+        look_at(seen, identifier.reporter.node_id);
+        look_at(seen, identifier.reporter.log_name);
+        look_at(seen, identifier.reporter.service);
+        look_at(seen, identifier.reporter.service_namespace);
+        look_at(seen, identifier.reporter.address);
+        look_at_peer(seen, &identifier.reporter.self);
+    } else {
+        FUZZ_CHECK(error.code == code && decode_error_format(&error, text, sizeof text) > 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct access_log_peer peer = {.service = slice_of(NULL, 0)};
+
+    if (size == 0) {
+        return 0;
+    }
+    struct seen seen = {.message = slice_of(data + 1, size - 1)};
+    switch (data[0] % FUZZ_KIND_COUNT) {
+    case FUZZ_ANY:
+        (void)peer_metadata_read(seen.message, &peer);
+        look_at_peer(&seen, &peer);
+        break;
+    case FUZZ_STRUCT:
+        (void)peer_metadata_read_struct(seen.message, &peer);
+        look_at_peer(&seen, &peer);
+        break;
+    case FUZZ_MESSAGE:
+    default:
+        fuzz_message(&seen);
+        break;
+    }
+    return 0;
+}

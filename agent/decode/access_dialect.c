@@ -322,6 +322,10 @@ static void read_haproxy(const struct line *line)
     }
     read_retries(line, state.ptr[1]);
     entry->response_flags_text = slice_of_string(haproxy_flags(line, state));
+    /* Where there was no answer yet, the status is the one that HAProxy would have given to who left. */
+    if (state.ptr[0] == 'C' && state.ptr[1] != 'D' && state.ptr[1] != 'L') {
+        entry->response_code = 0;
+    }
     /* A client that left, or said nothing, before its request was whole: nothing was asked. */
     bool client_ended = state.ptr[0] == 'C' || state.ptr[0] == 'c';
     if (client_ended && state.ptr[1] == 'R' && entry->method.length == 0) {

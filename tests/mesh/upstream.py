@@ -1,8 +1,9 @@
 """A tiny HTTP/1.1 server that answers as each request asks it to, and remembers what it answered.
 
-The header `x-plan` holds one word per attempt, chosen by `x-envoy-attempt-count` (the first when that is
-missing): `200`, `404`, `503` … a status; `d150:200` the same after 150 ms; `reset` closes the connection
-without an answer. Runs on a thread of its own; `seen` may be read from any thread once the load has ended.
+The header `x-plan` holds one word per attempt, chosen by `x-envoy-attempt-count` (when that is missing, by
+how often the path was asked for): `200`, `404`, `503` … a status; `d150:200` the same after 150 ms; `reset`
+closes the connection without an answer. Runs on a thread of its own; `seen` may be read from any thread once
+the load has ended.
 """
 
 import asyncio
@@ -70,6 +71,11 @@ class Upstream:
         finally:
             writer.close()
 
+    def _asked(self, path, plan):
+        """Which attempt this is, when no header tells: of a plan for several, by how often its path was
+        asked for."""
+        return 1 + sum(seen[1] == path for seen in self.seen) if "," in plan else 1
+
     async def _answer(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ", 2)
@@ -77,8 +83,9 @@ class Upstream:
             (line.split(":", 1)[0].lower(), line.split(":", 1)[1].strip()) for line in head[1:] if line
         )
         await reader.readexactly(int(headers.get("content-length", "0")))
-        attempt = int(headers.get("x-envoy-attempt-count", "1"))
-        delay_s, status = step_of(headers.get("x-plan", "200"), attempt)
+        plan = headers.get("x-plan", "200")
+        attempt = int(headers.get("x-envoy-attempt-count", "0")) or self._asked(path, plan)
+        delay_s, status = step_of(plan, attempt)
         if delay_s:
             await asyncio.sleep(delay_s)
         self.seen.append((method, path, attempt, status))

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "decode/access_dialect.h"
 #include "decode/access_json.h"
+#include "decode/syslog.h"
 
 enum { LINE_BYTES_MAX = 2048, DEPTH_MAX = 4 };
 #define NOW_NS 1795434905500000000ull
@@ -175,6 +176,7 @@ static void test_lines_of_haproxy(void **state)
         {HAPROXY("GET", "slow", "s1", "504", "sH", "0"), 1, "UT", 504, ACCESS_LOG_SIDE_SOURCE},
         {HAPROXY("GET", "full", "s1", "503", "sQ", "0"), 0, "UO", 503, ACCESS_LOG_SIDE_SOURCE},
         {HAPROXY("GET", "slow", "s1", "-1", "CH", "0"), 1, "DC", 0, ACCESS_LOG_SIDE_SOURCE},
+        {HAPROXY("GET", "slow", "s1", "400", "CH", "0"), 1, "DC", 0, ACCESS_LOG_SIDE_SOURCE},
         {HAPROXY("GET", "slow", "s1", "200", "CD", "0"), 1, "DC", 200, ACCESS_LOG_SIDE_SOURCE},
         {HAPROXY("GET", "slow", "s1", "200", "cD", "0"), 1, "SI", 200, ACCESS_LOG_SIDE_SOURCE},
         {HAPROXY("GET", "slow", "s1", "502", "PH", "0"), 1, "UPE", 502, ACCESS_LOG_SIDE_SOURCE},
@@ -378,6 +380,51 @@ static void test_decimals(void **state)
     }
 }
 
+/* Everything that the real proxies sent is a line of a request, and says how it ended. */
+static void read_corpus(struct fixture *fixture, const char *name, unsigned expected_codes[600])
+{
+    char path[256];
+    uint8_t head[4];
+    uint8_t line[LINE_BYTES_MAX];
+
+    (void)snprintf(path, sizeof path, WEFT_SOURCE_DIR "/tests/corpus/%s", name);
+    FILE *file = fopen(path, "rbe");
+    assert_non_null(file);
+    while (fread(head, 1, sizeof head, file) == sizeof head) {
+        size_t length = head[0] | (size_t)head[1] << 8;
+        struct syslog_message message;
+        assert_true(head[2] == 0 && head[3] == 0 && length <= sizeof line);
+        assert_int_equal(fread(line, 1, length, file), length);
+        assert_int_equal(syslog_read(slice_of(line, length), &message), 0);
+        assert_int_equal(message.severity, 6);
+        assert_int_equal(
+            access_json_read(&fixture->json, message.body, NOW_NS, &fixture->entry, &fixture->field),
+            ACCESS_JSON_OK);
+        assert_true(fixture->entry.start_unix_ns > 1600000000 * 1000 * MS);
+        assert_true(fixture->entry.duration_ns < 5000 * MS);
+        assert_true(fixture->entry.response_code < 600);
+        expected_codes[fixture->entry.response_code]++;
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_recorded_lines(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned nginx[600] = {0};
+    unsigned haproxy[600] = {0};
+
+    begin(fixture, ACCESS_PRESET_NGINX);
+    read_corpus(fixture, "nginx.datagrams", nginx);
+    assert_true(nginx[200] > 0 && nginx[404] > 0 && nginx[502] > 0 && nginx[504] > 0);
+    assert_int_equal(nginx[499], 2);
+    access_json_deinit(&fixture->json);
+    begin(fixture, ACCESS_PRESET_HAPROXY);
+    read_corpus(fixture, "haproxy.datagrams", haproxy);
+    assert_true(haproxy[200] > 0 && haproxy[403] > 0 && haproxy[503] > 0 && haproxy[504] > 0);
+    assert_int_equal(haproxy[0], 3); /* two clients that left, and a connection that asked for nothing */
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -399,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_map_of_ones_own, setup, teardown),
         cmocka_unit_test_setup_teardown(test_any_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_lines, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_recorded_lines, setup, teardown),
         cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_names),
     };

@@ -1,0 +1,106 @@
+"""nginx with the configuration of docs/meshes/nginx.md: each request counted once, with what became of it."""
+
+import socket
+
+import pytest
+import yaml
+
+import logging_proxies
+from agent import Weftd
+from harness import wait_for
+from logging_proxies import Nginx, blocks, check_counts, localized, play_nginx
+from upstream import Upstream
+
+pytestmark = pytest.mark.agent_needed
+
+
+def receivers(directory):
+    return yaml.safe_load(localized(blocks("nginx.md", "yaml")[0], directory))
+
+
+def test_the_configuration_of_the_docs_loads(directory):
+    Nginx(directory, 1, check_only=True)
+    with Weftd(directory, **receivers(directory)) as agent:
+        assert (directory / "nginx.sock").is_socket()
+        assert agent.samples().total("weft_datagrams_received_total", receiver="access_log") == 0
+
+
+def test_each_request_counts_once_with_its_end(directory):
+    with Upstream() as upstream, Weftd(directory, **receivers(directory)) as agent, Nginx(
+        directory, upstream.port
+    ) as nginx:
+        expected = play_nginx(nginx.port)
+        samples = check_counts(agent, expected)
+        assert samples.total("weft_datagrams_received_total", receiver="access_log") == expected.lines
+        assert samples.total("mesh_response_bytes_total", destination="reviews") == 3 * sum(
+            count for key, count in expected.requests.items() if key[1] == "reviews" and key[2] != "499"
+        )
+        assert samples.by(("method",), "mesh_requests_total") == {("GET",): expected.lines}
+        assert samples.by(("protocol",), "mesh_requests_total") == {("http1",): expected.lines}
+        routes = {labels["route"] for labels, _ in samples.matching("mesh_requests_total")}
+        assert "/reviews/*" in routes and not any("secret" in route for route in routes)
+
+
+def test_a_request_that_cannot_be_read_and_odd_texts(directory):
+    with Upstream() as upstream, Weftd(directory, **receivers(directory)) as agent, Nginx(
+        directory, upstream.port
+    ) as nginx:
+        logging_proxies.odd(nginx.port)
+        samples = logging_proxies.wait_lines(agent, 2)
+        assert samples.by(("reporter", "destination", "response_code"), "mesh_requests_total") == {
+            ("source", "reviews", "200"): 1,
+            ("destination", "edge", "400"): 1,
+        }
+
+
+BAD = [  # a datagram, and the reason under which it is dropped
+    (b"no header at all", "syslog_header"),
+    (b"<200>Nov 23 11:55:05 nginx: {}", "syslog_header"),
+    (b"<190>Nov 23 11:55:05 nginx: 127.0.0.1 - - GET / 200", "not_json"),
+    (b'<190>Nov 23 11:55:05 nginx: {"status":"200","request_time":', "truncated"),
+    (b'<190>Nov 23 11:55:05 nginx: {"status":"200"}', "malformed"),
+    (b'<190>Nov 23 11:55:05 nginx: {"a":' + b"[" * 100 + b"]" * 100 + b"}", "nested_too_deep"),
+    (b'<190>Nov 23 11:55:05 nginx: {"a":"' + b"x" * 20000 + b'"}', "oversized"),
+    (b'<190>Nov 23 11:55:05 nginx: {"status":"200","request_time":"0","msec":"1.0"}', "time_out_of_range"),
+]
+
+
+def test_bad_lines_are_counted_with_a_reason_and_a_sample(directory):
+    good = b'<190>Nov 23 11:55:05 nginx: {"status":"200","request_time":"0.001","proxy_host":"reviews"}'
+    config = receivers(directory)
+    with Weftd(directory, log={"level": "debug"}, **config) as agent:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.connect(str(directory / "nginx.sock"))
+            for datagram, _ in BAD:
+                sender.send(datagram)
+                sender.send(good)
+            sender.send(b'<190>Nov 23 11:55:05 nginx: {"request_uri":"/a?token=secret"')
+        samples = logging_proxies.wait_lines(agent, 2 * len(BAD) + 1)
+        wanted = {}
+        for _, reason in BAD + [(b"", "truncated")]:
+            wanted[(reason,)] = wanted.get((reason,), 0) + 1
+        assert samples.by(("reason",), "weft_records_dropped_total", signal="logs") == wanted
+        assert samples.total("mesh_requests_total", destination="reviews") == len(BAD)
+        assert samples.total("weft_messages_accepted_total", protocol="syslog") == 2 * len(BAD) + 1
+        wait_for(lambda: agent.log().count("log_line_dropped") >= len(BAD), "samples in the debug log")
+        assert "secret" not in agent.log() and "request_uri" in agent.log()
+
+
+def test_a_stopped_agent_holds_up_no_request(directory):
+    """Its queue fills and nginx drops lines; requests go on, and what was queued is counted."""
+    with Upstream() as upstream, Weftd(directory, **receivers(directory)) as agent, Nginx(
+        directory, upstream.port
+    ) as nginx:
+        with agent.paused():
+            logging_proxies.each(nginx.port, "/reviews/1", 200)
+        logging_proxies.each(nginx.port, "/reviews/2", 1)
+        samples = wait_for(lambda: some_lines(agent), "lines")
+        assert samples.total("mesh_requests_total", destination="reviews") >= 1
+        assert samples.total("weft_records_dropped_total", signal="logs") == 0
+
+
+def some_lines(agent):
+    samples = agent.samples()
+    received = samples.total("weft_records_received_total", signal="logs")
+    done = samples.total("weft_records_aggregated_total", signal="logs")
+    return samples if received and received == done else None

@@ -400,7 +400,7 @@ static void read_corpus(struct fixture *fixture, const char *name, unsigned expe
         assert_int_equal(
             access_json_read(&fixture->json, message.body, NOW_NS, &fixture->entry, &fixture->field),
             ACCESS_JSON_OK);
-        assert_true(fixture->entry.start_unix_ns > 1600000000 * 1000 * MS);
+        assert_true(fixture->entry.start_unix_ns > 1600000000000u * MS);
         assert_true(fixture->entry.duration_ns < 5000 * MS);
         assert_true(fixture->entry.response_code < 600);
         expected_codes[fixture->entry.response_code]++;

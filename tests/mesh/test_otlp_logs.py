@@ -1,0 +1,199 @@
+"""Envoy's OpenTelemetry access logger into the agent: the whole mix exactly, over gRPC and HTTP, fields as
+attributes or as a body; and log records out to a real receiver."""
+
+import time
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+import als
+import mix as mixes
+import otel_logs
+import ratings
+from agent import Weftd, otlp_destination
+from harness import free_port, wait_for
+from sink import Sink
+from test_als import (
+    DOWNSTREAM,
+    assert_connections,
+    assert_envoy_agrees,
+    assert_flags_and_attempts,
+    assert_inbound,
+    assert_ledger,
+    assert_mix,
+    attempts_made,
+    logs,
+    wait_logs,
+)
+from upstream import Upstream
+
+pytestmark = pytest.mark.agent_needed
+
+LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+
+
+def play(mix, agent, attempts):
+    """The load, and the samples once all records of it were counted: (expected, samples, attempts made)."""
+    expected = mixes.play(mix)
+    inbound = mix.back.stats(DOWNSTREAM)["http.inbound.downstream_rq_total"]
+    made = attempts_made(mix, expected) if attempts else 0
+    connections = sum(expected.connections.values())
+    samples = wait_logs(agent, expected.total() + inbound + connections + made)
+    return expected, samples, made
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"in_body": True},
+        {"http": "", "attempts": False},
+        {"secure": True},
+    ],
+    ids=["grpc", "body", "http", "mtls"],
+)
+def test_the_whole_mix(directory, how):
+    how = dict(how)
+    secure = mixes.mutual_tls(directory) if how.pop("secure", False) else None
+    attempts = how.get("attempts", True)
+    if "http" in how:
+        how["http"] = True
+    with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory) as agent, mixes.Mix(
+        directory, upstream.port, rpc.port, otel_logs.telemetry(agent.socket, **how), secure=secure
+    ) as mix:
+        expected, samples, made = play(mix, agent, attempts)
+        assert_mix(samples, expected)
+        assert_flags_and_attempts(samples, expected)
+        assert_connections(samples, expected)
+        total = assert_inbound(samples, mix, "productpage" if secure else "unknown")
+        assert_envoy_agrees(samples, mix, expected)
+        assert_ledger(samples, expected.total() + total, sum(expected.connections.values()), made)
+        # Envoy's own count of what it could not deliver: nothing, so every answer was one that it accepts.
+        for envoy in (mix.front, mix.back):
+            stats = envoy.stats(r"access_logs\..*(logs_dropped|logs_written)$|open_telemetry.*logs_")
+            assert sum(count for name, count in stats.items() if name.endswith("dropped")) == 0, stats
+            failed = envoy.stats(r"cluster\.agent_(grpc|http)\.upstream_rq_(5xx|4xx|rx_reset|timeout)$")
+            assert sum(failed.values()) == 0, failed
+            streams = envoy.stats(r"cluster\.agent_(grpc|http)\.upstream_rq_active$")
+            assert sum(streams.values()) == 0, streams
+        texts = samples.label_values("")
+        assert not any("hunter2" in text for text in texts)
+
+
+def logs_destination(port, **keys):
+    return otlp_destination("logs", port, signals=["logs"], **keys)
+
+
+def export_ledger(agent):
+    samples = agent.samples()
+    labels = {"signal": "logs", "destination": "logs"}
+    handed, sent = (samples.total(f"weft_export_{term}_total", **labels) for term in ("handed_over", "sent"))
+    queued = samples.total("weft_export_queued", **labels)
+    dropped = samples.total("weft_export_dropped_total", **labels)
+    assert handed == sent + queued + dropped, (handed, sent, queued, dropped)
+    return handed, sent, dropped
+
+
+@pytest.mark.parametrize("secret", [False, True], ids=["as_they_came", "redacted"])
+def test_records_ship_with_their_trace_ids(directory, secret):
+    """What two sinks see is the same: Envoy's own records at one, the agent's at the other; only query strings
+    are gone, and what the configuration calls secret."""
+    port = free_port()
+    more = {"redact": {"attributes": ["request_id"]}} if secret else {}
+    with Sink(f"127.0.0.1:{port}") as sink, Upstream() as upstream, ratings.Ratings() as rpc, Weftd(
+        directory, [logs_destination(port)], **more
+    ) as agent, mixes.Mix(
+        directory, upstream.port, rpc.port, otel_logs.telemetry(agent.socket, traced=True)
+    ) as mix:
+        _, samples, _ = play(mix, agent, True)
+        count = logs(samples, "received")
+        wait_for(lambda: export_ledger(agent)[1] >= count, f"{count} records sent")
+        assert export_ledger(agent) == (count, count, 0)
+        got = [record for _, record in otel_logs.records(otel_logs.messages(sink))]
+    assert len(got) == count
+    assert b"hunter2" not in b"".join(otel_logs.messages(sink))
+    requests = [record for record in got if otel_logs.attributes(record)["access_log_type"] == "DownstreamEnd"]
+    assert requests and all(len(record.trace_id) == 16 and len(record.span_id) == 8 for record in requests)
+    for record in requests:
+        fields = otel_logs.attributes(record)
+        assert list(fields)[: len(otel_logs.HTTP)] == list(otel_logs.HTTP)  # in the order in which they came
+        assert "?" not in fields["url.path"]
+        assert (fields["request_id"] == "[redacted]") == secret
+
+
+def as_otlp(record):
+    """Attributes of a record that the agent wrote, by key."""
+    return {
+        pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in record.attributes
+    }
+
+
+def test_access_log_service_entries_ship_as_otlp(directory):
+    """Entries of Envoy's access log service leave as OTLP log records: one each, with trace ids, severity from
+    the outcome, and the request's attributes."""
+    port = free_port()
+    with Sink(f"127.0.0.1:{port}") as sink, Upstream() as upstream, ratings.Ratings() as rpc, Weftd(
+        directory, [logs_destination(port)]
+    ) as agent, mixes.Mix(
+        directory,
+        upstream.port,
+        rpc.port,
+        als.telemetry(agent.socket, traced=True),
+        secure=mixes.mutual_tls(directory),
+    ) as mix:
+        expected, samples, made = play(mix, agent, True)
+        count = logs(samples, "received")
+        wait_for(lambda: export_ledger(agent)[1] >= count, f"{count} records sent")
+        assert export_ledger(agent) == (count, count, 0)
+        got = list(otel_logs.records(otel_logs.messages(sink)))
+    assert len(got) == count
+    assert b"hunter2" not in b"".join(otel_logs.messages(sink))
+    fronts, severities = {}, {}
+    for resource, record in got:
+        fields = as_otlp(record)
+        if fields["access_log_type"] != "DownstreamEnd" or fields["weft.reporter"] != "source":
+            continue
+        assert len(record.trace_id) == 16 and len(record.span_id) == 8
+        assert {pair.key: pair.value.string_value for pair in resource.attributes}[
+            "service.name"
+        ] == "productpage"
+        key = (fields["weft.destination"], str(fields.get("http.response.status_code", 0)), fields["weft.outcome"])
+        if "rpc.grpc.status_code" not in fields:
+            fronts[key] = fronts.get(key, 0) + 1
+        severities.setdefault(fields["weft.outcome"], set()).add(record.severity_text)
+        assert record.time_unix_nano <= time.time_ns() and fields["duration_us"] >= 0
+    assert fronts == dict(expected.requests)
+    assert severities["ok"] == {"INFO"} and severities["server_error"] == {"ERROR"}
+    assert severities["client_error"] == {"WARN"} and severities["cancelled"] == {"WARN"}
+
+
+def post(agent, message, expect=None):
+    import grpc
+
+    with grpc.insecure_channel(f"unix:{agent.socket}") as channel:
+        return channel.unary_unary(LOGS)(message, timeout=10)
+
+
+def test_records_of_applications_are_not_requests(directory):
+    """A log line of an application names a method and a status, too. It ships, and counts as no request; a
+    record with a trace id of seven bytes is refused alone, by a partial success."""
+    port = free_port()
+    with Sink(f"127.0.0.1:{port}") as sink, Weftd(directory, [logs_destination(port)]) as agent:
+        request = ExportLogsServiceRequest()
+        resource = request.resource_logs.add()
+        resource.resource.attributes.add(key="service.name").value.string_value = "shop"
+        records = resource.scope_logs.add().log_records
+        for i in range(5):
+            record = records.add(time_unix_nano=time.time_ns(), trace_id=bytes(16) if i else b"1234567")
+            record.body.string_value = "GET /x took 3 ms"
+            for key, value in (("http.request.method", "GET"), ("http.response.status_code", "200")):
+                record.attributes.add(key=key).value.string_value = value
+            record.attributes.add(key="duration").value.int_value = 3
+        answer = post(agent, request.SerializeToString())
+        assert b"invalid_trace_id" in answer
+        wait_for(lambda: export_ledger(agent)[1] == 4, "4 records sent")
+        samples = agent.samples()
+        assert logs(samples, "received") == 5 and logs(samples, "not_a_request") == 4
+        assert samples.total("weft_records_dropped_total", signal="logs", reason="malformed") == 1
+        assert samples.total("mesh_requests_total") == 0
+        assert len(list(otel_logs.records(otel_logs.messages(sink)))) == 4

@@ -140,8 +140,13 @@ static int init_names(struct aggregator *aggregator)
     if (senders_init(&aggregator->senders, aggregator->interner, budget) < 0) {
         return WERR_NOMEM;
     }
-    return windows_init(&aggregator->windows, &aggregator->edges, aggregator->slab, budget,
-        clock_monotonic_ns(aggregator->settings.clock));
+    aggregator->scraped = calloc(1, sizeof(*aggregator->scraped));
+    uint64_t now_ns = clock_monotonic_ns(aggregator->settings.clock);
+    if (aggregator->scraped == NULL ||
+        scraped_edges_init(aggregator->scraped, aggregator->interner, aggregator->slab, budget, now_ns) < 0) {
+        return WERR_NOMEM;
+    }
+    return windows_init(&aggregator->windows, &aggregator->edges, aggregator->slab, budget, now_ns);
 }
 
 int aggregator_new(const struct aggregator_settings *settings, struct aggregator **ret_aggregator)
@@ -259,6 +264,10 @@ void aggregator_free(struct aggregator *aggregator)
         return;
     }
     free_families(aggregator);
+    if (aggregator->scraped != NULL) {
+        scraped_edges_deinit(aggregator->scraped);
+        free(aggregator->scraped);
+    }
     windows_deinit(&aggregator->windows);
     edges_deinit(&aggregator->edges);
     senders_deinit(&aggregator->senders);
@@ -364,6 +373,7 @@ void aggregator_tick(struct aggregator *aggregator)
 
     aggregator->now_s = (uint32_t)(now_ns / 1000000000u);
     windows_tick(&aggregator->windows, now_ns);
+    windows_tick(&aggregator->scraped->windows, now_ns);
     for (uint32_t i = 0; i < aggregator->settings.shard_count; i++) {
         retire_idle(aggregator, &aggregator->shards[i]);
     }

@@ -4,6 +4,7 @@
 
 #include "aggregate/aggregator.h"
 #include "aggregate/edges.h"
+#include "aggregate/scraped_edges.h"
 #include "aggregate/senders.h"
 #include "aggregate/windows.h"
 #include "weft/snapshot.h"
@@ -92,11 +93,14 @@ struct distribution_stream {
 struct point_series {
     struct series_base base;
     struct point_family *family;
-    uint32_t family_number; /* in family->series */
-    uint8_t type;           /* enum metric_point_type */
-    uint64_t identity;      /* hash of the labels before they were sanitised */
-    bool seen;              /* a value has been merged */
-    uint16_t stale_after_s; /* hidden when it was not told of for so long; 0: never */
+    uint32_t family_number;  /* in family->series */
+    uint8_t type;            /* enum metric_point_type */
+    uint64_t identity;       /* hash of the labels before they were sanitised */
+    bool seen;               /* a value has been merged */
+    uint16_t stale_after_s;  /* hidden when it was not told of for so long; 0: never */
+    uint16_t scraped_target; /* with a window: which target's */
+    uint8_t scraped_outcome;
+    struct window *scraped_window; /* of the edge that a scraped series is about; NULL: of none */
     uint32_t text_length;
     uint32_t label_count;
     size_t texts_bytes;
@@ -159,6 +163,7 @@ struct aggregator {
     struct interner *interner;
     struct edges edges;
     struct windows windows;
+    struct scraped_edges *scraped; /* apart from those of records */
     struct senders senders;
     struct page_slab *slab;
     struct page_slab *overflow_slab;
@@ -176,8 +181,8 @@ struct aggregator {
     uint32_t strings_count_max;
     uint32_t now_s;
     uint64_t start_unix_ns;
-    uint64_t expired_created_unix_ns; /* the latest _created of a series that is gone */
-    struct shown_bounds shown;                    /* of our own histograms */
+    uint64_t expired_created_unix_ns;            /* the latest _created of a series that is gone */
+    struct shown_bounds shown;                   /* of our own histograms */
     struct shown_bounds profiles[PROFILE_COUNT]; /* of the enabled ones */
     struct buffer scratch;
 };

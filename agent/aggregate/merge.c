@@ -530,7 +530,7 @@ static void merge_points(struct aggregator *aggregator, struct delta *delta)
         if (mapping->state == MAPPING_REFUSED) {
             withdraw(aggregator, delta, mapping, slot->point_count);
         } else {
-            points_merge_scalar(aggregator, (struct point_series *)mapping->series, slot);
+            scraped_edges_merge_scalar(aggregator, (struct point_series *)mapping->series, slot);
         }
     }
     for (uint32_t i = 0; i < delta->distributions.count; i++) {
@@ -540,7 +540,7 @@ static void merge_points(struct aggregator *aggregator, struct delta *delta)
         if (mapping->state == MAPPING_REFUSED) {
             withdraw(aggregator, delta, mapping, slot->point_count);
         } else {
-            points_merge_distribution(aggregator, (struct point_series *)mapping->series, slot);
+            scraped_edges_merge_distribution(aggregator, (struct point_series *)mapping->series, slot);
         }
     }
 }

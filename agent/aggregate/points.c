@@ -409,7 +409,12 @@ struct point_series *points_obtain(struct aggregator *aggregator, const struct d
     }
     buffer_deinit(&rendering.pairs);
     if (series != NULL) {
+        bool is_scraped = series->base.mapping_count == 0 && from->point.stale_after_s > 0;
+
         keep_stale_after(series, from->point.stale_after_s);
+        if (is_scraped) {
+            scraped_edges_attach(aggregator, series);
+        }
     }
     return series;
 }
@@ -421,6 +426,7 @@ void points_free(struct aggregator *aggregator, struct point_series *series)
     table_remove(&aggregator->point_series, series->base.number);
     table_remove(&series->family->series, series->family_number);
     series->family->emptied_s = aggregator->now_s;
+    scraped_edges_detach(aggregator, series);
     free_memory(aggregator, series);
 }
 

@@ -42,13 +42,18 @@ static uint64_t count_of(const struct window_values *values)
 int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, enum window_span span,
     struct histogram_flat *flat, struct edge_view *ret_edge)
 {
-    const struct windows *windows = &aggregator->windows;
     const struct interner *interner = aggregator->interner;
     uint64_t now_ns = clock_monotonic_ns(aggregator->settings.clock);
+    uint32_t record_count = aggregator->windows.windows.used;
 
-    while (*cursor < windows->windows.used) {
-        const struct window *window = table_at(&windows->windows, (*cursor)++);
+    while (*cursor < record_count + aggregator->scraped->windows.windows.used) {
+        bool is_scraped = *cursor >= record_count;
+        const struct windows *windows = is_scraped ? &aggregator->scraped->windows : &aggregator->windows;
+        const struct window *window =
+            table_at(&windows->windows, is_scraped ? *cursor - record_count : *cursor);
         struct window_values values = {.covered_ns = 0};
+
+        (*cursor)++;
 
         if (window == NULL || is_route_window(window)) {
             continue;
@@ -67,6 +72,7 @@ int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, 
             .destination = interner_text(interner, key->destination),
             .destination_namespace = interner_text(interner, key->destination_namespace),
             .values = values,
+            .is_scraped = is_scraped,
         };
         return 1;
     }

@@ -26,11 +26,13 @@ struct edge_view {
     struct slice destination;
     struct slice destination_namespace;
     struct window_values values;
+    bool is_scraped; /* from a proxy's own metrics: the same requests may be in an edge of records as well */
 };
 
 /*
- * The next edge (reporter, source, destination) with traffic in the window: 1 with `flat` holding its
- * latencies (reset first; read it with histogram/quantile.h), or 0 at the end.
+ * The next edge (reporter, source, destination) with traffic in the window, those of records first, then
+ * those of scraped metrics: 1 with `flat` holding its latencies (reset first; read it with
+ * histogram/quantile.h), or 0 at the end.
  */
 int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, enum window_span span,
     struct histogram_flat *flat, struct edge_view *ret_edge);

@@ -14,7 +14,7 @@ struct query_path {
 };
 
 static const char *const services_arguments[] = {"window", "q", NULL};
-static const char *const edges_arguments[] = {"window", "q", "reporter", "source", "destination", NULL};
+static const char *const edges_arguments[] = {"window", "q", "reporter", "source", "destination", "origin", NULL};
 static const char *const latency_arguments[] = {"window", "q", "reporter", "source", "source_namespace",
     "destination", "destination_namespace", "route", NULL};
 static const char *const no_arguments[] = {NULL};

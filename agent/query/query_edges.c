@@ -10,7 +10,13 @@ struct edge_filter {
     enum reporter reporter;
     const char *source;
     const char *destination;
+    const char *origin;
 };
+
+static const char *origin_of(const struct edge_view *edge)
+{
+    return edge->is_scraped ? "scrape" : "records";
+}
 
 static bool is_text(struct slice text, const char *wanted)
 {
@@ -20,7 +26,8 @@ static bool is_text(struct slice text, const char *wanted)
 static bool passes(const struct edge_filter *filter, const struct edge_view *edge)
 {
     return (!filter->has_reporter || edge->reporter == filter->reporter) &&
-           is_text(edge->source, filter->source) && is_text(edge->destination, filter->destination);
+           is_text(edge->source, filter->source) && is_text(edge->destination, filter->destination) &&
+           (filter->origin == NULL || strcmp(filter->origin, origin_of(edge)) == 0);
 }
 
 static json_t *edge_json(const struct edge_view *edge, const struct query_scan *scan)
@@ -28,21 +35,27 @@ static json_t *edge_json(const struct edge_view *edge, const struct query_scan *
     uint64_t total;
     json_t *outcomes = query_json_outcomes(&edge->values, &total);
 
-    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:I,s:o,s:f,s:o}", "reporter", reporter_name(edge->reporter),
-        "source", query_json_text(edge->source), "source_namespace", query_json_text(edge->source_namespace),
-        "destination", query_json_text(edge->destination), "destination_namespace",
-        query_json_text(edge->destination_namespace), "requests", (json_int_t)total, "outcomes", outcomes,
-        "covered_seconds", (double)edge->values.covered_ns / 1e9, "quantiles", query_json_quantiles(scan));
+    return json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:I,s:o,s:f,s:o}", "origin", origin_of(edge), "reporter",
+        reporter_name(edge->reporter), "source", query_json_text(edge->source), "source_namespace",
+        query_json_text(edge->source_namespace), "destination", query_json_text(edge->destination),
+        "destination_namespace", query_json_text(edge->destination_namespace), "requests", (json_int_t)total,
+        "outcomes", outcomes, "covered_seconds", (double)edge->values.covered_ns / 1e9, "quantiles",
+        query_json_quantiles(scan));
 }
 
 json_t *query_edges(const struct query_sources *sources, struct query_input *input)
 {
-    struct edge_filter filter = {
-        .source = query_text(input, "source"), .destination = query_text(input, "destination")};
+    struct edge_filter filter = {.source = query_text(input, "source"),
+        .destination = query_text(input, "destination"),
+        .origin = query_text(input, "origin")};
     struct edge_view edge;
     uint32_t cursor = 0;
 
     filter.has_reporter = query_reporter(input, &filter.reporter);
+    if (filter.origin != NULL && strcmp(filter.origin, "records") != 0 &&
+        strcmp(filter.origin, "scrape") != 0) {
+        query_reject(input, "origin", "expected records or scrape");
+    }
     struct query_scan *scan = query_scan_new(input);
     if (scan == NULL) {
         return NULL;

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "context/count_source.h"
+#include "context/log_identity.h"
 #include "context/outcome.h"
 #include "context/response_flags.h"
 #include "context/spiffe.h"
@@ -192,6 +193,8 @@ static struct access_log_memo identify(const struct log_case *c)
         break;
     }
     memo.voice = voice_of(c, (enum reporter)memo.reporter);
+    memo.parties = log_identify(
+        c->context, entry, &c->reporter->names, c->sender, (enum reporter)memo.reporter, own_service(c));
     return memo;
 }
 
@@ -203,6 +206,14 @@ static uint64_t hash_peer(uint64_t hash, const struct access_log_peer *peer)
         hash = hash_text(hash_text(hash, peer->app), peer->workload);
     }
     return hash_text(hash, peer->identity);
+}
+
+/* The rest of a peer, which only naming profiles look at. */
+static uint64_t hash_workload(uint64_t hash, const struct access_log_peer *peer)
+{
+    hash = hash_text(hash_text(hash, peer->app), peer->workload);
+    hash = hash_text(hash_text(hash, peer->version), peer->revision);
+    return hash_text(hash_text(hash, peer->pod), peer->cluster);
 }
 
 /* Of everything that identify reads. The seed is secret, and a collision could only misname the records of
@@ -217,6 +228,10 @@ static uint64_t hash_names(const struct access_log_memos *memos, const struct lo
     hash = hash_text(hash, entry->method);
     hash = hash_peer(hash, &entry->upstream);
     hash = hash_peer(hash, &entry->downstream);
+    if (c->context->profiles != 0) {
+        hash = hash_workload(hash, &entry->upstream);
+        hash = hash_workload(hash, &entry->downstream);
+    }
     return hash_text(hash, entry->local_identity) | 1;
 }
 
@@ -323,6 +338,8 @@ static void fill_request(struct log_case *c, struct access_log_memo *memo, struc
         .start_unix_ns = entry->start_unix_ns,
         .duration_ns = entry->duration_ns,
         .weight = WEIGHT_ONE,
+        .parties = memo->parties,
+        .first_byte_ns = entry->first_byte_ns,
         .sender = c->sender != NULL ? c->sender->interned : (uint32_t)INTERNED_UNKNOWN,
         .voice = memo->voice,
     };
@@ -352,6 +369,7 @@ static void fill_connection(
         .response_flags = flags_of(entry),
         .sender = c->sender != NULL ? c->sender->interned : (uint32_t)INTERNED_UNKNOWN,
         .voice = memo->voice,
+        .parties = memo->parties,
     };
 }
 

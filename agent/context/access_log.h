@@ -50,6 +50,7 @@ struct access_log_memo {
     uint8_t method;   /* enum method */
     struct service_ids source;
     struct service_ids destination;
+    struct request_parties parties; /* for naming profiles */
     struct count_voice voice;
     uint32_t route_id;
     uint8_t route_bytes; /* of the route before; 0: none kept */

@@ -9,12 +9,14 @@ What is expected of the agent is read from Envoy's own /stats.
 
 import json
 import threading
+import time
 import urllib.request
 from concurrent import futures
 
 import grpc
 
-from harness import free_port
+from agent import Samples
+from harness import free_port, wait_for
 from sidecar import REVIEWS, TYPE, Envoy, cluster, front_routes, listener
 
 METHOD = "/envoy.service.metrics.v3.MetricsService/StreamMetrics"
@@ -130,3 +132,66 @@ class StreamSink(grpc.GenericRpcHandler):
 
     def __exit__(self, *_):
         self._server.stop(1).wait(5)
+
+
+def _labels(sample_labels):
+    """Without what the agent adds; bounds as numbers."""
+    return tuple(
+        sorted(
+            (name, float(value) if name == "le" else value)
+            for name, value in sample_labels.items()
+            if not name.startswith("sender_")
+        )
+    )
+
+
+def told_by_envoy(envoy):
+    """{(name, labels): value} of Envoy's own Prometheus exposition, names without its prefix. Left out are sums,
+    which Envoy estimates anew for each exposition, and zeros: a sink is not told of what was never used."""
+    rows = {}
+    for name, labels, value in Samples(admin(envoy, "/stats/prometheus")).rows:
+        name = name.removeprefix("envoy_")
+        if value != 0 and not name.endswith("_sum"):
+            rows[name, _labels(labels)] = value
+    return rows
+
+
+def shown_by_agent(samples, names):
+    """The same of the agent's exposition, for samples of those names."""
+    rows = {}
+    for name, labels, value in samples.rows:
+        if name in names and value != 0:
+            key = name, _labels(labels)
+            assert key not in rows, f"{key} is told twice"
+            rows[key] = value
+    return rows
+
+
+def settled_rows(agent, envoy, seconds=20):
+    """Both, once they are equal; AssertionError with what differs when they do not become so."""
+    end = time.monotonic() + seconds
+    while True:
+        expected = told_by_envoy(envoy)
+        shown = shown_by_agent(agent.samples(), {name for name, _ in expected})
+        if shown == expected:
+            return expected
+        if time.monotonic() > end:
+            keys = sorted(key for key in expected.keys() | shown.keys() if expected.get(key) != shown.get(key))
+            differing = [(key, expected.get(key), shown.get(key)) for key in keys]
+            raise AssertionError(
+                f"{len(keys)} of {len(expected)} rows differ (Envoy's, the agent's): {differing[:10]}"
+            )
+        time.sleep(0.3)
+
+
+def check_ledger(agent):
+    """Every point that arrived is in a series or dropped for a reason; returns the samples."""
+
+    def balanced():
+        samples = agent.samples()
+        received = samples.total("weft_records_received_total", signal="metrics")
+        aggregated = samples.total("weft_records_aggregated_total", signal="metrics")
+        dropped = samples.total("weft_records_dropped_total", signal="metrics")
+        return samples if received > 0 and received == aggregated + dropped else None
+
+    return wait_for(balanced, "received = aggregated + dropped")

@@ -47,8 +47,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     pipeline->context.profiles = config->profiles.profiles;
     pipeline->context.cluster = slice_of_string(config->cluster != NULL ? config->cluster : "");
     access_log_memos_init(pipeline->log_memos);
-    span_segment_init(
-        &pipeline->segment, OTLP_SIGNAL_TRACES, config->loop, config->exporter, config->cells);
+    span_segment_init(&pipeline->segment, OTLP_SIGNAL_TRACES, config->loop, config->exporter, config->cells);
     span_segment_init(
         &pipeline->log_segment, OTLP_SIGNAL_LOGS, config->loop, config->log_exporter, config->cells);
     return 0;

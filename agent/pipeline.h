@@ -47,7 +47,7 @@ struct pipeline {
     struct access_log_memos *log_memos; /* names of access-log records; owned */
     struct otlp_trace_scanner scanner;
     struct otlp_logs_scanner logs_scanner; /* on top of it */
-    struct otlp_memory *memory; /* of OTLP senders; owned */
+    struct otlp_memory *memory;            /* of OTLP senders; owned */
     struct span_segment segment;
     struct span_segment log_segment;
     struct arena arena;               /* of one native payload */
@@ -67,9 +67,9 @@ struct pipeline_config {
     struct budget *series; /* memory of values and strings, shared with the other shards and the aggregator */
     struct metric_cells *cells;
     uv_loop_t *loop;
-    struct profile_settings profiles; /* the naming profiles that are served; zeroes: none */
-    const char *cluster;              /* the configured one, or NULL */
-    bool counters_are_deltas;         /* of Envoy's metrics service */
+    struct profile_settings profiles;     /* the naming profiles that are served; zeroes: none */
+    const char *cluster;                  /* the configured one, or NULL */
+    bool counters_are_deltas;             /* of Envoy's metrics service */
     struct exporter_thread *exporter;     /* NULL: spans are not exported */
     struct exporter_thread *log_exporter; /* NULL: log records are not exported */
 };

@@ -17,6 +17,7 @@ import grpc
 
 from agent import Samples
 from harness import free_port, wait_for
+from http_sink import HttpSink
 from sidecar import REVIEWS, TYPE, Envoy, cluster, front_routes, listener
 
 METHOD = "/envoy.service.metrics.v3.MetricsService/StreamMetrics"
@@ -44,6 +45,9 @@ def otlp_sink(http=False, **keys):
             **keys,
         },
     }
+
+
+OTLP_DELTAS = {"report_counters_as_deltas": True, "report_histograms_as_deltas": True}
 
 
 def metrics_service(deltas=False, **keys):
@@ -195,3 +199,12 @@ def check_ledger(agent):
         return samples if received > 0 and received == aggregated + dropped else None
 
     return wait_for(balanced, "received = aggregated + dropped")
+
+
+def kept(sink):
+    """The messages that a Sink, an HttpSink or a StreamSink has kept of metrics."""
+    if isinstance(sink, StreamSink):
+        return [message for stream in sink.streams for message in stream]
+    if isinstance(sink, HttpSink):
+        return sink.bodies("/v1/metrics")
+    return [message for method, _, message in sink.messages if ".MetricsService/" in method]

@@ -18,6 +18,7 @@ from pathlib import Path
 import als
 import corpus
 import load
+import metrics_sinks
 import logging_proxies
 import mix as mixes
 import otel_logs
@@ -25,6 +26,7 @@ import ratings
 import statsd
 from harness import REPOSITORY, TemporaryDirectory, wait_for
 from http_sink import HttpSink
+from scraped import ScrapedEnvoy, ScrapedHaproxy
 from sidecar import Chain, tracing_xray, tracing_zipkin
 from sink import Relay, Sink
 from udp_sink import UdpSink
@@ -184,6 +186,17 @@ def record_haproxy(out, ring):
             print(f"haproxy.datagrams: {len(sink.datagrams)} lines")
 
 
+def record_scraped(out, proxy, count):
+    """What a proxy's own exposition says after some requests."""
+    name = "scrape_envoy.prom" if proxy is ScrapedEnvoy else "scrape_haproxy.prom"
+    with TemporaryDirectory() as directory, Upstream() as upstream, proxy(directory, upstream.port) as scraped:
+        load.send(scraped.port, [("/a", "200")] * count + [("/b", "503")])
+        time.sleep(2)  # Envoy adds up its histograms once a second
+        text = scraped.exposition()
+    (out / name).write_text(text)
+    print(f"{name}: {len(text)} bytes")
+
+
 def record_als(out):
     """What both sidecars' access loggers streamed of the whole mix: stream after stream, each begins with its
     node."""
@@ -223,6 +236,27 @@ def record_otlp_logs(out):
         kept = messages[:10] if in_body else messages
         corpus.write(out / name, kept)
         print(f"{name}: {len(kept)} messages, {sum(1 for _ in otel_logs.records(kept))} records")
+
+
+def record_metrics(out):
+    """What Envoy's OpenTelemetry statistics sink sends over gRPC and HTTP, and its metrics service with counters
+    as totals and as deltas: the flushes of one short run each."""
+    runs = (
+        ("envoy_grpc.metrics", Sink, metrics_sinks.otlp_sink()),
+        ("envoy_http.metrics", HttpSink, metrics_sinks.otlp_sink(http=True)),
+        ("envoy_delta.metrics", Sink, metrics_sinks.otlp_sink(**metrics_sinks.OTLP_DELTAS)),
+        ("envoy.metrics_service", metrics_sinks.StreamSink, metrics_sinks.metrics_service()),
+        ("envoy_delta.metrics_service", metrics_sinks.StreamSink, metrics_sinks.metrics_service(deltas=True)),
+    )
+    for name, kind, config in runs:
+        with TemporaryDirectory() as directory, Upstream() as upstream, kind(directory / "weft.sock") as sink:
+            envoy, port = metrics_sinks.proxy(directory, directory / "weft.sock", upstream.port, [config])
+            with envoy:
+                load.send(port, mix(24, spawn=True), connections=2)
+                time.sleep(2.5 * metrics_sinks.FLUSH_SECONDS)
+        messages = metrics_sinks.kept(sink)
+        corpus.write(out / name, messages)
+        print(f"{name}: {len(messages)} messages, {[len(message) for message in messages]} bytes")
 
 
 def record_sdk(out, scenario, convention):
@@ -265,11 +299,14 @@ def main():
     record_xray(out, spawn=True, count=40)
     record_xray(out, spawn=False, count=40)
     record_statsd(out, count=60)
+    record_scraped(out, ScrapedEnvoy, count=20)
+    record_scraped(out, ScrapedHaproxy, count=20)
     record_als(out)
     record_otlp_logs(out)
     record_nginx(out)
     record_haproxy(out, ring=False)
     record_haproxy(out, ring=True)
+    record_metrics(out)
     for scenario, convention in SDK_RUNS:
         record_sdk(out, scenario, convention)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 import corpus
 from harness import REPOSITORY
@@ -93,6 +94,28 @@ def test_sdk_runs_hold_both_sides(name, key):
 def test_sampled_spans_say_so():
     states = {span.trace_state for _, _, span in read("sdk_weighted_new.otlp")}
     assert states == {"ot=th:c"}
+
+
+@pytest.mark.parametrize("name", ["envoy_grpc.metrics", "envoy_http.metrics", "envoy_delta.metrics"])
+def test_metrics_hold_what_the_repair_is_for(name):
+    kinds, starts, names = Counter(), set(), Counter()
+    for message in corpus.read(FOLDER / name):
+        request = ExportMetricsServiceRequest.FromString(message)
+        for metric in request.resource_metrics[0].scope_metrics[0].metrics:
+            data = getattr(metric, metric.WhichOneof("data"))
+            kinds[metric.WhichOneof("data")] += len(data.data_points)
+            names[metric.name] += 1
+            if metric.WhichOneof("data") != "gauge" and data.aggregation_temporality == 2:
+                starts |= {point.start_time_unix_nano for point in data.data_points}
+    assert min(kinds["gauge"], kinds["sum"], kinds["histogram"]) > 0
+    assert max(names.values()) > len(corpus.read(FOLDER / name))  # names repeat within a message
+    assert all(start < 10**17 for start in starts) and bool(starts) == (name != "envoy_delta.metrics")
+
+
+@pytest.mark.parametrize("name", ["envoy.metrics_service", "envoy_delta.metrics_service"])
+def test_a_metrics_stream_begins_with_its_node(name):
+    first, *others = corpus.read(FOLDER / name)
+    assert first[0] == others[0][0] - 8 == 0x0A and len(first) > len(others[0]) + 50_000
 
 
 @pytest.mark.parametrize("name", ["envoy_spawn_on.h2", "envoy_spawn_off.h2"])

@@ -33,7 +33,7 @@ def requests(count):
 @pytest.mark.parametrize("over_http", [False, True], ids=["grpc", "http"])
 @pytest.mark.parametrize("deltas", [False, True], ids=["cumulative", "delta"])
 def test_envoys_statistics_are_shown_as_it_counts_them(directory, over_http, deltas):
-    keys = {"report_counters_as_deltas": deltas, "report_histograms_as_deltas": deltas}
+    keys = metrics_sinks.OTLP_DELTAS if deltas else {}
     with Weftd(directory) as agent, Upstream() as upstream:
         sinks = [metrics_sinks.otlp_sink(http=over_http, **keys)]
         envoy, port = metrics_sinks.proxy(directory, agent.socket, upstream.port, sinks)

@@ -21,7 +21,7 @@ struct copier {
 
 /* What is to be done with a field: copied as it is, or entered as a level, or looked at as an attribute or a
  * body. */
-enum part { PART_COPY, PART_LEVEL, PART_ATTRIBUTE, PART_BODY };
+enum part { PART_COPY, PART_LEVEL, PART_ATTRIBUTE, PART_BODY, PART_DAMAGED };
 
 static enum part part_of(enum level level, uint32_t tag, enum level *ret_level)
 {
@@ -43,9 +43,9 @@ static enum part part_of(enum level level, uint32_t tag, enum level *ret_level)
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].level == level && tag == WIRE_TAG(rows[i].number, WIRE_BYTES)) {
+        if (rows[i].level == level && wire_tag_number(tag) == rows[i].number) {
             *ret_level = (enum level)rows[i].child;
-            return (enum part)rows[i].part;
+            return wire_tag_type(tag) == WIRE_BYTES ? (enum part)rows[i].part : PART_DAMAGED;
         }
     }
     return PART_COPY;
@@ -139,6 +139,9 @@ static int copy_fields(struct copier *copier, struct slice message, enum level l
             break;
         case PART_BODY:
             status = copy_body(copier, &field);
+            break;
+        case PART_DAMAGED:
+            status = WERR_WIRE_TYPE;
             break;
         case PART_COPY:
         default:

@@ -1,6 +1,6 @@
 /*
  * What the texts of an access log line mean: numbers and ids out of them, and what nginx and HAProxy say of
- * attempts and of why a request ended. The README's table gives the meaning of each. Pure; any thread.
+ * attempts and of why a request ended. docs/meshes/nginx.md and haproxy.md tell it. Pure; any thread.
  */
 #ifndef WEFT_DECODE_ACCESS_DIALECT_H
 #define WEFT_DECODE_ACCESS_DIALECT_H

@@ -5,6 +5,7 @@
 #ifndef WEFT_AGENT_HTTP_BODY_H
 #define WEFT_AGENT_HTTP_BODY_H
 
+#include "decode/otlp_json.h"
 #include "http_routes.h"
 
 /* "TYPE", "TYPE; …" or "TYPE …", in any case; false for NULL. */
@@ -17,6 +18,10 @@ bool http_type_is(const char *content_type, const char *type);
  */
 void http_body_receive(struct http_routes *routes, struct http_exchange *exchange,
     void (*take)(struct http_routes *routes, struct http_exchange *exchange, struct slice message));
+
+/* An OTLP request in JSON: http_otlp_json.c. */
+void http_otlp_json(
+    struct http_routes *routes, struct http_exchange *exchange, enum otlp_json_request request);
 
 /*
  * Answers a message that was not taken: WERR_CLOSED (draining), WERR_NOMEM (no memory of values), or any

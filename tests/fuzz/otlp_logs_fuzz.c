@@ -169,7 +169,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buffer_init(&encoded, FUZZ_OUTPUT_BYTES_MAX);
     struct seen seen = {.encoded = &encoded, .table = &base.attributes};
     int status = scan(&scanner, message, &seen, &result);
-    check_encoded(&scanner, &seen);
+    if ((options & FUZZ_SMALL_LIMITS) == 0) { /* they skip what the encoder writes */
+        check_encoded(&scanner, &seen);
+    }
     buffer_deinit(&encoded);
     check_copy(&scanner, message, status, result.records_count,
         (options & FUZZ_SMALL_OUTPUT) != 0 ? 64 : FUZZ_OUTPUT_BYTES_MAX);

@@ -15,7 +15,8 @@ SCRAPE_INTERVAL_SECONDS = 1
 class Rotel(Process):
     """Receives OTLP over gRPC and HTTP on loopback and forgets it; says in its debug log how much came."""
 
-    def __init__(self, directory, name="rotel"):
+    def __init__(self, directory, name="rotel", debug=("traces", "metrics")):
+        """debug: the signals of which the log tells."""
         super().__init__(name, directory)
         self.grpc_port, self.http_port = free_port(), free_port()
         self.start(
@@ -26,10 +27,7 @@ class Rotel(Process):
                 "json",
                 "--exporter",
                 "blackhole",
-                "--debug-log",
-                "traces",
-                "--debug-log",
-                "metrics",
+                *(word for signal in debug for word in ("--debug-log", signal)),
                 "--otlp-grpc-max-recv-msg-size-mib",
                 "64",
                 "--pid-file",
@@ -54,6 +52,10 @@ class Rotel(Process):
         """Spans received so far, by the debug log."""
         return sum(self._counts("Received traces.", "spans"))
 
+    def log_records(self):
+        """Log records received so far, likewise."""
+        return sum(self._counts("Received logs.", "logs"))
+
     def _counts(self, message, key):
         for line in self.log().splitlines():
             if line.startswith("{"):
@@ -63,9 +65,11 @@ class Rotel(Process):
 
 
 class Prometheus(Process):
-    """Debian's Prometheus 2.42 scraping one target each second."""
+    """Debian's Prometheus 2.42 scraping one target each second, or what `jobs`, scrape_configs, say."""
 
-    def __init__(self, directory, target, native=False, name="prometheus", metrics_path="/metrics"):
+    def __init__(
+        self, directory, target, native=False, name="prometheus", metrics_path="/metrics", jobs=None
+    ):
         super().__init__(name, directory)
         self.port = free_port()
         config = directory / f"{name}.yml"
@@ -73,7 +77,8 @@ class Prometheus(Process):
             yaml.safe_dump(
                 {
                     "global": {"scrape_interval": f"{SCRAPE_INTERVAL_SECONDS}s", "scrape_timeout": "1s"},
-                    "scrape_configs": [
+                    "scrape_configs": jobs
+                    or [
                         {
                             "job_name": "weft",
                             "metrics_path": metrics_path,

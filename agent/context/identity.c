@@ -180,12 +180,12 @@ static struct slice pod_of_node_id(struct slice node_id)
     return slice_sub(name, 0, slice_find(name, '.'));
 }
 
-/* A unit without ".service"; nothing for senders that are known by number only. */
+/* A unit without ".service"; others are known by number or by what they run only. */
 static struct slice workload_of_sender(const struct sender *sender)
 {
     struct slice name = slice_of_string(sender->name);
 
-    if (sender->kind != SENDER_UNIT && sender->kind != SENDER_PROCESS) {
+    if (sender->kind != SENDER_UNIT) {
         return slice_of(NULL, 0);
     }
     return slice_has_suffix(name, SLICE_LITERAL(".service"))

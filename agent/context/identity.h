@@ -45,8 +45,8 @@ struct request_parties context_identify(struct context *context, enum reporter r
 
 /*
  * Fills in what an identity leaves open and other names tell: the workload from the pod's name, as its
- * Deployment or StatefulSet gave it, or from a sender that is a unit or a process (of the sender's own side;
- * else NULL); the pod from Istio's node id (may be empty).
+ * Deployment or StatefulSet gave it, or from a sender that is a systemd unit (NULL where the sender is a
+ * proxy beside the workload); the pod from Istio's node id (may be empty).
  */
 void identity_complete(struct identity *identity, const struct sender *sender, struct slice node_id);
 

@@ -36,7 +36,7 @@ static struct identity own_identity(const struct context *context, const struct 
     if (identity.canonical_service.length == 0 && own.service >= INTERNED_FIXED_COUNT) {
         identity.canonical_service = interner_text(context->interner, own.service);
     }
-    identity_complete(&identity, sender, names->node_id);
+    identity_complete(&identity, names->is_envoy ? NULL : sender, names->node_id);
     return identity;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "query/query_internal.h"
+#include "query/query_smi.h"
 
 enum { STATUS_OK = 200, STATUS_BAD_REQUEST = 400, STATUS_NOT_FOUND = 404, STATUS_INTERNAL_ERROR = 500 };
 
@@ -13,10 +14,11 @@ struct query_path {
     const char *const *arguments; /* that it knows, NULL-terminated */
 };
 
-static const char *const services_arguments[] = {"window", "q", NULL};
-static const char *const edges_arguments[] = {"window", "q", "reporter", "source", "destination", "origin", NULL};
+static const char *const services_arguments[] = {"window", "q", "mesh", NULL};
+static const char *const edges_arguments[] = {
+    "window", "q", "reporter", "source", "destination", "mesh", "origin", NULL};
 static const char *const latency_arguments[] = {"window", "q", "reporter", "source", "source_namespace",
-    "destination", "destination_namespace", "route", NULL};
+    "destination", "destination_namespace", "route", "mesh", NULL};
 static const char *const no_arguments[] = {NULL};
 
 static const struct query_path paths[] = {
@@ -38,7 +40,7 @@ static const struct query_path *find_path(const char *path)
 
 bool query_knows(const char *path)
 {
-    return find_path(path) != NULL;
+    return find_path(path) != NULL || query_smi_knows(path);
 }
 
 static bool is_known(const char *const *arguments, const char *name)
@@ -108,6 +110,9 @@ unsigned query_run(const struct query_sources *sources, const char *path,
     const struct query_path *known = find_path(path);
     struct query_input input = {.arguments = arguments, .argument_count = argument_count};
 
+    if (query_smi_knows(path)) {
+        return query_smi_run(sources, path, out);
+    }
     if (known == NULL) {
         return answer_error(out, STATUS_NOT_FOUND, NULL, "no such path");
     }

@@ -16,4 +16,10 @@ if(WEFT_VENV_PYTHON)
       ${PROJECT_SOURCE_DIR}/tests/golden/prometheus/openmetrics_plain.txt)
 endif()
 
+# The scrape examples, by Prometheus' own checker and against each other.
+if(WEFT_VENV_PYTHON AND PROMTOOL)
+  add_test(NAME docs_prometheus
+    COMMAND ${WEFT_VENV_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/check_scrape_examples.py ${PROJECT_SOURCE_DIR} ${PROMTOOL})
+endif()
+
 add_test(NAME docs_metrics COMMAND ${PROJECT_SOURCE_DIR}/scripts/generate-docs --check)

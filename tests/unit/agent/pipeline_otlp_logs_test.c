@@ -263,6 +263,64 @@ static void entries_of_other_receivers_ship_too(void **state)
     rig_stop(&rig);
 }
 
+/* Redacting makes a message of many short secrets longer than the room that was made for it. */
+static void a_copy_that_outgrows_its_room_is_lost(void **state)
+{
+    enum { RECORDS_COUNT = 40, SECRETS_COUNT = 352 };
+    struct rig rig;
+    struct message message;
+    struct otlp_outcome outcome;
+
+    (void)state;
+    rig_init(&rig);
+    assert_int_equal(redaction_add(&rig.redaction, "x"), 0);
+    rig_start(&rig, exporting_logs);
+    rig.pipeline.log_segment.bytes.cap_bytes = SEGMENT_BYTES;
+    message_begin(&message);
+    for (int i = 0; i < RECORDS_COUNT; i++) {
+        struct wire_envelope record = wire_envelope_begin(&message.bytes, 2, 3000);
+        for (int k = 0; k < SECRETS_COUNT; k++) {
+            put_text(&message.bytes, 6, "x", "");
+        }
+        wire_envelope_end(&message.bytes, record);
+    }
+    assert_in_range(message.bytes.length, SEGMENT_BYTES * 10 / 22, SEGMENT_BYTES / 2 - 64);
+    assert_int_equal(take(&rig, &message, &outcome), 0);
+    rig_expect(&rig, METRIC_LOGS_RECEIVED, RECORDS_COUNT);
+    rig_expect(&rig, METRIC_LOGS_NOT_A_REQUEST, RECORDS_COUNT);
+    rig_expect(&rig, METRIC_LOGS_EXPORT_LOST, RECORDS_COUNT);
+    rig_check(&rig);
+    rig_stop(&rig);
+}
+
+/* A record whose texts are longer than its encoding let expect. */
+static void an_entry_that_outgrows_its_room_is_lost(void **state)
+{
+    static char path[SEGMENT_BYTES];
+    struct log_reporter reporter = {.names = {.service = SLICE_LITERAL("web")}};
+    struct access_log_entry entry = {.kind = ACCESS_LOG_ATTEMPT,
+        .start_unix_ns = RIG_NOW_UNIX_NS,
+        .path = slice_of(path, sizeof path),
+        .raw = SLICE_LITERAL("x")};
+    struct rig rig;
+
+    (void)state;
+    memset(path, 'p', sizeof path);
+    rig_init(&rig);
+    rig_start(&rig, exporting_logs);
+    rig.pipeline.log_segment.bytes.cap_bytes = SEGMENT_BYTES;
+    context_batch_begin(&rig.pipeline.context, true, clock_monotonic_ns(&rig.clock.clock));
+    pipeline_take_log(&rig.pipeline, &entry, &reporter, &rig.sender, RIG_NOW_UNIX_NS);
+    assert_int_equal(rig.pipeline.log_segment.bytes.length, 0);
+    entry.path = slice_of(path, 5); /* the next one finds room again */
+    pipeline_take_log(&rig.pipeline, &entry, &reporter, &rig.sender, RIG_NOW_UNIX_NS);
+    rig_expect(&rig, METRIC_LOGS_RECEIVED, 2);
+    rig_expect(&rig, METRIC_LOGS_ATTEMPTS, 2);
+    rig_expect(&rig, METRIC_LOGS_EXPORT_LOST, 1);
+    expect_exported(&rig, 1);
+    rig_stop(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +330,8 @@ int main(void)
         cmocka_unit_test(cut_anywhere_balances),
         cmocka_unit_test(what_the_exporter_cannot_take_is_lost_and_counted),
         cmocka_unit_test(entries_of_other_receivers_ship_too),
+        cmocka_unit_test(a_copy_that_outgrows_its_room_is_lost),
+        cmocka_unit_test(an_entry_that_outgrows_its_room_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

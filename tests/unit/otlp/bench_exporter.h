@@ -118,7 +118,8 @@ static inline void expect_ledger(const struct fixture *fixture)
     uint64_t dropped = cell(fixture, METRIC_EXPORT_SPANS_DROPPED_QUEUE) +
                        cell(fixture, METRIC_EXPORT_SPANS_DROPPED_REJECTED) +
                        cell(fixture, METRIC_EXPORT_SPANS_DROPPED_SHUTDOWN) +
-                       cell(fixture, METRIC_EXPORT_SPANS_DROPPED_MEMORY);
+                       cell(fixture, METRIC_EXPORT_SPANS_DROPPED_MEMORY) +
+                       cell(fixture, METRIC_EXPORT_SPANS_DROPPED_OVERSIZED);
 
     assert_int_equal(cell(fixture, METRIC_EXPORT_SPANS_HANDED), fixture->offered_count);
     assert_int_equal(fixture->offered_count,

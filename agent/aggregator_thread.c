@@ -442,6 +442,11 @@ static void describe_sender(struct slice sender, struct sender_description *ret_
         .labels = {{.name = "sender_kind", .value = labels.kind},
             {.name = "sender_workload", .value = labels.workload}},
     };
+    if (labels.pod.length > 0) {
+        ret_description->labels[ret_description->count].name = "sender_pod";
+        ret_description->labels[ret_description->count].value = labels.pod;
+        ret_description->count++;
+    }
     if (labels.workload_namespace.length > 0) {
         ret_description->labels[ret_description->count].name = "sender_namespace";
         ret_description->labels[ret_description->count].value = labels.workload_namespace;
@@ -495,6 +500,7 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
         .le_count = config->config->metrics.bounds_ns.count,
         .profiles = config->config->exporters.prometheus.profiles,
         .cluster = config->config->cluster,
+        .meshes = {.items = config->config->mesh_names.items, .count = config->config->mesh_names.count},
         .describe_sender = describe_sender,
     };
     int error = aggregator_new(&settings, &self->aggregator);

@@ -13,6 +13,7 @@
 #include "exporter_thread.h"
 #include "health.h"
 #include "listen/acceptor.h"
+#include "pod_source.h"
 #include "receivers.h"
 #include "shard.h"
 
@@ -36,6 +37,8 @@ struct daemon {
     struct budget series;
     struct count_sources *counts;
     struct instances *instances;
+    struct sender_mesh_rule *mesh_rules;
+    size_t mesh_rule_count;
     struct split_bounds bounds;
     struct redaction redaction;
     struct exporter_thread exporter;
@@ -54,6 +57,8 @@ struct daemon {
     struct acceptor records; /* weft.sock: ends with the drain */
     struct acceptor http;    /* api.sock and TCP: goes on, so that /readyz can say 503 */
     bool accepting;
+    struct pods pods;
+    struct pod_source *pod_source; /* NULL: none is configured */
     enum drain_step step;
 };
 
@@ -71,6 +76,8 @@ static void finish(struct daemon *daemon)
     }
     daemon->step = DRAIN_DONE;
     acceptor_stop(&daemon->http);
+    pod_source_close(daemon->pod_source);
+    daemon->pod_source = NULL;
     uv_close((uv_handle_t *)&daemon->drain_timer, NULL);
     uv_close((uv_handle_t *)&daemon->health_timer, NULL);
     uv_close((uv_handle_t *)&daemon->signals[0], NULL);
@@ -170,6 +177,28 @@ static void start_handles(struct daemon *daemon)
     (void)uv_timer_start(&daemon->health_timer, on_health_timer, HEALTH_CHECK_MS, HEALTH_CHECK_MS);
 }
 
+/* The patterns of all meshes in one list. */
+static int init_meshes(struct daemon *daemon)
+{
+    const struct config_meshes *meshes = &daemon->config->meshes;
+    size_t count = 0;
+
+    for (size_t i = 0; i < meshes->count; i++) {
+        count += meshes->items[i].senders.count;
+    }
+    daemon->mesh_rules = calloc(count + 1, sizeof *daemon->mesh_rules);
+    if (daemon->mesh_rules == NULL) {
+        return WERR_NOMEM;
+    }
+    for (size_t i = 0; i < meshes->count; i++) {
+        for (size_t j = 0; j < meshes->items[i].senders.count; j++) {
+            daemon->mesh_rules[daemon->mesh_rule_count++] = (struct sender_mesh_rule){
+                .pattern = meshes->items[i].senders.items[j], .mesh = (uint8_t)(i + 1)};
+        }
+    }
+    return 0;
+}
+
 /* What every thread refers to. */
 static int init_shared(struct daemon *daemon, char *reason)
 {
@@ -186,6 +215,10 @@ static int init_shared(struct daemon *daemon, char *reason)
     int error = instances_new(limits->native_instances_count_max, &daemon->instances);
     if (error < 0) {
         return fail(reason, error, "limits.native_instances_count_max");
+    }
+    error = init_meshes(daemon);
+    if (error < 0) {
+        return fail(reason, error, "meshes");
     }
     daemon->counts = count_sources_new((enum count_from)config->count_from, limits);
     if (daemon->counts == NULL) {
@@ -261,11 +294,13 @@ static int make_shards(struct daemon *daemon, char *reason)
         .series = &daemon->series,
         .counts = daemon->counts,
         .instances = daemon->instances,
+        .meshes = {.items = daemon->mesh_rules, .count = daemon->mesh_rule_count},
         .aggregator = daemon->aggregator,
         .exporter = daemon->exporting ? &daemon->exporter : NULL,
         .health = &daemon->health,
         .registry = &daemon->registry,
         .shard_count = daemon->shard_count,
+        .pods = &daemon->pods,
     };
     for (size_t i = 0; i < daemon->shard_count; i++) {
         char label[24];
@@ -479,6 +514,7 @@ void daemon_free(struct daemon *daemon)
         exporter_thread_stop(&daemon->exporter);
     }
     instances_free(daemon->instances);
+    free(daemon->mesh_rules);
     count_sources_free(daemon->counts);
     metric_registry_deinit(&daemon->registry);
     mailbox_close(&daemon->mailbox);

@@ -225,6 +225,7 @@ static struct log_source *need_source(struct log_receiver *receiver, uint32_t in
     source->config = config;
     source->reporter.names.service = text_or_none(config->service);
     source->reporter.names.service_namespace = text_or_none(config->service_namespace);
+    source->reporter.mesh = config->mesh_number;
     return source;
 }
 

@@ -44,6 +44,8 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         return error;
     }
     pipeline->context.counts = config->counts;
+    pipeline->context.pods = config->pods;
+    pipeline->context.meshes = config->meshes;
     pipeline->context.profiles = config->profiles.profiles;
     pipeline->context.cluster = slice_of_string(config->cluster != NULL ? config->cluster : "");
     access_log_memos_init(pipeline->log_memos);

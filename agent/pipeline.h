@@ -58,13 +58,15 @@ struct pipeline {
 
 /* What a pipeline is made of; everything is borrowed and outlives it. */
 struct pipeline_config {
-    uint32_t shard; /* its index */
+    uint32_t shard;                  /* its index */
+    struct sender_mesh_rules meshes; /* of senders */
     const struct limits *limits;
     const struct clock *clock;
     const struct split_bounds *bounds;
     const struct redaction *redaction;
     struct count_sources *counts;
     struct budget *series; /* memory of values and strings, shared with the other shards and the aggregator */
+    struct pods *pods; /* of this node; NULL: known by uid alone */
     struct metric_cells *cells;
     uv_loop_t *loop;
     struct profile_settings profiles;     /* the naming profiles that are served; zeroes: none */
@@ -88,6 +90,8 @@ void pipeline_deinit(struct pipeline *pipeline);
 struct peer {
     struct pipeline *pipeline;
     struct sender sender;
+    struct peer *next; /* of all peers of the shard */
+    struct peer *previous;
     /* the native stream's */
     struct native_dictionary dictionary;
 };

@@ -8,6 +8,7 @@
 
 #include "aggregator_thread.h"
 #include "core/error.h"
+#include "context/pods.h"
 #include "core/loop_thread.h"
 #include "exporter_thread.h"
 #include "http_routes.h"
@@ -35,6 +36,8 @@ struct shard {
     struct h2_endpoint h2;
     struct native_shard *native;
     struct scraper *scraper;          /* NULL: no target is this shard's */
+    struct peer *peers; /* of all connections that send records */
+    uint32_t pods_generation;
     struct native_peer *native_peers; /* open native connections, doubly linked */
     struct xray_receiver *xray;       /* NULL where it is not configured */
     struct statsd_receiver *statsd;   /* NULL until a socket or a connection needs it */
@@ -74,13 +77,46 @@ static void connection_ended(struct shard *shard)
 
 static void init_peer(struct shard *shard, struct peer *peer, int fd)
 {
-    *peer = (struct peer){.pipeline = &shard->pipeline};
+    *peer = (struct peer){.pipeline = &shard->pipeline, .next = shard->peers};
+    if (peer->next != NULL) {
+        peer->next->previous = peer;
+    }
+    shard->peers = peer;
     (void)sender_of_socket(fd, "/proc", &peer->sender); /* what cannot be told leaves it unknown */
+    (void)pods_describe(shard->common->pods, &peer->sender);
     context_sender_bind(&shard->pipeline.context, &peer->sender);
 }
 
-static void deinit_peer(struct peer *peer)
+/* What was connected before its pod was known learns who it is. */
+static void describe_peers(struct shard *shard)
 {
+    uint32_t generation = pods_generation(shard->common->pods);
+
+    if (generation == shard->pods_generation) {
+        return;
+    }
+    shard->pods_generation = generation;
+    for (struct peer *peer = shard->peers; peer != NULL; peer = peer->next) {
+        struct sender known = peer->sender;
+
+        if (known.pod[0] == '\0' && pods_describe(shard->common->pods, &known)) {
+            context_sender_release(&shard->pipeline.context, &peer->sender);
+            peer->sender = known;
+            context_sender_bind(&shard->pipeline.context, &peer->sender);
+        }
+    }
+}
+
+static void deinit_peer(struct shard *shard, struct peer *peer)
+{
+    if (peer->previous != NULL) {
+        peer->previous->next = peer->next;
+    } else {
+        shard->peers = peer->next;
+    }
+    if (peer->next != NULL) {
+        peer->next->previous = peer->previous;
+    }
     context_sender_release(&peer->pipeline->context, &peer->sender);
 }
 
@@ -515,12 +551,12 @@ static int init_pipeline(struct shard *shard)
         .redaction = common->redaction,
         .series = common->series,
         .counts = common->counts,
+        .meshes = common->meshes,
         .cells = shard->cells,
         .loop = &shard->thread.loop,
         .profiles = {.profiles = common->config->exporters.prometheus.profiles,
             .graph_side = (enum profile_graph_side)common->config->exporters.prometheus.service_graph},
-        .counters_are_deltas =
-            common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
+        .counters_are_deltas = common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
         .cluster = common->config->cluster,
         .exporter = exports ? common->exporter : NULL,
         .log_exporter = ships ? common->exporter : NULL,

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "context/sender_mesh.h"
 #include "core/budget.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -40,10 +41,12 @@ struct shard_common {
     struct count_sources *counts; /* which of a proxy's records count, for all shards */
     struct budget *series;        /* memory of values and strings, aggregator included */
     struct instances *instances;
+    struct sender_mesh_rules meshes; /* of senders */
     struct aggregator_thread *aggregator;
     struct exporter_thread *exporter; /* NULL: nothing is exported */
     const struct health *health;
     size_t shard_count;
+    struct pods *pods; /* of this node; NULL: known by uid alone */
     struct metric_registry *registry; /* for the cells of what shards scrape; at start only */
 };
 

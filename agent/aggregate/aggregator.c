@@ -137,6 +137,7 @@ static int init_names(struct aggregator *aggregator)
     if (aggregator->interner == NULL || edges_init(&aggregator->edges, aggregator->interner, budget) < 0) {
         return WERR_NOMEM;
     }
+    aggregator->edges.meshes = aggregator->settings.meshes;
     if (senders_init(&aggregator->senders, aggregator->interner, budget) < 0) {
         return WERR_NOMEM;
     }

@@ -135,6 +135,7 @@ static struct series_key request_key(const struct request *request)
         .route = request->route,
         .response_code = request->response_code,
         .grpc_status = request->grpc_status,
+        .mesh = request->mesh,
         .family = FAMILY_REQUESTS,
         .reporter = request->reporter,
         .method = request->method,
@@ -512,6 +513,7 @@ void directory_record_attempt(struct directory *directory, const struct attempt 
         .destination = attempt->destination,
         .destination_namespace = attempt->destination_namespace,
         .route = attempt->route,
+        .mesh = attempt->mesh,
         .family = FAMILY_TRAFFIC,
         .reporter = attempt->reporter,
     };
@@ -541,6 +543,7 @@ void directory_record_connection(struct directory *directory, const struct conne
         .source_namespace = connection->source_namespace,
         .destination = connection->destination,
         .destination_namespace = connection->destination_namespace,
+        .mesh = connection->mesh,
         .family = FAMILY_TCP,
         .reporter = connection->reporter,
     };

@@ -6,9 +6,9 @@
 
 enum { TEXT_BYTES_MAX = 65536 };
 
-static uint32_t service_hash(uint32_t name, uint32_t name_space)
+static uint32_t service_hash(uint32_t name, uint32_t name_space, uint32_t mesh)
 {
-    uint32_t ids[2] = {name, name_space};
+    uint32_t ids[3] = {name, name_space, mesh};
 
     return (uint32_t)XXH3_64bits(ids, sizeof(ids));
 }
@@ -52,14 +52,15 @@ void edges_deinit(struct edges *edges)
     buffer_deinit(&edges->scratch);
 }
 
-static struct service *add_service(struct edges *edges, uint32_t name, uint32_t name_space, uint32_t hash)
+static struct service *add_service(
+    struct edges *edges, uint32_t name, uint32_t name_space, uint32_t mesh, uint32_t hash)
 {
     struct service *service = memory_calloc(edges->budget, sizeof(*service));
 
     if (service == NULL) {
         return NULL;
     }
-    *service = (struct service){.name = name, .name_space = name_space, .hash = hash};
+    *service = (struct service){.name = name, .name_space = name_space, .mesh = mesh, .hash = hash};
     service->number = table_add(&edges->services, service);
     if (service->number != SLOT_NONE && hash_index_add(&edges->service_index, hash, service->number) < 0) {
         table_remove(&edges->services, service->number);
@@ -75,23 +76,23 @@ static struct service *add_service(struct edges *edges, uint32_t name, uint32_t 
 }
 
 /* NULL for a name that is none, and without memory: the service is then not listed. */
-static struct service *obtain_service(struct edges *edges, uint32_t name, uint32_t name_space)
+static struct service *obtain_service(struct edges *edges, uint32_t name, uint32_t name_space, uint32_t mesh)
 {
     if (name < INTERNED_FIXED_COUNT) {
         return NULL;
     }
-    uint32_t hash = service_hash(name, name_space);
+    uint32_t hash = service_hash(name, name_space, mesh);
     uint32_t at = hash_index_first(&edges->service_index, hash);
     struct service *service = NULL;
 
     for (uint32_t number; hash_index_next(&edges->service_index, hash, &at, &number);) {
         service = table_at(&edges->services, number);
-        if (service->name == name && service->name_space == name_space) {
+        if (service->name == name && service->name_space == name_space && service->mesh == mesh) {
             service->reference_count++;
             return service;
         }
     }
-    service = add_service(edges, name, name_space, hash);
+    service = add_service(edges, name, name_space, mesh, hash);
     if (service != NULL) {
         service->reference_count++;
     }
@@ -124,6 +125,7 @@ static int render(struct edges *edges, struct edge *edge)
     label_text_append(
         text, "destination_namespace", interner_text(interner, edge->key.destination_namespace));
     label_text_append(text, "route", interner_text(interner, edge->key.route));
+    label_text_append(text, "mesh", slice_of_string(mesh_name(&edges->meshes, edge->key.mesh)));
     if (text->error < 0) {
         return text->error;
     }
@@ -168,8 +170,8 @@ static struct edge *add_edge(struct edges *edges, const struct edge_key *key, ui
     interner_ref(edges->interner, key->destination);
     interner_ref(edges->interner, key->destination_namespace);
     interner_ref(edges->interner, key->route);
-    edge->services[0] = obtain_service(edges, key->source, key->source_namespace);
-    edge->services[1] = obtain_service(edges, key->destination, key->destination_namespace);
+    edge->services[0] = obtain_service(edges, key->source, key->source_namespace, key->mesh);
+    edge->services[1] = obtain_service(edges, key->destination, key->destination_namespace, key->mesh);
     return edge;
 }
 

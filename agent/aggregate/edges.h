@@ -14,6 +14,7 @@
 #include "aggregate/table.h"
 #include "context/interner.h"
 #include "core/buffer.h"
+#include "core/mesh_names.h"
 
 struct window;
 
@@ -23,12 +24,14 @@ struct edge_key {
     uint32_t destination;
     uint32_t destination_namespace;
     uint32_t route;
-    uint32_t reporter;
+    uint16_t reporter;
+    uint16_t mesh; /* core/mesh_names.h */
 };
 
 struct service {
     uint32_t name;
     uint32_t name_space;
+    uint32_t mesh;
     uint32_t hash;
     uint32_t number;
     uint32_t reference_count;
@@ -48,6 +51,7 @@ struct edge {
 struct edges {
     struct budget *budget;     /* borrowed */
     struct interner *interner; /* borrowed */
+    struct mesh_names meshes;  /* borrowed; set by the owner, none at first */
     struct table edges;
     struct hash_index edge_index;
     struct table services;

@@ -84,6 +84,7 @@ static struct edge_key edge_key_of(const struct series_key *key)
         .destination_namespace = key->destination_namespace,
         .route = key->route,
         .reporter = key->reporter,
+        .mesh = key->mesh,
     };
 }
 

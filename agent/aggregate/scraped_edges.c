@@ -246,7 +246,7 @@ static struct window *obtain_window(struct aggregator *aggregator, const struct 
         .destination = parties->destination.external ? (uint32_t)INTERNED_EXTERNAL
                                                      : intern(aggregator, parties->destination.service),
         .destination_namespace = intern(aggregator, parties->destination.service_namespace),
-        .reporter = (uint32_t)parties->reporter,
+        .reporter = (uint16_t)parties->reporter,
     };
 
     return windows_obtain(&aggregator->scraped->windows, &key);

@@ -51,7 +51,10 @@ struct series_key {
     uint8_t protocol;
     uint8_t outcome;
     uint8_t flag; /* bit number, 0 ... 63; of a profile: two flags, each bit number + 1, 0 for none */
-    uint8_t flag2;
+    union {
+        uint8_t flag2; /* profiles */
+        uint8_t mesh;  /* all others: of the reporter, core/mesh_names.h */
+    };
     uint8_t measure; /* enum profile_measure; 0 in the families that belong to no profile */
 };
 

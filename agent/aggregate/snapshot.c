@@ -61,6 +61,7 @@ static void begin_edge_labels(struct view *view, const struct edge *edge)
     add_edge_label(view, "destination", view_text(view, edge->key.destination));
     add_edge_label(view, "destination_namespace", view_text(view, edge->key.destination_namespace));
     add_edge_label(view, "route", view_text(view, edge->key.route));
+    add_edge_label(view, "mesh", mesh_name(&view->aggregator->settings.meshes, edge->key.mesh));
 }
 
 static void begin_overflow_labels(struct view *view, uint32_t reporter)
@@ -432,6 +433,7 @@ static bool fill_services(struct view *view, size_t place, struct snapshot_serie
     view_add_label(view, "mesh_service", view_text(view, service->name));
     view_add_label(view, "mesh_service_namespace", view_text(view, service->name_space));
     view_add_label(view, "cluster", cluster != NULL ? cluster : "");
+    view_add_label(view, "mesh", mesh_name(&view->aggregator->settings.meshes, service->mesh));
     view_end_labels(view, series);
     series->value = 1;
     return true;

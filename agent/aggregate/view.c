@@ -16,6 +16,7 @@ int aggregator_next_service(
             *ret_service = (struct service_view){
                 .name = interner_text(aggregator->interner, service->name),
                 .name_space = interner_text(aggregator->interner, service->name_space),
+                .mesh = slice_of_string(mesh_name(&aggregator->settings.meshes, service->mesh)),
             };
             return 1;
         }
@@ -71,6 +72,7 @@ int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, 
             .source_namespace = interner_text(interner, key->source_namespace),
             .destination = interner_text(interner, key->destination),
             .destination_namespace = interner_text(interner, key->destination_namespace),
+            .mesh = slice_of_string(mesh_name(&aggregator->settings.meshes, key->mesh)),
             .values = values,
             .is_scraped = is_scraped,
         };
@@ -84,6 +86,12 @@ static bool fits_text(const struct aggregator *aggregator, struct slice wanted, 
     return wanted.ptr == NULL || slice_equal(wanted, interner_text(aggregator->interner, id));
 }
 
+static bool fits_mesh(const struct aggregator *aggregator, struct slice wanted, uint32_t mesh)
+{
+    return wanted.ptr == NULL ||
+           slice_equal(wanted, slice_of_string(mesh_name(&aggregator->settings.meshes, mesh)));
+}
+
 static bool fits(
     const struct aggregator *aggregator, const struct latency_filter *filter, const struct window *window)
 {
@@ -95,7 +103,7 @@ static bool fits(
            fits_text(aggregator, filter->source_namespace, key->source_namespace) &&
            fits_text(aggregator, filter->destination, key->destination) &&
            fits_text(aggregator, filter->destination_namespace, key->destination_namespace) &&
-           fits_text(aggregator, filter->route, key->route);
+           fits_text(aggregator, filter->route, key->route) && fits_mesh(aggregator, filter->mesh, key->mesh);
 }
 
 int aggregator_latency(const struct aggregator *aggregator, const struct latency_filter *filter,

@@ -13,6 +13,7 @@
 struct service_view {
     struct slice name;
     struct slice name_space; /* may be empty */
+    struct slice mesh;       /* empty: none */
 };
 
 /* The next service from *cursor (0 at first): 1, or 0 at the end. */
@@ -25,6 +26,7 @@ struct edge_view {
     struct slice source_namespace;
     struct slice destination;
     struct slice destination_namespace;
+    struct slice mesh; /* empty: none */
     struct window_values values;
     bool is_scraped; /* from a proxy's own metrics: the same requests may be in an edge of records as well */
 };
@@ -46,6 +48,7 @@ struct latency_filter {
     struct slice destination;
     struct slice destination_namespace;
     struct slice route;
+    struct slice mesh;
 };
 
 /*

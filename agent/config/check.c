@@ -241,6 +241,9 @@ int check_config(struct loader *loader)
         status = check_access_logs(loader);
     }
     if (status == 0) {
+        status = check_meshes(loader);
+    }
+    if (status == 0) {
         status = check_limits(loader);
     }
     if (status == 0) {

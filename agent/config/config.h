@@ -117,11 +117,24 @@ struct config_access_log {
     enum access_preset preset; /* what the lines' keys are called */
     const char *service;       /* of the one who writes; the preset's name when not given, NULL for json */
     const char *service_namespace;        /* NULL: not told */
+    const char *mesh;                     /* that it belongs to; NULL: its sender's */
+    uint8_t mesh_number;                  /* in config.mesh_names, from 1; 0: none */
     const char *keys[ACCESS_FIELD_COUNT]; /* by enum access_field; NULL: the preset's, "": none */
 };
 
 struct config_access_logs {
     struct config_access_log *items;
+    size_t count;
+};
+
+/* A mesh, and which senders belong to it. Its number is its place, from 1. */
+struct config_mesh {
+    const char *name;
+    struct config_strings senders; /* patterns over sender ids */
+};
+
+struct config_meshes {
+    struct config_mesh *items;
     size_t count;
 };
 
@@ -152,6 +165,21 @@ struct config_http {
     const char *address; /* "127.0.0.1:9464": as written, but with the address that localhost stands for */
     struct sockaddr_storage sockaddr;
     socklen_t sockaddr_bytes;
+};
+
+struct config_kubelet {
+    const char *url; /* https://NODE:10250/pods; NULL: none */
+    const char *token_file;
+    const char *ca_file; /* NULL: the system's */
+    bool insecure_skip_verify;
+    uint64_t interval_s;
+};
+
+/* Who senders are, beyond what the kernel tells. */
+struct config_identity {
+    const char *downward_api; /* directory with uid, name, namespace and labels of the agent's own pod */
+    struct config_kubelet kubelet;
+    bool refuse_conflicts; /* records whose claims contradict their sender are dropped, else only counted */
 };
 
 /* What requests are counted from when a proxy tells them by spans and by an access log. */
@@ -273,8 +301,11 @@ struct config {
     struct config_api_socket api_socket;
     struct config_http http;
     struct config_receivers receivers;
+    struct config_identity identity;
     uint64_t shards;     /* 0: as many as cpu_shard_count says */
     const char *cluster; /* "" when there is none */
+    struct config_meshes meshes;
+    struct config_strings mesh_names; /* of meshes, then those that receivers alone name */
     enum config_count_from count_from;
     struct config_log log;
     struct limits limits;

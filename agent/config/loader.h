@@ -106,6 +106,9 @@ int check_loopback(struct loader *loader, const char *path, const char *address)
 /* As check_config, for `receivers.scrape`. */
 int check_scrapes(struct loader *loader);
 
+/* As check_config, for `meshes` and all that names one. After the receivers' own checks. */
+int check_meshes(struct loader *loader);
+
 /* As check_config, for receivers.access_logs. After check_receivers. */
 int check_access_logs(struct loader *loader);
 

@@ -94,6 +94,7 @@ static const struct config_field access_log_fields[] = {
     {CHOICE(preset, preset_choices, "json"), RESTART, .offset = offsetof(struct config_access_log, preset)},
     {TEXT(service, 1, 253), RESTART, .offset = offsetof(struct config_access_log, service)},
     {TEXT(service_namespace, 1, 253), RESTART, .offset = offsetof(struct config_access_log, service_namespace)},
+    {TEXT(mesh, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_access_log, mesh)},
     {NESTED(fields, &access_keys_group), .offset = 0},
 };
 static const struct config_group access_log_group = GROUP(access_log_fields, struct config_access_log);
@@ -246,6 +247,22 @@ static const struct config_field exporters_fields[] = {
 static const struct config_group socket_group = GROUP(socket_fields, struct config_socket);
 static const struct config_group api_socket_group = GROUP(api_socket_fields, struct config_api_socket);
 static const struct config_group http_group = GROUP(http_fields, struct config_http);
+static const struct config_field kubelet_fields[] = {
+    {TEXT(url, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_kubelet, url)},
+    {.name = "token_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_kubelet, token_file)},
+    {.name = "ca_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_kubelet, ca_file)},
+    {BOOLEAN(insecure_skip_verify, "false"), RESTART, .offset = offsetof(struct config_kubelet, insecure_skip_verify)},
+    {INTEGER(interval_s, 1, 3600, "10"), RESTART, .offset = offsetof(struct config_kubelet, interval_s)},
+};
+static const struct config_group kubelet_group = GROUP(kubelet_fields, struct config_kubelet);
+
+static const struct config_field identity_fields[] = {
+    {TEXT(downward_api, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_identity, downward_api)},
+    {NESTED(kubelet, &kubelet_group), .offset = offsetof(struct config_identity, kubelet)},
+    {BOOLEAN(refuse_conflicts, "false"), RESTART, .offset = offsetof(struct config_identity, refuse_conflicts)},
+};
+static const struct config_group identity_group = GROUP(identity_fields, struct config_identity);
+
 static const struct config_group receivers_group = GROUP(receivers_fields, struct config_receivers);
 static const struct config_group log_group = GROUP(log_fields, struct config_log);
 static const struct config_group limits_group = GROUP(limit_fields, struct limits);
@@ -253,13 +270,22 @@ static const struct config_group metrics_group = GROUP(metrics_fields, struct co
 static const struct config_group redact_group = GROUP(redact_fields, struct config_redact);
 static const struct config_group exporters_group = GROUP(exporters_fields, struct config_exporters);
 
+static const struct config_field mesh_fields[] = {
+    {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_mesh, name)},
+    {.name = "senders", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 256, .value = "", RESTART,
+        .offset = offsetof(struct config_mesh, senders)},
+};
+static const struct config_group mesh_group = GROUP(mesh_fields, struct config_mesh);
+
 static const struct config_field top_fields[] = {
     {NESTED(socket, &socket_group), .offset = offsetof(struct config, socket)},
     {NESTED(api_socket, &api_socket_group), .offset = offsetof(struct config, api_socket)},
     {NESTED(http, &http_group), .offset = offsetof(struct config, http)},
     {NESTED(receivers, &receivers_group), .offset = offsetof(struct config, receivers)},
+    {NESTED(identity, &identity_group), .offset = offsetof(struct config, identity)},
     {INTEGER(shards, 0, CONFIG_SHARD_COUNT_MAX, "0"), RESTART, .offset = offsetof(struct config, shards)},
     {TEXT(cluster, 0, 255), .value = "", LIVE, .offset = offsetof(struct config, cluster)},
+    {.name = "meshes", .kind = CONFIG_KIND_GROUPS, .group = &mesh_group, .offset = offsetof(struct config, meshes)},
     {CHOICE(count_from, count_from_choices, "auto"), RESTART, .offset = offsetof(struct config, count_from)},
     {NESTED(log, &log_group), .offset = offsetof(struct config, log)},
     {NESTED(limits, &limits_group), .offset = offsetof(struct config, limits)},

@@ -321,6 +321,15 @@ static void fill_bytes(const struct access_log_entry *entry, struct request *req
     }
 }
 
+/* The writer's own, as its listener is configured; else its sender's. */
+static uint8_t mesh_of(const struct log_case *c)
+{
+    if (c->reporter->mesh != 0 || c->sender == NULL) {
+        return c->reporter->mesh;
+    }
+    return c->sender->mesh;
+}
+
 static void fill_request(struct log_case *c, struct access_log_memo *memo, struct request *request)
 {
     const struct access_log_entry *entry = c->entry;
@@ -341,6 +350,7 @@ static void fill_request(struct log_case *c, struct access_log_memo *memo, struc
         .parties = memo->parties,
         .first_byte_ns = entry->first_byte_ns,
         .sender = c->sender != NULL ? c->sender->interned : (uint32_t)INTERNED_UNKNOWN,
+        .mesh = mesh_of(c),
         .voice = memo->voice,
     };
     fill_ending(entry, request);
@@ -368,6 +378,7 @@ static void fill_connection(
         .received_bytes = entry->request_bytes <= REQUEST_BODY_BYTES_MAX ? entry->request_bytes : 0,
         .response_flags = flags_of(entry),
         .sender = c->sender != NULL ? c->sender->interned : (uint32_t)INTERNED_UNKNOWN,
+        .mesh = mesh_of(c),
         .voice = memo->voice,
         .parties = memo->parties,
     };

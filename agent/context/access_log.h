@@ -33,6 +33,7 @@ enum {
  */
 struct log_reporter {
     struct access_log_reporter names;
+    uint8_t mesh; /* core/mesh_names.h; 0: the sender's. The caller's as well */
     /* access_log.c's own */
     uint32_t epoch; /* of the context: later, ids may be stale */
     uint32_t sender;

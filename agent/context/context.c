@@ -225,6 +225,7 @@ void context_sender_bind(struct context *context, struct sender *sender)
     uint32_t id = interner_intern(context->interner, slice_of_string(sender->id));
 
     sender->interned = id != INTERNED_FULL ? id : INTERNED_OVERFLOW;
+    sender->mesh = sender_mesh_of(&context->meshes, sender->id);
     interner_ref(context->interner, sender->interned);
 }
 

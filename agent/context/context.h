@@ -13,6 +13,7 @@
 #include "context/request.h"
 #include "context/route.h"
 #include "context/sender.h"
+#include "context/sender_mesh.h"
 #include "context/service_name.h"
 #include "core/limits.h"
 #include "core/metrics.h"
@@ -69,13 +70,17 @@ struct context_name {
     uint8_t text[CONTEXT_NAME_BYTES_MAX];
 };
 
+struct pods;
+
 struct context {
     struct interner *interner;
     const struct limits *limits;
     struct metric_cells *cells;
-    struct count_sources *counts; /* the process's, borrowed; NULL: all records count. Set by the owner */
-    uint64_t now_monotonic_ns;    /* of the batch */
-    struct route_table *routes;   /* owned */
+    struct pods *pods; /* NULL: pods are known by uid alone */
+    struct sender_mesh_rules meshes; /* borrowed; set by the owner after context_init, none at first */
+    struct count_sources *counts;    /* the process's, borrowed; NULL: all records count. Set by the owner */
+    uint64_t now_monotonic_ns;       /* of the batch */
+    struct route_table *routes;      /* owned */
     uint32_t route_rest; /* id of ROUTE_REST, a reference held: it is needed when nothing may be added */
     bool may_intern;
     uint32_t epoch; /* a new one after each sweep of the interner, and when may_intern changes: until then ids

@@ -122,7 +122,8 @@ int native_to_request(const struct native_dictionary *dictionary, const struct n
     struct request request = {.reporter = (uint8_t)reporter,
         .start_unix_ns = native_start_unix_ns(spans, i),
         .duration_ns = native_get64(spans->duration_ns, i),
-        .sender = sender != NULL ? sender->interned : INTERNED_UNKNOWN};
+        .sender = sender != NULL ? sender->interned : INTERNED_UNKNOWN,
+        .mesh = sender != NULL ? sender->mesh : 0};
 
     if (reporter >= REPORTER_COUNT || fill_ending(spans, i, &request) != 0) {
         return WERR_INVALID;

@@ -83,6 +83,7 @@ struct request {
     uint8_t method;   /* enum method */
     uint8_t outcome;  /* enum outcome */
     uint8_t signal;   /* enum request_signal */
+    uint8_t mesh;     /* of the reporter: core/mesh_names.h */
     uint32_t source;  /* interner ids */
     uint32_t source_namespace;
     uint32_t destination;
@@ -119,6 +120,7 @@ struct request {
 /* An attempt adds to its request's attempts and to nothing else. */
 struct attempt {
     uint8_t reporter;
+    uint8_t mesh;
     uint32_t source, source_namespace, destination, destination_namespace, route;
     uint64_t weight;
     uint32_t sender;
@@ -128,6 +130,7 @@ struct attempt {
 /* A connection that was passed on as bytes, once it has ended. */
 struct connection {
     uint8_t reporter;
+    uint8_t mesh;
     uint32_t source, source_namespace, destination, destination_namespace;
     uint64_t sent_bytes;     /* to the one who opened it */
     uint64_t received_bytes; /* from there */

@@ -30,7 +30,7 @@ enum sender_kind {
 };
 
 enum {
-    SENDER_ID_BYTES = 192,
+    SENDER_ID_BYTES = 288,
     SENDER_NAME_BYTES = 96,
     SENDER_CONTAINER_BYTES = 65,
     SENDER_CGROUP_BYTES_MAX = 16384, /* of /proc/PID/cgroup that are looked at */
@@ -39,12 +39,16 @@ enum {
 
 struct sender {
     uint8_t kind; /* enum sender_kind */
+    uint8_t mesh; /* that it belongs to: core/mesh_names.h; set by context_sender_bind */
     pid_t pid;    /* 0: not visible from here */
     uid_t uid;
     gid_t gid;
-    uint64_t start_ticks;                   /* of the process, since boot, in clock ticks; 0: not known */
-    char name[SENDER_NAME_BYTES];           /* pod uid, container id, unit, or executable */
-    char namespace[SENDER_NAME_BYTES];      /* Kubernetes namespace, where something tells it; "" otherwise */
+    uint64_t start_ticks;              /* of the process, since boot, in clock ticks; 0: not known */
+    char name[SENDER_NAME_BYTES];      /* pod uid, container id, unit, or executable */
+    char namespace[SENDER_NAME_BYTES]; /* Kubernetes namespace, where something tells it; "" otherwise */
+    char pod[SENDER_NAME_BYTES];       /* its name, workload and version, where pods.h knows them; else "" */
+    char workload[SENDER_NAME_BYTES];
+    char version[SENDER_NAME_BYTES];
     char container[SENDER_CONTAINER_BYTES]; /* container id, 64 hex digits, or "" */
     char id[SENDER_ID_BYTES];               /* stable text: see sender_id_format */
     uint32_t interned; /* id's id in the interner of the connection's shard, a reference held; 0: not yet */
@@ -80,12 +84,13 @@ void sender_id_format(struct sender *sender);
 /* Who a configured target is; namespace: NULL or "" when none is told. */
 void sender_of_target(const char *name, const char *namespace, struct sender *ret_sender);
 
-/* An id taken apart again, for the sender_* labels; slices of `id`. Any text that is not such an id is kind
- * "unknown". */
+/* Of a pod whose name is known the id is "pod/NAMESPACE/WORKLOAD/NAME". An id taken apart again, for the
+ * sender_* labels; slices of `id`. Any text that is not such an id is kind "unknown". */
 struct sender_labels {
     struct slice kind;
     struct slice workload;
     struct slice workload_namespace; /* empty when not known */
+    struct slice pod;                /* likewise */
 };
 struct sender_labels sender_labels_of(struct slice id);
 

@@ -341,6 +341,7 @@ static struct span_memo identify(struct span_case *c)
             .destination = destination.service,
             .destination_namespace = destination.service_namespace,
             .sender = c->sender != NULL ? c->sender->interned : INTERNED_UNKNOWN,
+            .mesh = c->sender != NULL ? c->sender->mesh : 0,
             .voice = voice_of(c)}};
     if (c->role.meaning == SPAN_IS_REQUEST) {
         span_identify(c->context, span, c->sender, own_service(c), &memo.request);
@@ -428,6 +429,7 @@ static void fill_attempt(const struct request *request, struct attempt *attempt)
         .route = INTERNED_UNKNOWN,
         .weight = request->weight,
         .sender = request->sender,
+        .mesh = request->mesh,
         .voice = request->voice};
 }
 

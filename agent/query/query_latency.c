@@ -47,6 +47,7 @@ json_t *query_latency(const struct query_sources *sources, struct query_input *i
         .destination = filter_text(input, "destination"),
         .destination_namespace = filter_text(input, "destination_namespace"),
         .route = filter_text(input, "route"),
+        .mesh = filter_text(input, "mesh"),
     };
     struct window_values values = {.covered_ns = 0};
     uint64_t total;

@@ -1,0 +1,24 @@
+/*
+ * The meshes that the configuration names. Records carry a mesh as its number: 1 for the first name, 0 for
+ * none, as where nothing is configured. The list outlives everybody who has numbers.
+ */
+#ifndef WEFT_CORE_MESH_NAMES_H
+#define WEFT_CORE_MESH_NAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MESH_COUNT_MAX = 64 };
+
+struct mesh_names {
+    const char *const *items;
+    size_t count; /* at most MESH_COUNT_MAX */
+};
+
+/* "" for 0 and numbers that are none. */
+static inline const char *mesh_name(const struct mesh_names *names, uint32_t number)
+{
+    return number > 0 && number <= names->count ? names->items[number - 1] : "";
+}
+
+#endif

@@ -1,16 +1,19 @@
 """Envoy's metrics service against the agent: what Envoy's own /stats say is what the agent shows, with counters
 as totals and as deltas; labels from tags; streams without a name; several streams of one proxy."""
 
+import json
 import math
 import struct
 
 import grpc
 import pytest
+import yaml
 
 import load
 import metrics_sinks
 from agent import Weftd
 from harness import wait_for
+from logging_proxies import blocks
 from test_otlp_metrics import requests
 from upstream import Upstream
 
@@ -144,3 +147,19 @@ def test_damage_ends_the_stream_and_what_came_before_counts(directory):
         samples = metrics_sinks.check_ledger(agent)
         assert samples.total("made_total") == 5
         assert samples.total("weft_messages_refused_total", reason="malformed") == 1
+
+
+def test_the_documented_sinks_are_those_of_these_tests():
+    """docs/meshes/envoy-metrics.md: what it tells to paste is what Envoy loads here."""
+    otlp, http, service = [json.loads(each) for each in blocks("envoy-metrics.md", "json")]
+    assert otlp["stats_sinks"] == [metrics_sinks.otlp_sink()]
+    assert http.items() <= metrics_sinks.otlp_sink(http=True)["typed_config"].items()
+    assert service["stats_sinks"] == [metrics_sinks.metrics_service()]
+
+
+def test_the_documented_configuration_of_the_agent_loads(directory):
+    (text,) = blocks("envoy-metrics.md", "yaml")
+    with Weftd(directory, **yaml.safe_load(text)) as agent:
+        messages = [IDENTIFIER + counter("made", 5), counter("made", 6)]
+        assert stream(agent, messages) == grpc.StatusCode.OK
+        assert metrics_sinks.check_ledger(agent).total("made_total") == 11

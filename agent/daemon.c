@@ -205,6 +205,7 @@ static int init_shared(struct daemon *daemon, char *reason)
     const struct config *config = daemon->config;
     const struct limits *limits = &config->limits;
 
+    pods_init(&daemon->pods);
     daemon->assembly.cap_bytes = limits->assembly_bytes_max;
     daemon->waiting.cap_bytes = limits->waiting_bytes_max;
     daemon->series.cap_bytes = limits->series_bytes_max;
@@ -315,6 +316,14 @@ static int make_shards(struct daemon *daemon, char *reason)
         health_watch(&daemon->health, "shard", &shard_thread(daemon->shards[i])->tick_count);
     }
     return 0;
+}
+
+static int start_pods(struct daemon *daemon, char *reason)
+{
+    int error = pod_source_new(&daemon->config->identity, daemon->loop, &daemon->pods, daemon->cells,
+        daemon->log, &daemon->pod_source);
+
+    return error < 0 ? fail(reason, error, "identity") : 0;
 }
 
 static int start_threads(struct daemon *daemon, char *reason)
@@ -461,7 +470,7 @@ int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, 
     char reason[static DAEMON_REASON_BYTES])
 {
     static int (*const steps[])(struct daemon *, char *) = {init_shared, start_exporter, start_aggregator,
-        make_shards, open_listeners, open_receivers, start_threads, start_accepting};
+        make_shards, open_listeners, open_receivers, start_pods, start_threads, start_accepting};
     struct daemon *daemon = calloc(1, sizeof *daemon);
 
     if (daemon == NULL) {
@@ -513,6 +522,7 @@ void daemon_free(struct daemon *daemon)
     if (daemon->exporting) {
         exporter_thread_stop(&daemon->exporter);
     }
+    pod_source_close(daemon->pod_source);
     instances_free(daemon->instances);
     free(daemon->mesh_rules);
     count_sources_free(daemon->counts);
@@ -520,5 +530,6 @@ void daemon_free(struct daemon *daemon)
     mailbox_close(&daemon->mailbox);
     (void)uv_run(daemon->loop, UV_RUN_DEFAULT);
     mailbox_deinit(&daemon->mailbox);
+    pods_deinit(&daemon->pods);
     free(daemon);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "context/pods.h"
+
 struct sender_entry {
     bool used;
     pid_t pid;
@@ -63,6 +65,7 @@ static void describe(
         ret_sender->kind = SENDER_UNKNOWN; /* the kernel's word for: not told */
     }
     sender_id_format(ret_sender);
+    (void)pods_describe(cache->context->pods, ret_sender);
 }
 
 static void read_again(struct sender_cache *cache, struct sender_entry *entry,

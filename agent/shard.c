@@ -35,8 +35,8 @@ struct shard {
     struct http_server *http;
     struct h2_endpoint h2;
     struct native_shard *native;
-    struct scraper *scraper;          /* NULL: no target is this shard's */
-    struct peer *peers; /* of all connections that send records */
+    struct scraper *scraper; /* NULL: no target is this shard's */
+    struct peer *peers;      /* of all connections that send records */
     uint32_t pods_generation;
     struct native_peer *native_peers; /* open native connections, doubly linked */
     struct xray_receiver *xray;       /* NULL where it is not configured */
@@ -90,7 +90,7 @@ static void init_peer(struct shard *shard, struct peer *peer, int fd)
 /* What was connected before its pod was known learns who it is. */
 static void describe_peers(struct shard *shard)
 {
-    uint32_t generation = pods_generation(shard->common->pods);
+    uint32_t generation = shard->common->pods != NULL ? pods_generation(shard->common->pods) : 0;
 
     if (generation == shard->pods_generation) {
         return;
@@ -139,7 +139,7 @@ static void on_http_closed(void *user, void *connection_user)
     struct peer *peer = connection_user;
 
     if (peer != NULL) {
-        deinit_peer(peer);
+        deinit_peer(user, peer);
         free(peer);
     }
     connection_ended(user);
@@ -163,7 +163,7 @@ static void on_h2_closed(void *user, enum h2_close_reason reason)
     struct h2_peer *peer = user;
 
     (void)reason; /* counted where it was found */
-    deinit_peer(&peer->peer);
+    deinit_peer(peer->shard, &peer->peer);
     connection_ended(peer->shard);
     free(peer);
 }
@@ -180,7 +180,7 @@ static int add_h2(struct shard *shard, int fd)
     init_peer(shard, &peer->peer, fd);
     int error = h2_connection_new(&shard->h2, fd, slice_of(NULL, 0), peer, on_h2_closed, &connection);
     if (error < 0) {
-        deinit_peer(&peer->peer);
+        deinit_peer(shard, &peer->peer);
         free(peer);
     }
     return error;
@@ -202,7 +202,7 @@ static void on_native_closed(void *user, struct native_connection *connection, c
         peer->next->previous = peer->previous;
     }
     native_dictionary_deinit(&peer->peer.dictionary);
-    deinit_peer(&peer->peer);
+    deinit_peer(shard, &peer->peer);
     free(peer);
     connection_ended(shard);
 }
@@ -229,7 +229,7 @@ static int add_native(struct shard *shard, int fd)
     int error = native_connection_new(shard->native, fd, &native_handler, peer, &peer->connection);
     if (error < 0) {
         native_dictionary_deinit(&peer->peer.dictionary);
-        deinit_peer(&peer->peer);
+        deinit_peer(shard, &peer->peer);
         free(peer);
         return error;
     }
@@ -444,6 +444,7 @@ static void on_tick(uv_timer_t *timer)
     metric_add(shard->cells, METRIC_LOOP_TICKS, 1);
     pipeline_expire_attempts(&shard->pipeline, false);
     pipeline_settle_held(&shard->pipeline, false);
+    describe_peers(shard);
     shard->tick_ns = now_ns;
     shard->cpu_ns = cpu_ns;
 }
@@ -552,6 +553,7 @@ static int init_pipeline(struct shard *shard)
         .series = common->series,
         .counts = common->counts,
         .meshes = common->meshes,
+        .pods = common->pods,
         .cells = shard->cells,
         .loop = &shard->thread.loop,
         .profiles = {.profiles = common->config->exporters.prometheus.profiles,

@@ -46,7 +46,7 @@ struct shard_common {
     struct exporter_thread *exporter; /* NULL: nothing is exported */
     const struct health *health;
     size_t shard_count;
-    struct pods *pods; /* of this node; NULL: known by uid alone */
+    struct pods *pods;                /* of this node; NULL: known by uid alone */
     struct metric_registry *registry; /* for the cells of what shards scrape; at start only */
 };
 

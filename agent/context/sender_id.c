@@ -8,6 +8,11 @@ void sender_id_format(struct sender *sender)
 {
     const char *kind = sender_kind_name((enum sender_kind)sender->kind);
 
+    if (sender->kind == SENDER_POD && sender->pod[0] != '\0') {
+        snprintf(sender->id, sizeof sender->id, "%s/%.*s/%s/%s", kind, 63, sender->namespace,
+            sender->workload, sender->pod);
+        return;
+    }
     switch ((enum sender_kind)sender->kind) {
     case SENDER_POD:
     case SENDER_TARGET:
@@ -54,9 +59,13 @@ struct sender_labels sender_labels_of(struct slice id)
                 continue;
             }
             if (second < rest.length) {
+                struct slice workload = slice_sub(rest, second + 1, rest.length);
+                size_t third = slice_find(workload, '/');
+
                 return (struct sender_labels){.kind = kind,
-                    .workload = slice_sub(rest, second + 1, rest.length),
-                    .workload_namespace = slice_sub(rest, 0, second)};
+                    .workload = slice_sub(workload, 0, third),
+                    .workload_namespace = slice_sub(rest, 0, second),
+                    .pod = slice_sub(workload, third + 1, workload.length)};
             }
             return (struct sender_labels){.kind = kind, .workload = rest};
         }

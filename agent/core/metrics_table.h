@@ -163,6 +163,11 @@
     X(EXPORT_ATTEMPTS_OK,        "weft_export_attempts", COUNTER, DESTINATION, "result=\"ok\"", "", "stable", "Requests to this destination, by result.") \
     X(EXPORT_ATTEMPTS_RETRY,     "weft_export_attempts", COUNTER, DESTINATION, "result=\"retry\"", "", "stable", "Requests to this destination, by result.") \
     X(EXPORT_ATTEMPTS_FAILED,    "weft_export_attempts", COUNTER, DESTINATION, "result=\"failed\"", "", "stable", "Requests to this destination, by result.") \
+    /* identity */                                                                                                                         \
+    X(KUBELET_POLLS_OK,      "weft_kubelet_polls", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the table of pods was asked for, by result.") \
+    X(KUBELET_POLLS_FAILED,  "weft_kubelet_polls", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the table of pods was asked for, by result.") \
+    X(PODS_KNOWN,            "weft_pods_known", GAUGE, PROCESS, "", "", "stable", "Pods of this node whose names are known.") \
+    X(PODS_OVER,             "weft_pods_over", GAUGE, PROCESS, "", "", "stable", "Pods that the table of pods has no room for.") \
     /* scraping in */                                                                                                                      \
     X(SCRAPE_OK, "weft_scrape_attempts", COUNTER, TARGET, "result=\"ok\"", "", "stable", "Scrapes of this target, by result.") \
     X(SCRAPE_UNREACHABLE, "weft_scrape_attempts", COUNTER, TARGET, "result=\"unreachable\"", "", "stable", "Scrapes of this target, by result.") \

@@ -83,6 +83,7 @@ static void expect_equal_field(const struct config_field *field, const char *a, 
         expect_equal_list(field, a, b);
         break;
     case CONFIG_KIND_STRING:
+    case CONFIG_KIND_FILE:
         assert_int_equal(*text_a == NULL, *text_b == NULL);
         if (*text_a != NULL) {
             assert_string_equal(*text_a, *text_b);
@@ -219,6 +220,7 @@ static void test_it_loads_with_everything_on(void **state)
     (void)state;
     replace(text, "/run/secrets/otlp-token", "/dev/null");
     replace(text, "/etc/weft/ca.pem", "/dev/null");
+    replace(text, "/var/run/secrets/kubernetes.io/serviceaccount/token", "/dev/null");
     replace(text, "/etc/weft/agent.pem", "/dev/null");
     replace(text, "/etc/weft/agent.key", "/dev/null");
     struct config *config = load(text, no_environment);

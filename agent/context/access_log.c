@@ -193,8 +193,8 @@ static struct access_log_memo identify(const struct log_case *c)
         break;
     }
     memo.voice = voice_of(c, (enum reporter)memo.reporter);
-    memo.parties = log_identify(
-        c->context, entry, &c->reporter->names, c->sender, (enum reporter)memo.reporter, own_service(c));
+    memo.parties = log_identify(c->context, entry, &c->reporter->names, c->sender,
+        (enum reporter)memo.reporter, memo.reporter == REPORTER_SOURCE ? memo.source : memo.destination);
     return memo;
 }
 

@@ -1,6 +1,8 @@
 /* Identities of access-log entries; see log_identity.h. One shard's thread. */
 #include "context/log_identity.h"
 
+#include "context/spiffe.h"
+
 static struct slice first_of(struct slice a, struct slice b)
 {
     return a.length > 0 ? a : b;
@@ -8,9 +10,15 @@ static struct slice first_of(struct slice a, struct slice b)
 
 static struct identity identity_of_peer(const struct access_log_peer *peer)
 {
+    struct slice proven = service_name_of_spiffe(peer->identity).service_namespace;
+
+    if (proven.length > 0 && peer->workload_namespace.length > 0 &&
+        !slice_equal(proven, peer->workload_namespace)) {
+        return (struct identity){.workload_namespace = proven, .principal = peer->identity};
+    }
     return (struct identity){
         .workload = first_of(peer->workload, workload_of_pod(peer->pod)),
-        .workload_namespace = peer->workload_namespace,
+        .workload_namespace = first_of(peer->workload_namespace, proven),
         .principal = peer->identity,
         .app = peer->app,
         .version = first_of(peer->version, peer->revision),

@@ -10,7 +10,8 @@
 #include "context/identity.h"
 #include "decode/access_log.h"
 
-/* `own`: the service that the writer belongs to. Within a batch. */
+/* `own`: the service that the writer belongs to. Metadata that contradicts its own certificate is not
+ * believed. Within a batch. */
 struct request_parties log_identify(struct context *context, const struct access_log_entry *entry,
     const struct access_log_reporter *names, const struct sender *sender, enum reporter reporter,
     struct service_ids own);

@@ -237,7 +237,8 @@ static uint32_t intern(struct aggregator *aggregator, struct slice text)
     return id != INTERNED_FULL ? id : (uint32_t)INTERNED_OVERFLOW;
 }
 
-static struct window *obtain_window(struct aggregator *aggregator, const struct parties *parties)
+static struct window *obtain_window(
+    struct aggregator *aggregator, const struct parties *parties, struct slice mesh)
 {
     struct edge_key key = {
         .source = parties->source.external ? (uint32_t)INTERNED_EXTERNAL
@@ -247,6 +248,7 @@ static struct window *obtain_window(struct aggregator *aggregator, const struct 
                                                      : intern(aggregator, parties->destination.service),
         .destination_namespace = intern(aggregator, parties->destination.service_namespace),
         .reporter = (uint16_t)parties->reporter,
+        .mesh = (uint16_t)mesh_number(&aggregator->settings.meshes, mesh),
     };
 
     return windows_obtain(&aggregator->scraped->windows, &key);
@@ -264,7 +266,7 @@ void scraped_edges_attach(struct aggregator *aggregator, struct point_series *se
     }
     series->scraped_target = (uint16_t)target;
     series->scraped_outcome = (uint8_t)parties.outcome;
-    series->scraped_window = obtain_window(aggregator, &parties);
+    series->scraped_window = obtain_window(aggregator, &parties, label(series, "mesh"));
 }
 
 void scraped_edges_detach(struct aggregator *aggregator, struct point_series *series)

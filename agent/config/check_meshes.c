@@ -35,10 +35,11 @@ static int check_mesh(struct loader *loader, size_t index)
     const struct config_mesh *mesh = &loader->config->meshes.items[index];
     char key[64];
 
-    (void)snprintf(key, sizeof key, "meshes[%zu].name", index);
+    (void)snprintf(key, sizeof key, "meshes[%zu]", index);
     if (mesh->name == NULL) {
         return loader_fail(loader, WERR_CONFIG, key, "expected a name");
     }
+    (void)snprintf(key, sizeof key, "meshes[%zu].name", index);
     if (find_name(&loader->config->mesh_names, mesh->name) != 0) {
         return loader_fail(loader, WERR_CONFIG, key, "expected a name that no other mesh has");
     }
@@ -62,7 +63,9 @@ int check_meshes(struct loader *loader)
 {
     struct config *config = loader->config;
     struct config_access_logs *logs = &config->receivers.access_logs;
+    const struct config_scrapes *scrapes = &config->receivers.scrape;
     char key[64];
+    uint8_t number; /* not kept: a target has its mesh as a label */
     int status = 0;
 
     config->mesh_names.items = arena_zalloc(&config->arena, MESH_COUNT_MAX * sizeof(const char *));
@@ -75,6 +78,10 @@ int check_meshes(struct loader *loader)
     for (size_t i = 0; status == 0 && i < logs->count; i++) {
         (void)snprintf(key, sizeof key, "receivers.access_logs[%zu].mesh", i);
         status = number_of(loader, key, logs->items[i].mesh, &logs->items[i].mesh_number);
+    }
+    for (size_t i = 0; status == 0 && i < scrapes->count; i++) {
+        (void)snprintf(key, sizeof key, "receivers.scrape[%zu].mesh", i);
+        status = number_of(loader, key, scrapes->items[i].mesh, &number);
     }
     return status;
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/slice.h"
+
 enum { MESH_COUNT_MAX = 64 };
 
 struct mesh_names {
@@ -19,6 +21,17 @@ struct mesh_names {
 static inline const char *mesh_name(const struct mesh_names *names, uint32_t number)
 {
     return number > 0 && number <= names->count ? names->items[number - 1] : "";
+}
+
+/* The number of a name; 0 when it is none of them. */
+static inline uint32_t mesh_number(const struct mesh_names *names, struct slice name)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (slice_equal(slice_of_string(names->items[i]), name)) {
+            return (uint32_t)i + 1;
+        }
+    }
+    return 0;
 }
 
 #endif

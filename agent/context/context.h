@@ -76,7 +76,7 @@ struct context {
     struct interner *interner;
     const struct limits *limits;
     struct metric_cells *cells;
-    struct pods *pods; /* NULL: pods are known by uid alone */
+    struct pods *pods;               /* NULL: pods are known by uid alone */
     struct sender_mesh_rules meshes; /* borrowed; set by the owner after context_init, none at first */
     struct count_sources *counts;    /* the process's, borrowed; NULL: all records count. Set by the owner */
     uint64_t now_monotonic_ns;       /* of the batch */

@@ -179,6 +179,8 @@ void pipeline_native_spans(
     void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
 void pipeline_native_metrics(
     void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_logs(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
 void pipeline_native_stats(
     void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
 

@@ -212,6 +212,7 @@ static const struct native_handler native_handler = {
     .dictionary = pipeline_native_dictionary,
     .spans = pipeline_native_spans,
     .metrics = pipeline_native_metrics,
+    .logs = pipeline_native_logs,
     .stats = pipeline_native_stats,
     .closed = on_native_closed,
 };

@@ -60,6 +60,7 @@
     X(POINTS_DROPPED_NOT_A_METRIC, "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"not_a_metric\"",   "", "stable", RECORDS_DROPPED) \
     X(LOGS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"malformed\"", "", "stable", RECORDS_DROPPED) \
     X(LOGS_DROPPED_TIME,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"time_out_of_range\"", "", "stable", RECORDS_DROPPED) \
+    X(LOGS_DROPPED_DUPLICATE,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"duplicate_batch\"", "", "stable", RECORDS_DROPPED) \
     X(LOGS_DROPPED_HEADER,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"syslog_header\"", "", "stable", RECORDS_DROPPED) \
     X(LOGS_DROPPED_NOT_JSON,     "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"not_json\"", "", "stable", RECORDS_DROPPED) \
     X(LOGS_DROPPED_TRUNCATED,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"truncated\"", "", "stable", RECORDS_DROPPED) \

@@ -44,8 +44,7 @@ static void unpacking_free(void *user, void *pointer)
     (void)pointer;
 }
 
-/* Unpacks what was walked before. The message lives in the arena. */
-static int unpack(struct slice payload, const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
+int native_unpack(struct slice payload, const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
     void **ret_message, struct decode_error *ret_error)
 {
     struct unpacking unpacking = {.arena = arena, .arena_is_full = false};
@@ -175,7 +174,7 @@ int native_decode_spans(
         error = check_counts(&tally, ret_error);
     }
     if (error == 0) {
-        error = unpack(payload, &weft__v1__span_batch__descriptor, arena, &message, ret_error);
+        error = native_unpack(payload, &weft__v1__span_batch__descriptor, arena, &message, ret_error);
     }
     if (error < 0) {
         return error;
@@ -238,7 +237,7 @@ int native_decode_metrics(struct slice payload, struct arena *arena, Weft__V1__M
     int error = native_walk(payload, &native_metrics_shape, NATIVE_DEPTH_MAX, &tally, ret_error);
 
     if (error == 0) {
-        error = unpack(payload, &weft__v1__metric_batch__descriptor, arena, &message, ret_error);
+        error = native_unpack(payload, &weft__v1__metric_batch__descriptor, arena, &message, ret_error);
     }
 
     if (error == 0) {
@@ -263,7 +262,7 @@ int native_decode_dictionary(struct slice payload, uint32_t entries_count_max, s
     if (tally.count[2] > entries_count_max) {
         return fail(WERR_FULL, "entries", ret_error);
     }
-    error = unpack(payload, &weft__v1__dictionary__descriptor, arena, &message, ret_error);
+    error = native_unpack(payload, &weft__v1__dictionary__descriptor, arena, &message, ret_error);
     if (error < 0) {
         return error;
     }
@@ -316,7 +315,7 @@ int native_decode_hello(
         }
     }
     if (error == 0) {
-        error = unpack(payload, &weft__v1__hello__descriptor, arena, &message, ret_error);
+        error = native_unpack(payload, &weft__v1__hello__descriptor, arena, &message, ret_error);
     }
     if (error == 0) {
         error = check_hello(message, ret_error);
@@ -335,7 +334,7 @@ int native_decode_stats(struct slice payload, struct arena *arena, Weft__V1__Cli
     int error = native_walk(payload, &native_stats_shape, NATIVE_DEPTH_MAX, &tally, ret_error);
 
     if (error == 0) {
-        error = unpack(payload, &weft__v1__client_stats__descriptor, arena, &message, ret_error);
+        error = native_unpack(payload, &weft__v1__client_stats__descriptor, arena, &message, ret_error);
     }
 
     if (error == 0) {

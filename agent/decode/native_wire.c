@@ -3,6 +3,7 @@
 #include "decode/native_wire.h"
 
 #include "decode/native.h"
+#include "decode/native_logs.h"
 
 /* Field numbers and types: proto/weft/v1/stream.proto. */
 const struct native_shape native_hello_shape = {
@@ -99,6 +100,25 @@ const struct native_shape native_metrics_shape = {
             .name = "histograms",
             .count_max = NATIVE_HISTOGRAMS_COUNT_MAX,
             .nested = &histogram_shape},
+    }};
+
+const struct native_shape native_logs_shape = {
+    .fields = {
+        [1] = {.kind = NATIVE_FIELD_NUMBER, .name = "sequence"},
+        [2] = {.kind = NATIVE_FIELD_NUMBER, .name = "log_count"},
+        [3] = {.kind = NATIVE_FIELD_NUMBER, .name = "base_time_unix_ns"},
+        [4] = {.kind = NATIVE_FIELD_BYTES, .name = "trace_ids"},
+        [5] = {.kind = NATIVE_FIELD_BYTES, .name = "span_ids"},
+        [6] = {.kind = NATIVE_FIELD_COLUMN, .name = "time_offset_ns"},
+        [7] = {.kind = NATIVE_FIELD_COLUMN, .name = "severity"},
+        [8] = {.kind = NATIVE_FIELD_ENTRIES, .name = "bodies", .count_max = NATIVE_LOGS_COUNT_MAX},
+        [9] = {.kind = NATIVE_FIELD_COLUMN, .name = "attribute_count"},
+        [10] = {.kind = NATIVE_FIELD_ENTRIES,
+            .name = "attribute_keys",
+            .count_max = NATIVE_LOG_ATTRIBUTES_COUNT_MAX},
+        [11] = {.kind = NATIVE_FIELD_ENTRIES,
+            .name = "attribute_values",
+            .count_max = NATIVE_LOG_ATTRIBUTES_COUNT_MAX},
     }};
 
 /* The wire type that an element of this kind has; a packed run of them is WIRE_BYTES. */

@@ -1,12 +1,15 @@
 /*
  * The walk over a native payload before protobuf-c sees it: protobuf-c has no limit on elements, so their
- * number is bounded here by a table of fields. Used by native.c only.
+ * number is bounded here by a table of fields. Used by native.c and native_logs.c only.
  */
 #ifndef WEFT_DECODE_NATIVE_WIRE_H
 #define WEFT_DECODE_NATIVE_WIRE_H
 
 #include <stdint.h>
 
+#include <protobuf-c/protobuf-c.h>
+
+#include "core/arena.h"
 #include "core/slice.h"
 #include "decode/decode_error.h"
 #include "decode/wire.h"
@@ -53,6 +56,11 @@ extern const struct native_shape native_hello_shape;
 extern const struct native_shape native_dictionary_shape;
 extern const struct native_shape native_spans_shape;
 extern const struct native_shape native_metrics_shape;
+extern const struct native_shape native_logs_shape;
 extern const struct native_shape native_stats_shape;
+
+/* Unpacks what was walked before; the message lives in the arena. WERR_NOMEM: the arena is full. */
+int native_unpack(struct slice payload, const ProtobufCMessageDescriptor *descriptor, struct arena *arena,
+    void **ret_message, struct decode_error *ret_error);
 
 #endif

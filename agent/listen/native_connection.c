@@ -173,8 +173,11 @@ static void refuse_frame(
     native_answer_error(connection, &reply, about);
 }
 
-static bool type_is_known(uint8_t type)
+static bool type_is_known(const struct native_handler *handler, uint8_t type)
 {
+    if (type == NATIVE_TYPE_LOGS) {
+        return handler->logs != NULL;
+    }
     return type == NATIVE_TYPE_HELLO || type == NATIVE_TYPE_DICTIONARY || type == NATIVE_TYPE_SPANS ||
            type == NATIVE_TYPE_METRICS || type == NATIVE_TYPE_CLIENT_STATS;
 }
@@ -213,7 +216,7 @@ static void begin_frame(struct native_connection *connection, struct slice *data
             "frame larger than native_frame_bytes_max");
         return;
     }
-    if (!type_is_known(header.type)) {
+    if (!type_is_known(connection->handler, header.type)) {
         LEDGER_ADD(connection->shard->config.cells, METRIC_MESSAGES_REFUSED_UNKNOWN, 1);
         connection->skip_bytes = header.payload_bytes;
         connection->state = NATIVE_STATE_SKIP;

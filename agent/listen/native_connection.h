@@ -45,6 +45,7 @@ struct native_reply {
     uint32_t record; /* index + 1 of the first record concerned; 0: the whole frame */
     uint32_t rejected_spans;
     uint32_t rejected_points;
+    uint32_t rejected_logs;
     uint32_t retry_after_ms; /* with ERROR_CODE_UNAVAILABLE; 0: the configured one */
 };
 
@@ -89,6 +90,9 @@ struct native_handler {
     void (*spans)(
         void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
     void (*metrics)(
+        void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+    /* NULL: frames with logs are skipped as those of an unknown type are. */
+    void (*logs)(
         void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
     void (*stats)(
         void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);

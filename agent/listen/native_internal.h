@@ -52,6 +52,7 @@ struct native_connection {
     bool ack_due;
     uint64_t rejected_spans; /* since the last Ack */
     uint64_t rejected_points;
+    uint64_t rejected_logs;
     struct buffer answers;
     size_t answers_sent_bytes;
 };

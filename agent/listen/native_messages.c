@@ -92,10 +92,12 @@ void native_answer_ack(struct native_connection *connection)
     ack.credit_bytes = credit_bytes(connection);
     ack.rejected_spans = connection->rejected_spans;
     ack.rejected_points = connection->rejected_points;
+    ack.rejected_logs = connection->rejected_logs;
     queue_answer(connection, NATIVE_TYPE_ACK, &ack.base);
     connection->ack_due = false;
     connection->rejected_spans = 0;
     connection->rejected_points = 0;
+    connection->rejected_logs = 0;
 }
 
 void native_answer_error(
@@ -163,6 +165,7 @@ static void settle_batch(struct native_connection *connection, const struct nati
 {
     connection->rejected_spans += reply->rejected_spans;
     connection->rejected_points += reply->rejected_points;
+    connection->rejected_logs += reply->rejected_logs;
     switch (reply->error_code) {
     case WEFT__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE:
         if (reply->sequence == 0) {
@@ -249,6 +252,9 @@ static void take_payload(struct native_connection *connection, enum native_type 
         break;
     case NATIVE_TYPE_METRICS:
         handler->metrics(connection->user, connection, payload, reply);
+        break;
+    case NATIVE_TYPE_LOGS:
+        handler->logs(connection->user, connection, payload, reply);
         break;
     default:
         handler->stats(connection->user, connection, payload, reply);
@@ -366,7 +372,8 @@ void native_take_frame(
         native_answer_error(connection, &reply, header.type);
     }
     /* after the Error: an Ack that covers this batch follows what there is to say of it */
-    if (header.type == NATIVE_TYPE_SPANS || header.type == NATIVE_TYPE_METRICS) {
+    if (header.type == NATIVE_TYPE_SPANS || header.type == NATIVE_TYPE_METRICS ||
+        header.type == NATIVE_TYPE_LOGS) {
         settle_batch(connection, &reply);
     } else if (reply.error_code == WEFT__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE) {
         /* strings that are missing would have every later record refused: told again after a new Hello */

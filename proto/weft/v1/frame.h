@@ -25,7 +25,7 @@ enum native_type {
     NATIVE_TYPE_DICTIONARY = 2,
     NATIVE_TYPE_SPANS = 3,
     NATIVE_TYPE_METRICS = 4,
-    NATIVE_TYPE_LOGS = 5, /* reserved */
+    NATIVE_TYPE_LOGS = 5,
     NATIVE_TYPE_CLIENT_STATS = 6,
     NATIVE_TYPE_ACK = 128, /* from here on: agent to client */
     NATIVE_TYPE_ERROR = 129,

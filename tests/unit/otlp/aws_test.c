@@ -57,13 +57,14 @@ static void answer(struct metadata_client *client)
                                                                  : metadata->script_count - 1;
     const struct metadata_answer *step = &metadata->script[at];
 
+    const char *body = step->body != NULL ? step->body : ""; /* past the script's end */
+
     if (metadata->request_count < METADATA_REQUESTS_MAX) {
         memcpy(metadata->requests[metadata->request_count], client->in, client->in_bytes + 1);
     }
     metadata->request_count++;
-    int length =
-        snprintf(client->out, sizeof client->out, "HTTP/1.1 %d Scripted\r\nContent-Length: %zu\r\n\r\n%s",
-            step->status, strlen(step->body), step->body);
+    int length = snprintf(client->out, sizeof client->out,
+        "HTTP/1.1 %d Scripted\r\nContent-Length: %zu\r\n\r\n%s", step->status, strlen(body), body);
     uv_buf_t buffer = uv_buf_init(client->out, (unsigned)length);
     assert_int_equal(uv_write(&client->write, (uv_stream_t *)&client->stream, &buffer, 1, NULL), 0);
     client->in_bytes = 0;

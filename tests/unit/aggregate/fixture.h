@@ -30,6 +30,7 @@ struct fixture {
     struct budget budget;
     struct split_bounds bounds;
     struct profile_settings profiles; /* set before */
+    struct mesh_names meshes;         /* set before */
     struct metric_registry registry;
     struct metric_cells *aggregator_cells;
     struct metric_cells *shard_cells[FIXTURE_SHARDS_MAX];
@@ -80,7 +81,8 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
         .le_ns = bounds_default_ns,
         .le_count = bounds_default_count,
         .profiles = f->profiles.profiles,
-        .cluster = "east"};
+        .cluster = "east",
+        .meshes = f->meshes};
 
     assert_int_equal(aggregator_new(&settings, &f->aggregator), 0);
 }

@@ -1,17 +1,21 @@
 """statsd and DogStatsD: Envoy's sinks over a Unix datagram socket and a Unix stream against Envoy's own /stats,
 other senders' lines by hand, bad input, and the ledger of each."""
 
+import json
 import re
 import socket
 import time
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import load
 import statsd
 from agent import Weftd
 from harness import free_port, http_get, wait_for
+from logging_proxies import blocks, localized
+from sidecar import Envoy, cluster, listener, route, tracing
 from upstream import Upstream
 
 pytestmark = pytest.mark.agent_needed
@@ -356,3 +360,70 @@ def test_what_was_sent_before_a_stop_is_counted(directory):
         assert agent.stop() == 0
     assert not (directory / "dog.sock").exists()
     assert not (directory / "stream.sock").exists()
+
+
+# ---- the pages of docs/meshes/ ----
+
+
+def page_config(page, directory):
+    """The keys of a page's weft.yaml, its sockets in the directory and its ports free ones."""
+    (text,) = blocks(page, "yaml")
+    config = yaml.safe_load(localized(text, directory))
+    for keys in config["receivers"].values():
+        if "udp" in keys:
+            keys["udp"] = f"127.0.0.1:{free_port()}"
+    return config
+
+
+def run_page(directory, bootstrap, config, cluster_name, clusters=(), traced=None):
+    """Samples once an Envoy with the pasted keys has told of 20 requests, all through the cluster of that
+    name."""
+    port, extra = free_port(), dict(bootstrap)
+    pasted = extra.pop("static_resources", {}).get("clusters", [])
+    extra["stats_flush_interval"] = "1s"
+    front = listener("public", port, "OUTBOUND", [route("/", cluster_name, "all")], traced, False)
+
+    with Upstream() as upstream, Weftd(directory, **config) as agent:
+        made = [cluster(cluster_name, upstream.port), *pasted, *clusters]
+        with Envoy("page", directory, [front], made, bootstrap=extra):
+            load.send(port, [("/reviews/1", "200")] * 20, connections=4)
+
+            def told():
+                samples = agent.samples()
+                tagged = samples.total(
+                    "envoy_http_downstream_rq_completed_total", envoy_http_conn_manager_prefix="public"
+                )
+                plain = samples.total("envoy_http_public_downstream_rq_completed_total")
+                return samples if tagged + plain == 20 else None
+
+            samples = wait_for(told, "20 requests", 20, pause=0.3)
+            return samples if traced is None else agent.wait_spans(20)
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["datagrams", "stream"])
+def test_the_page_of_statsd(directory, index):
+    bootstrap = json.loads(localized(blocks("statsd.md", "json")[index], directory))
+    samples = run_page(directory, bootstrap, page_config("statsd.md", directory), "web")
+    assert (samples.total("weft_datagrams_received_total", receiver="statsd") > 0) == (index == 0)
+
+
+def test_the_page_of_app_mesh(directory):
+    (sinks,) = blocks("appmesh.md", "json")
+    name, config = "cds_egress_shop_reviews_http_8080", page_config("appmesh.md", directory)
+    samples = run_page(directory, json.loads(localized(sinks, directory)), config, name)
+    assert samples.total("envoy_cluster_upstream_rq_completed_total", envoy_cluster_name=name) == 20
+
+
+def test_the_page_of_consul(directory):
+    """The texts that Consul copies into a bootstrap, and what metrics and spans say of a cluster of Consul's."""
+    entry = blocks("consul.md", "hcl")[0].replace("/run/weft/weft.sock", f"{directory}/weftd.sock")
+    texts = dict(re.findall(r"^  (\w+) = <<EOF\n(.*?)^EOF$", localized(entry, directory), re.MULTILINE | re.DOTALL))
+    sink = json.loads(texts["envoy_extra_stats_sinks_json"])
+    pipe = json.loads(texts["envoy_extra_static_clusters_json"])
+    traced = {**tracing("web", False), "provider": json.loads(texts["envoy_tracing_json"])["http"]}
+    name = "reviews.default.dc1.internal.e5b08d03-bfc3-c870-1833-baddb116e648.consul"
+    config = page_config("consul.md", directory)
+    samples = run_page(directory, {"stats_sinks": [sink]}, config, name, [pipe], traced)
+    told = [row for row in samples.rows if row[0].endswith("upstream_rq_completed_total")]
+    assert 20 in [value for _, labels, value in told if labels.get("envoy_cluster_name") == "reviews"], told
+    assert samples.total("mesh_requests_total", reporter="source", source="web", destination="reviews") == 20

@@ -6,6 +6,9 @@
  *     otlp_load --socket PATH --pid PID --corpus FILE.otlp --batch 5|8|512 [--name NAME] [--seconds S]
  * [--rate SPANS/S [--burst MESSAGES]]
  *
+ * A corpus FILE.als is sent as access log streams instead: --batch entries a message, STREAM_ENTRIES or so a
+ * stream, which then is ended, so that its answer tells that it was taken.
+ *
  * NAME_sent and NAME_accepted count spans: those of messages begun, and of those answered with grpc-status 0.
  * One thread, one poll loop.
  */
@@ -17,17 +20,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "als_corpus.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/h2.h"
 #include "corpus.h"
 #include "load.h"
 
-enum { CONNECTIONS_MAX = 64, OUT_BYTES = 262144, IN_BYTES = 65536, POOL_BYTES = 32 << 20 };
+enum {
+    CONNECTIONS_MAX = 64,
+    OUT_BYTES = 262144,
+    IN_BYTES = 65536,
+    POOL_BYTES = 32 << 20,
+    STREAM_ENTRIES = 2048,
+};
 
 struct load;
 
-struct connection {
+struct load_connection {
     struct load *load;
     struct h2_session h2;
     int fd;
@@ -39,8 +49,10 @@ struct connection {
 
 struct load {
     struct load_options options;
+    bool is_als;
+    uint32_t spans_per_call;
     struct corpus_batches batches;
-    struct connection connections[CONNECTIONS_MAX];
+    struct load_connection connections[CONNECTIONS_MAX];
     size_t next_message;
     uint64_t sent_messages;
     uint64_t accepted_messages;
@@ -73,14 +85,14 @@ static int on_header(void *user, struct h2_stream *stream, struct slice name, st
 
 static int on_data(void *user, struct h2_stream *stream, struct slice data)
 {
-    struct connection *connection = user;
+    struct load_connection *connection = user;
 
     return h2_stream_consume(&connection->h2, stream, data.length);
 }
 
 static void on_close(void *user, struct h2_stream *stream, uint32_t error_code)
 {
-    struct connection *connection = user;
+    struct load_connection *connection = user;
     const struct call *call = h2_stream_user(stream);
 
     connection->in_flight--;
@@ -93,6 +105,17 @@ static void on_close(void *user, struct h2_stream *stream, uint32_t error_code)
 
 static const struct h2_callbacks callbacks = {
     .on_header = on_header, .on_data = on_data, .on_close = on_close};
+
+static const struct h2_header als_headers[] = {
+    H2_LITERAL(":method", "POST"),
+    H2_LITERAL(":scheme", "http"),
+    H2_LITERAL(":path", "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"),
+    H2_LITERAL(":authority", "agent_grpc"),
+    H2_LITERAL("te", "trailers"),
+    H2_LITERAL("content-type", "application/grpc"),
+    H2_LITERAL("x-envoy-internal", "true"),
+    H2_LITERAL("x-forwarded-for", "127.0.0.1"),
+};
 
 static const struct h2_header headers[] = {
     H2_LITERAL(":method", "POST"),
@@ -112,16 +135,17 @@ static bool is_due(const struct load *load)
     double elapsed_s = (double)(now_ns() - load->begin_ns) / 1e9;
 
     return load->options.rate <= 0 || load->sent_messages % load->options.burst != 0 ||
-           (double)(load->sent_messages * load->options.spans_per_message) < load->options.rate * elapsed_s;
+           (double)(load->sent_messages * load->spans_per_call) < load->options.rate * elapsed_s;
 }
 
-static int submit(struct connection *connection)
+static int submit(struct load_connection *connection)
 {
     struct load *load = connection->load;
 
     while (!load->stopping && is_due(load) && connection->in_flight < load->options.streams) {
         struct h2_stream *stream;
-        int error = h2_submit_request(&connection->h2, headers, sizeof headers / sizeof headers[0],
+        int error = h2_submit_request(&connection->h2, load->is_als ? als_headers : headers,
+            load->is_als ? sizeof als_headers / sizeof als_headers[0] : sizeof headers / sizeof headers[0],
             &load->batches.messages[load->next_message], 1, &stream);
         if (error < 0) {
             return error;
@@ -134,7 +158,7 @@ static int submit(struct connection *connection)
 }
 
 /* Until the socket is full or nothing is due. */
-static int flush(struct connection *connection)
+static int flush(struct load_connection *connection)
 {
     for (;;) {
         if (connection->out_sent_bytes == connection->out_bytes) {
@@ -154,7 +178,7 @@ static int flush(struct connection *connection)
     }
 }
 
-static int take(struct connection *connection)
+static int take(struct load_connection *connection)
 {
     static uint8_t in[IN_BYTES];
     ssize_t length = recv(connection->fd, in, sizeof in, 0);
@@ -177,7 +201,7 @@ static int turn(struct load *load)
     int error = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct connection *connection = &load->connections[i];
+        const struct load_connection *connection = &load->connections[i];
         bool unsent = connection->out_sent_bytes < connection->out_bytes;
         polls[i] =
             (struct pollfd){.fd = connection->fd, .events = (short)(unsent ? POLLIN | POLLOUT : POLLIN)};
@@ -187,7 +211,7 @@ static int turn(struct load *load)
         return WERR_IO;
     }
     for (uint32_t i = 0; i < count && error == 0; i++) {
-        struct connection *connection = &load->connections[i];
+        struct load_connection *connection = &load->connections[i];
         if ((polls[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
             error = take(connection);
         }
@@ -207,7 +231,7 @@ static int open_connections(struct load *load)
         .role = H2_CLIENT, .stream_user_bytes = sizeof(struct call), .callbacks = &callbacks};
 
     for (uint32_t i = 0; i < load->options.connections; i++) {
-        struct connection *connection = &load->connections[i];
+        struct load_connection *connection = &load->connections[i];
         struct h2_config own = config;
 
         own.user = connection;
@@ -252,7 +276,7 @@ static int run(struct load *load, struct load_interval *interval)
             error = error != 0 ? error : process_cost_of(load->options.pid, &interval->before);
         } else if (!load->stopping && interval->start_ns != 0 && now - interval->start_ns > measured_ns) {
             interval->end_ns = now;
-            interval->spans = (load->accepted_messages - done_before) * load->options.spans_per_message;
+            interval->spans = (load->accepted_messages - done_before) * load->spans_per_call;
             error = error != 0 ? error : process_cost_of(load->options.pid, &interval->after);
             load->stopping = true;
         }
@@ -266,7 +290,7 @@ static int run(struct load *load, struct load_interval *interval)
 static void report(const struct load *load, const struct load_interval *interval)
 {
     const char *name = load->options.name;
-    uint32_t spans = load->options.spans_per_message;
+    uint32_t spans = load->spans_per_call;
 
     load_print(name, load->options.pid, interval);
     (void)printf("%s_message %.0f byte\n", name,
@@ -274,6 +298,25 @@ static void report(const struct load *load, const struct load_interval *interval
     (void)printf("%s_sent %" PRIu64 " span\n", name, load->sent_messages * spans);
     (void)printf("%s_accepted %" PRIu64 " span\n", name, load->accepted_messages * spans);
     (void)printf("%s_failed %" PRIu64 " message\n", name, load->failed_messages);
+}
+
+/* The bodies of all calls, from either kind of corpus. */
+static int make_calls(struct load *load, struct corpus *corpus)
+{
+    const struct load_options *options = &load->options;
+    uint32_t batch = options->spans_per_message;
+    struct slice path = slice_of_string(options->corpus_path);
+
+    load->is_als = slice_has_suffix(path, SLICE_LITERAL(".als"));
+    load->spans_per_call = batch;
+    if (load->is_als) {
+        load->spans_per_call = (STREAM_ENTRIES + batch - 1) / batch * batch;
+        return als_corpus_batch(
+            options->corpus_path, batch, load->spans_per_call, POOL_BYTES, &load->batches);
+    }
+    struct corpus_shape shape = {.spans_per_message = batch, .bytes_min = POOL_BYTES, .prefixed = true};
+    int error = corpus_load(options->corpus_path, corpus);
+    return error == 0 ? corpus_batch(corpus, &shape, &load->batches) : error;
 }
 
 int main(int argc, char **argv)
@@ -287,12 +330,7 @@ int main(int argc, char **argv)
         free(load);
         return 2;
     }
-    struct corpus_shape shape = {
-        .spans_per_message = load->options.spans_per_message, .bytes_min = POOL_BYTES, .prefixed = true};
-    int error = corpus_load(load->options.corpus_path, &corpus);
-    if (error == 0) {
-        error = corpus_batch(&corpus, &shape, &load->batches);
-    }
+    int error = make_calls(load, &corpus);
     if (error == 0) {
         error = open_connections(load);
     }

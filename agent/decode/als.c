@@ -136,8 +136,8 @@ static void scan_logs(struct slice logs, bool is_http, const struct als_sink *si
         if (field.tag != WIRE_TAG(LOG_ENTRY, WIRE_BYTES)) {
             continue;
         }
-        int error =
-            is_http ? als_read_http(field.bytes, &entry, &where) : als_read_tcp(field.bytes, &entry, &where);
+        int error = is_http ? als_read_http(field.bytes, sink->wants_all, &entry, &where)
+                            : als_read_tcp(field.bytes, sink->wants_all, &entry, &where);
         if (error == 0) {
             sink->on_entry(sink->user, &entry, *record);
         } else {

@@ -33,6 +33,7 @@ struct als_identifier {
 
 struct als_sink {
     void *user;
+    bool wants_all; /* else entries hold what requests are counted by: no ids, addresses, agent, details */
     /* record: index of the entry in the message. The entry and what it borrows are valid during the call. */
     void (*on_entry)(void *user, const struct access_log_entry *entry, uint32_t record);
     /* where->reason says why, where->record which. */
@@ -51,7 +52,9 @@ int als_read(struct slice message, struct als_identifier *ret_identifier, uint32
 void als_scan(struct slice message, const struct als_sink *sink);
 
 /* Reads one encoded HTTPAccessLogEntry or TCPAccessLogEntry. 0, or a negative code with *ret_field. */
-int als_read_http(struct slice encoded, struct access_log_entry *entry, const char **ret_field);
-int als_read_tcp(struct slice encoded, struct access_log_entry *entry, const char **ret_field);
+int als_read_http(
+    struct slice encoded, bool wants_all, struct access_log_entry *entry, const char **ret_field);
+int als_read_tcp(
+    struct slice encoded, bool wants_all, struct access_log_entry *entry, const char **ret_field);
 
 #endif

@@ -26,23 +26,70 @@ enum log_type {
 /* An entry while it is read. */
 struct entry_scan {
     struct access_log_entry *entry;
-    uint64_t type;       /* enum log_type */
-    uint64_t last_tx_ns; /* for an Envoy that does not tell the duration */
+    bool wants_all;
+    uint64_t type;        /* enum log_type */
+    struct slice last_tx; /* a Duration, for an Envoy that does not tell its own */
     bool has_duration;
     bool is_intermediate;
     struct slice original_path;
     const char *field; /* being read, for errors */
 };
 
+/*
+ * Encoders write fields in the order of their numbers. So each message is first read straight on, one test a
+ * field, in that order: what comes next is then known to the processor before its length is read. A loop
+ * behind takes what stands elsewhere or has another shape.
+ */
+
+/* Whether the tag is next; it has one or two bytes. */
+static inline bool is_next(const uint8_t *at, const uint8_t *end, uint32_t tag)
+{
+    if (tag < 0x80) {
+        return at < end && at[0] == tag;
+    }
+    return end - at >= 2 && at[0] == (0x80 | (tag & 0x7f)) && at[1] == tag >> 7;
+}
+
+/* Behind the field when it is next, is bytes, and is short; else where it stood. */
+static inline const uint8_t *pass(const uint8_t *at, const uint8_t *end, uint32_t number)
+{
+    uint32_t tag = WIRE_TAG(number, WIRE_BYTES);
+
+    if (is_next(at, end, tag)) {
+        const uint8_t *value = at + (tag < 0x80 ? 1 : 2);
+        if (__builtin_expect(value < end && *value < 0x80 && end - value > *value, 1)) {
+            return value + 1 + *value;
+        }
+    }
+    return at;
+}
+
+/* The same of a number. */
+static inline const uint8_t *pass_number(const uint8_t *at, const uint8_t *end, uint32_t number)
+{
+    uint32_t tag = WIRE_TAG(number, WIRE_VARINT);
+
+    if (is_next(at, end, tag)) {
+        const uint8_t *value = at + (tag < 0x80 ? 1 : 2);
+        while (value < end && *value >= 0x80) {
+            value++;
+        }
+        if (__builtin_expect(value < end && value - at < 9, 1)) {
+            return value + 1;
+        }
+    }
+    return at;
+}
+
 /* A field that is not needed, or a needed one with a wire type that is not its own. */
-static int pass_over(struct wire_reader *reader, uint32_t tag, uint64_t needed)
+static inline int pass_over(struct wire_reader *reader, uint32_t tag, uint64_t needed)
 {
     uint32_t number = wire_tag_number(tag);
 
     if (number < 64 && (needed >> number & 1) != 0) {
         return WERR_WIRE_TYPE;
     }
-    return wire_skip(reader, tag);
+    return als_skip(reader, tag);
 }
 
 static int read_bool(struct wire_reader *reader, bool *ret_value)
@@ -76,7 +123,7 @@ static inline int read_common_field(struct entry_scan *scan, struct wire_reader 
     case WIRE_TAG(11, WIRE_BYTES):
         return als_read_time(reader, &entry->first_byte_ns);
     case WIRE_TAG(12, WIRE_BYTES):
-        return als_read_time(reader, &scan->last_tx_ns);
+        return wire_bytes(reader, &scan->last_tx);
     case WIRE_TAG(13, WIRE_BYTES):
         return als_read_address(reader, &entry->upstream_address, &entry->upstream_port);
     case WIRE_TAG(15, WIRE_BYTES):
@@ -90,7 +137,7 @@ static inline int read_common_field(struct entry_scan *scan, struct wire_reader 
     case WIRE_TAG(21, WIRE_BYTES):
         return als_read_filter_state(reader, entry);
     case WIRE_TAG(22, WIRE_BYTES):
-        return als_read_tag(reader, entry);
+        return als_read_tag(reader, scan->wants_all, entry);
     case WIRE_TAG(23, WIRE_BYTES):
         scan->has_duration = true;
         return als_read_time(reader, &entry->duration_ns);
@@ -107,25 +154,75 @@ static inline int read_common_field(struct entry_scan *scan, struct wire_reader 
     }
 }
 
+/* Takes the field when it is next; TAKE_ALL: as often as it is. */
+#define TAKE_BY(keyword, read, number, type)                                                                 \
+    keyword(is_next(at, end, WIRE_TAG(number, type)) && error == 0)                                          \
+    {                                                                                                        \
+        struct wire_reader reader = {.at = at + ((number) < 16 ? 1 : 2), .end = end};                        \
+        error = read(scan, &reader, WIRE_TAG(number, type));                                                 \
+        at = reader.at;                                                                                      \
+    }
+#define TAKE(read, number, type) TAKE_BY(if, read, number, type)
+#define TAKE_ALL(read, number, type) TAKE_BY(while, read, number, type)
+/* The same of bytes that counting does without. */
+#define TAKE_DETAIL(read, number)                                                                            \
+    at = scan->wants_all ? at : pass(at, end, number);                                                       \
+    TAKE(read, number, WIRE_BYTES)
+#define PASS(number) at = pass(at, end, number)
+#define PASS_NUMBER(number) at = pass_number(at, end, number)
+
+static inline int read_common_on(struct entry_scan *scan, struct wire_reader *whole)
+{
+    const uint8_t *at = whole->at;
+    const uint8_t *end = whole->end;
+    int error = 0;
+
+    PASS(2);
+    PASS(3);
+    TAKE(read_common_field, 4, WIRE_BYTES)
+    TAKE(read_common_field, 5, WIRE_BYTES)
+    PASS(6);
+    PASS(7);
+    PASS(8);
+    PASS(9);
+    PASS(10);
+    TAKE_DETAIL(read_common_field, 11)
+    TAKE(read_common_field, 12, WIRE_BYTES)
+    TAKE_DETAIL(read_common_field, 13)
+    PASS(14);
+    TAKE(read_common_field, 15, WIRE_BYTES)
+    TAKE(read_common_field, 16, WIRE_BYTES)
+    TAKE_DETAIL(read_common_field, 19)
+    TAKE(read_common_field, 20, WIRE_BYTES)
+    TAKE_ALL(read_common_field, 21, WIRE_BYTES)
+    TAKE_ALL(read_common_field, 22, WIRE_BYTES)
+    TAKE(read_common_field, 23, WIRE_BYTES)
+    TAKE(read_common_field, 24, WIRE_VARINT)
+    PASS(26);
+    PASS_NUMBER(29);
+    PASS_NUMBER(30);
+    PASS_NUMBER(31);
+    PASS_NUMBER(32);
+    TAKE(read_common_field, 33, WIRE_VARINT)
+    whole->at = at;
+    return error;
+}
+
 /* AccessLogCommon. */
 static int read_common(struct entry_scan *scan, struct slice encoded)
 {
     struct wire_reader reader = wire_reader_of(encoded);
+    int error = read_common_on(scan, &reader);
 
-    while (reader.at < reader.end) {
+    while (error == 0 && reader.at < reader.end) {
         uint32_t tag;
-        int error = wire_tag(&reader, &tag);
-        if (__builtin_expect(error == 0, 1)) {
-            error = read_common_field(scan, &reader, tag);
-        }
-        if (__builtin_expect(error != 0, 0)) {
-            return error;
-        }
+        error = als_tag(&reader, &tag);
+        error = error == 0 ? read_common_field(scan, &reader, tag) : error;
     }
-    if (!scan->has_duration) {
-        scan->entry->duration_ns = scan->last_tx_ns;
+    if (error != 0 || scan->has_duration) {
+        return error;
     }
-    return 0;
+    return als_time_of(scan->last_tx, &scan->entry->duration_ns);
 }
 
 /* RequestMethod of envoy/config/core/v3/base.proto. */
@@ -167,55 +264,59 @@ static int read_request_header(struct wire_reader *reader, struct access_log_ent
     return error;
 }
 
+static inline int read_request_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+{
+    struct access_log_entry *entry = scan->entry;
+
+    switch (tag) {
+    case WIRE_TAG(1, WIRE_VARINT):
+        return read_method(reader, &entry->method);
+    case WIRE_TAG(3, WIRE_BYTES):
+        return wire_bytes(reader, &entry->authority);
+    case WIRE_TAG(5, WIRE_BYTES):
+        return wire_bytes(reader, &entry->path);
+    case WIRE_TAG(6, WIRE_BYTES):
+        return wire_bytes(reader, &entry->user_agent);
+    case WIRE_TAG(9, WIRE_BYTES):
+        return wire_bytes(reader, &entry->request_id);
+    case WIRE_TAG(10, WIRE_BYTES):
+        return wire_bytes(reader, &scan->original_path);
+    case WIRE_TAG(12, WIRE_VARINT):
+        return wire_varint(reader, &entry->request_bytes);
+    case WIRE_TAG(13, WIRE_BYTES):
+        return read_request_header(reader, entry);
+    default:
+        return pass_over(reader, tag, REQUEST_FIELDS);
+    }
+}
+
 /* HTTPRequestProperties. */
 static int read_request(struct entry_scan *scan, struct slice encoded)
 {
-    struct wire_reader reader = wire_reader_of(encoded);
-    struct access_log_entry *entry = scan->entry;
+    const uint8_t *at = encoded.ptr;
+    const uint8_t *end = wire_reader_of(encoded).end;
+    int error = 0;
 
-    while (reader.at < reader.end) {
+    TAKE(read_request_field, 1, WIRE_VARINT)
+    PASS(2);
+    TAKE_DETAIL(read_request_field, 3)
+    TAKE(read_request_field, 5, WIRE_BYTES)
+    TAKE_DETAIL(read_request_field, 6)
+    TAKE_DETAIL(read_request_field, 9)
+    PASS_NUMBER(11);
+    TAKE(read_request_field, 12, WIRE_VARINT)
+    PASS_NUMBER(14);
+    PASS_NUMBER(15);
+    struct wire_reader reader = {.at = at, .end = end};
+    while (error == 0 && reader.at < reader.end) {
         uint32_t tag;
-        int error = wire_tag(&reader, &tag);
-        if (__builtin_expect(error != 0, 0)) {
-            return error;
-        }
-        switch (tag) {
-        case WIRE_TAG(1, WIRE_VARINT):
-            error = read_method(&reader, &entry->method);
-            break;
-        case WIRE_TAG(3, WIRE_BYTES):
-            error = wire_bytes(&reader, &entry->authority);
-            break;
-        case WIRE_TAG(5, WIRE_BYTES):
-            error = wire_bytes(&reader, &entry->path);
-            break;
-        case WIRE_TAG(6, WIRE_BYTES):
-            error = wire_bytes(&reader, &entry->user_agent);
-            break;
-        case WIRE_TAG(9, WIRE_BYTES):
-            error = wire_bytes(&reader, &entry->request_id);
-            break;
-        case WIRE_TAG(10, WIRE_BYTES):
-            error = wire_bytes(&reader, &scan->original_path);
-            break;
-        case WIRE_TAG(12, WIRE_VARINT):
-            error = wire_varint(&reader, &entry->request_bytes);
-            break;
-        case WIRE_TAG(13, WIRE_BYTES):
-            error = read_request_header(&reader, entry);
-            break;
-        default:
-            error = pass_over(&reader, tag, REQUEST_FIELDS);
-            break;
-        }
-        if (__builtin_expect(error != 0, 0)) {
-            return error;
-        }
+        error = als_tag(&reader, &tag);
+        error = error == 0 ? read_request_field(scan, &reader, tag) : error;
     }
     if (scan->original_path.length > 0) {
-        entry->path = scan->original_path; /* a route may have rewritten it */
+        scan->entry->path = scan->original_path; /* a route may have rewritten it */
     }
-    return 0;
+    return error;
 }
 
 /* response_headers or response_trailers: either may hold the status of a gRPC call. */
@@ -240,41 +341,45 @@ static int read_code(struct wire_reader *reader, uint16_t *ret_code)
     return error;
 }
 
+static inline int read_response_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+{
+    struct access_log_entry *entry = scan->entry;
+
+    switch (tag) {
+    case WIRE_TAG(1, WIRE_BYTES):
+        return read_code(reader, &entry->response_code);
+    case WIRE_TAG(3, WIRE_VARINT):
+        return wire_varint(reader, &entry->response_bytes);
+    case WIRE_TAG(4, WIRE_BYTES):
+    case WIRE_TAG(5, WIRE_BYTES):
+        return read_response_header(reader, entry);
+    case WIRE_TAG(6, WIRE_BYTES):
+        return wire_bytes(reader, &entry->details);
+    default:
+        return pass_over(reader, tag, RESPONSE_FIELDS);
+    }
+}
+
 /* HTTPResponseProperties. */
 static int read_response(struct entry_scan *scan, struct slice encoded)
 {
-    struct wire_reader reader = wire_reader_of(encoded);
-    struct access_log_entry *entry = scan->entry;
+    const uint8_t *at = encoded.ptr;
+    const uint8_t *end = wire_reader_of(encoded).end;
+    int error = 0;
 
-    while (reader.at < reader.end) {
+    TAKE(read_response_field, 1, WIRE_BYTES)
+    PASS_NUMBER(2);
+    TAKE(read_response_field, 3, WIRE_VARINT)
+    TAKE_DETAIL(read_response_field, 6)
+    PASS_NUMBER(7);
+    PASS_NUMBER(8);
+    struct wire_reader reader = {.at = at, .end = end};
+    while (error == 0 && reader.at < reader.end) {
         uint32_t tag;
-        int error = wire_tag(&reader, &tag);
-        if (__builtin_expect(error != 0, 0)) {
-            return error;
-        }
-        switch (tag) {
-        case WIRE_TAG(1, WIRE_BYTES):
-            error = read_code(&reader, &entry->response_code);
-            break;
-        case WIRE_TAG(3, WIRE_VARINT):
-            error = wire_varint(&reader, &entry->response_bytes);
-            break;
-        case WIRE_TAG(4, WIRE_BYTES):
-        case WIRE_TAG(5, WIRE_BYTES):
-            error = read_response_header(&reader, entry);
-            break;
-        case WIRE_TAG(6, WIRE_BYTES):
-            error = wire_bytes(&reader, &entry->details);
-            break;
-        default:
-            error = pass_over(&reader, tag, RESPONSE_FIELDS);
-            break;
-        }
-        if (__builtin_expect(error != 0, 0)) {
-            return error;
-        }
+        error = als_tag(&reader, &tag);
+        error = error == 0 ? read_response_field(scan, &reader, tag) : error;
     }
-    return 0;
+    return error;
 }
 
 static int read_version(struct wire_reader *reader, struct access_log_entry *entry)
@@ -307,10 +412,11 @@ static int read_connection(struct entry_scan *scan, struct slice encoded)
     return status;
 }
 
-static void begin(struct entry_scan *scan, struct access_log_entry *entry, struct slice encoded)
+static void begin(
+    struct entry_scan *scan, struct access_log_entry *entry, bool wants_all, struct slice encoded)
 {
     *entry = (struct access_log_entry){.raw = encoded, .has_request_bytes = true, .has_response_bytes = true};
-    *scan = (struct entry_scan){.entry = entry, .field = "entry"};
+    *scan = (struct entry_scan){.entry = entry, .wants_all = wants_all, .field = "entry"};
 }
 
 static enum access_log_kind http_kind(const struct entry_scan *scan)
@@ -333,7 +439,7 @@ static enum access_log_kind tcp_kind(const struct entry_scan *scan)
     return is_end && !scan->is_intermediate ? ACCESS_LOG_CONNECTION : ACCESS_LOG_INTERMEDIATE;
 }
 
-static int read_http_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+static inline int read_http_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
 {
     struct slice encoded;
     int error;
@@ -360,33 +466,39 @@ static int read_http_field(struct entry_scan *scan, struct wire_reader *reader, 
     }
 }
 
-int als_read_http(struct slice encoded, struct access_log_entry *entry, const char **ret_field)
+int als_read_http(
+    struct slice encoded, bool wants_all, struct access_log_entry *entry, const char **ret_field)
 {
-    struct wire_reader reader = wire_reader_of(encoded);
-    struct entry_scan scan;
+    const uint8_t *at = encoded.ptr;
+    const uint8_t *end = wire_reader_of(encoded).end;
+    struct entry_scan room;
+    struct entry_scan *scan = &room;
     int error = 0;
 
-    begin(&scan, entry, encoded);
+    begin(scan, entry, wants_all, encoded);
+    TAKE(read_http_field, 1, WIRE_BYTES)
+    TAKE(read_http_field, 2, WIRE_VARINT)
+    TAKE(read_http_field, 3, WIRE_BYTES)
+    TAKE(read_http_field, 4, WIRE_BYTES)
+    struct wire_reader reader = {.at = at, .end = end};
     while (error == 0 && reader.at < reader.end) {
         uint32_t tag;
-        error = wire_tag(&reader, &tag);
-        if (error == 0) {
-            error = read_http_field(&scan, &reader, tag);
-        }
+        error = als_tag(&reader, &tag);
+        error = error == 0 ? read_http_field(scan, &reader, tag) : error;
     }
-    *ret_field = scan.field;
-    entry->kind = http_kind(&scan);
+    *ret_field = scan->field;
+    entry->kind = http_kind(scan);
     return error;
 }
 
-int als_read_tcp(struct slice encoded, struct access_log_entry *entry, const char **ret_field)
+int als_read_tcp(struct slice encoded, bool wants_all, struct access_log_entry *entry, const char **ret_field)
 {
     struct wire_reader reader = wire_reader_of(encoded);
     struct entry_scan scan;
     struct wire_field field;
     int status;
 
-    begin(&scan, entry, encoded);
+    begin(&scan, entry, wants_all, encoded);
     while ((status = wire_next(&reader, &field)) > 0) {
         uint32_t number = wire_tag_number(field.tag);
 

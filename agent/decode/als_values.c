@@ -7,6 +7,30 @@ static inline bool is_told(struct slice text)
     return text.length > 0 && !(text.length == 1 && text.ptr[0] == '-');
 }
 
+int als_time_of(struct slice encoded, uint64_t *ret_ns)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    uint64_t seconds = 0;
+    uint64_t nanos = 0;
+
+    while (reader.at < reader.end) {
+        uint32_t tag = *reader.at++;
+        int error = WERR_INVALID;
+        if (tag == WIRE_TAG(2, WIRE_VARINT)) {
+            error = als_varint(&reader, &nanos);
+        } else if (tag == WIRE_TAG(1, WIRE_VARINT)) {
+            error = als_varint(&reader, &seconds);
+        }
+        if (error != 0) {
+            return error;
+        }
+    }
+    /* a negative number has its highest bit set */
+    bool fits = seconds < UINT64_MAX / ALS_NS_PER_S && nanos < ALS_NS_PER_S;
+    *ret_ns = fits ? seconds * ALS_NS_PER_S + nanos : 0;
+    return 0;
+}
+
 /* A message whose only field is a number = 1: UInt32Value. */
 int als_read_number(struct wire_reader *reader, uint64_t *ret_number)
 {
@@ -18,12 +42,38 @@ int als_read_number(struct wire_reader *reader, uint64_t *ret_number)
         return status;
     }
     struct wire_reader inner = wire_reader_of(encoded);
+    if (encoded.length == 3 && inner.at[0] == WIRE_TAG(1, WIRE_VARINT) && inner.at[1] >= 0x80 &&
+        inner.at[2] < 0x80) { /* every status code */
+        *ret_number = (inner.at[1] & 0x7fu) | (uint64_t)inner.at[2] << 7;
+        return 0;
+    }
     while ((status = wire_next(&inner, &field)) > 0) {
         if (field.tag == WIRE_TAG(1, WIRE_VARINT)) {
             *ret_number = field.integer;
         }
     }
     return status;
+}
+
+/* The usual shape of an Address: a socket address of a host shorter than 120 bytes and a port. False, and
+ * nothing written, for all others. */
+static inline bool read_plain_address(struct slice encoded, struct slice *ret_host, uint16_t *ret_port)
+{
+    const uint8_t *at = encoded.ptr;
+
+    if (encoded.length < 6 || encoded.length > 127 || at[0] != WIRE_TAG(1, WIRE_BYTES) ||
+        at[1] != encoded.length - 2 || at[2] != WIRE_TAG(2, WIRE_BYTES) || at[3] + 6u > encoded.length) {
+        return false;
+    }
+    struct wire_reader rest = {.at = at + 4 + at[3], .end = at + encoded.length};
+    uint64_t port = 0;
+    if (*rest.at++ != WIRE_TAG(3, WIRE_VARINT) || als_varint(&rest, &port) != 0 || rest.at != rest.end ||
+        port > UINT16_MAX) {
+        return false;
+    }
+    *ret_host = slice_of(at + 4, at[3]);
+    *ret_port = (uint16_t)port;
+    return true;
 }
 
 /* Address: socket_address = 1 {address = 2, port_value = 3}, pipe = 2 {path = 1}. */
@@ -35,6 +85,9 @@ int als_read_address(struct wire_reader *reader, struct slice *ret_host, uint16_
 
     if (status != 0) {
         return status;
+    }
+    if (__builtin_expect(read_plain_address(encoded, ret_host, ret_port), 1)) {
+        return 0;
     }
     struct wire_reader outer = wire_reader_of(encoded);
     while ((status = wire_next(&outer, &field)) > 0) {
@@ -86,18 +139,33 @@ int als_read_flags(struct wire_reader *reader, uint64_t *ret_flags)
     return status;
 }
 
-/* An entry of a map<string, string> or map<string, message>: key = 1, value = 2. */
-int als_read_map_entry(struct wire_reader *reader, struct slice *ret_key, struct slice *ret_value)
+/* The usual shape of an entry of a map: a key and a value, both shorter than 128 bytes. False, and nothing
+ * written, for all others. */
+static inline bool read_plain_pair(struct slice encoded, struct slice *ret_key, struct slice *ret_value)
 {
-    struct slice encoded;
+    const uint8_t *at = encoded.ptr;
+
+    if (encoded.length < 4 || at[0] != WIRE_TAG(1, WIRE_BYTES) || at[1] >= 0x80) {
+        return false;
+    }
+    size_t key_bytes = at[1];
+    if (key_bytes + 4 > encoded.length || at[2 + key_bytes] != WIRE_TAG(2, WIRE_BYTES) ||
+        at[3 + key_bytes] >= 0x80 || at[3 + key_bytes] + key_bytes + 4 != encoded.length) {
+        return false;
+    }
+    *ret_key = slice_of(at + 2, key_bytes);
+    *ret_value = slice_of(at + 4 + key_bytes, at[3 + key_bytes]);
+    return true;
+}
+
+/* An entry of a map<string, string> or map<string, message>: key = 1, value = 2. */
+static int read_pair(struct slice encoded, struct slice *ret_key, struct slice *ret_value)
+{
+    struct wire_reader inner = wire_reader_of(encoded);
     struct wire_field field;
-    int status = wire_bytes(reader, &encoded);
+    int status;
 
     *ret_key = *ret_value = slice_of(NULL, 0);
-    if (status != 0) {
-        return status;
-    }
-    struct wire_reader inner = wire_reader_of(encoded);
     while ((status = wire_next(&inner, &field)) > 0) {
         if (field.tag == WIRE_TAG(1, WIRE_BYTES)) {
             *ret_key = field.bytes;
@@ -108,33 +176,59 @@ int als_read_map_entry(struct wire_reader *reader, struct slice *ret_key, struct
     return status;
 }
 
-static int hex_digit(uint8_t c)
+int als_read_map_entry(struct wire_reader *reader, struct slice *ret_key, struct slice *ret_value)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
+    struct slice encoded;
+    int error = wire_bytes(reader, &encoded);
+
+    if (error != 0 || read_plain_pair(encoded, ret_key, ret_value)) {
+        return error;
     }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return read_pair(encoded, ret_key, ret_value);
 }
 
-/* Hex digits into the last bytes of `id`, zeros before them. False: more than fit, an odd number, none, or
- * something else between them. */
-static bool read_hex(struct slice text, uint8_t *id, size_t id_bytes)
+/* Eight hex digits as four bytes; false when one of them is none. */
+static inline bool read_hex_word(const uint8_t *text, uint8_t *out)
 {
-    size_t count = text.length / 2;
-    uint8_t any = 0;
+    uint64_t word;
 
-    if (text.length % 2 != 0 || count == 0 || count > id_bytes) {
+    memcpy(&word, text, 8);
+    uint64_t low = word | 0x2020202020202020ull; /* letters in lower case; digits stay */
+    uint64_t is_letter = (low >> 6) & 0x0101010101010101ull;
+    uint64_t nibbles = (low & 0x0f0f0f0f0f0f0f0full) + is_letter * 9;
+    uint64_t upper = (word ^ low) >> 5; /* only letters may have been written large */
+    if (((upper & ~is_letter) | (nibbles & 0xf0f0f0f0f0f0f0f0ull)) != 0) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        int high = hex_digit(text.ptr[2 * i]);
-        int low = hex_digit(text.ptr[2 * i + 1]);
-        if (high < 0 || low < 0) {
+    /* back to text: what is not the same was no digit */
+    uint64_t tens = ((nibbles + 0x0606060606060606ull) >> 4) & 0x0101010101010101ull;
+    uint64_t again = nibbles + 0x3030303030303030ull + tens * 0x27;
+    if (again != low) {
+        return false;
+    }
+    uint64_t pairs = (nibbles << 4 | nibbles >> 8) & 0x00ff00ff00ff00ffull;
+    pairs = (pairs | pairs >> 8) & 0x0000ffff0000ffffull;
+    uint32_t bytes = (uint32_t)(pairs | pairs >> 16);
+    memcpy(out, &bytes, 4);
+    return true;
+}
+
+/* 16 or 32 hex digits into the last bytes of `id`. False: something else, or all of them 0. */
+static bool read_hex(struct slice text, uint8_t *id, size_t id_bytes)
+{
+    uint32_t any = 0;
+
+    if (text.length != 16 && text.length != 32) {
+        return false;
+    }
+    uint8_t *out = id + id_bytes - text.length / 2;
+    for (size_t at = 0; at < text.length; at += 8) {
+        uint32_t word;
+        if (!read_hex_word(text.ptr + at, out + at / 2)) {
             return false;
         }
-        id[id_bytes - count + i] = (uint8_t)(high << 4 | low);
-        any |= id[id_bytes - count + i];
+        memcpy(&word, out + at / 2, sizeof word);
+        any |= word;
     }
     return any != 0;
 }
@@ -149,7 +243,7 @@ static bool read_trace_id(struct slice text, uint8_t id[16])
         memcpy(digits + 8, text.ptr + 11, 24);
         return read_hex(slice_of(digits, sizeof digits), id, 16);
     }
-    return (text.length == 32 || text.length == 16) && read_hex(text, id, 16);
+    return read_hex(text, id, 16);
 }
 
 void als_take_grpc_status(struct slice text, struct access_log_entry *entry)
@@ -180,44 +274,48 @@ static enum access_log_side side_of(struct slice text)
     return slice_equal(text, SLICE_LITERAL("waypoint")) ? ACCESS_LOG_SIDE_WAYPOINT : ACCESS_LOG_SIDE_UNTOLD;
 }
 
-static void take_tag(struct access_log_entry *entry, struct slice key, struct slice value)
+/* For a key whose length is known: a constant one compares without a call. */
+#define KEY_IS(text) (memcmp(key.ptr, (text), sizeof(text) - 1) == 0)
+
+static inline void take_tag(
+    struct access_log_entry *entry, bool wants_all, struct slice key, struct slice value)
 {
     if (!is_told(value)) {
         return;
     }
     switch (key.length) {
     case 7:
-        if (slice_equal(key, SLICE_LITERAL("span_id"))) {
+        if (wants_all && KEY_IS("span_id")) {
             entry->has_span = value.length == 16 && read_hex(value, entry->span_id, sizeof entry->span_id);
         }
         break;
     case 8:
-        if (slice_equal(key, SLICE_LITERAL("trace_id"))) {
+        if (wants_all && KEY_IS("trace_id")) {
             entry->has_trace = read_trace_id(value, entry->trace_id);
         }
         break;
     case 10:
-        if (slice_equal(key, SLICE_LITERAL("weft.route"))) {
+        if (KEY_IS("weft.route")) {
             entry->route = value;
         }
         break;
     case 11:
-        if (slice_equal(key, SLICE_LITERAL("grpc_status"))) {
+        if (KEY_IS("grpc_status")) {
             als_take_grpc_status(value, entry);
         }
         break;
     case 13:
-        if (slice_equal(key, SLICE_LITERAL("weft.reporter"))) {
+        if (KEY_IS("weft.reporter")) {
             entry->side = side_of(value);
         }
         break;
     case 16:
-        if (slice_equal(key, SLICE_LITERAL("upstream_cluster")) && entry->upstream_cluster.length == 0) {
+        if (KEY_IS("upstream_cluster") && entry->upstream_cluster.length == 0) {
             entry->upstream_cluster = value;
         }
         break;
     case 21:
-        if (slice_equal(key, SLICE_LITERAL("upstream_peer_uri_san"))) {
+        if (KEY_IS("upstream_peer_uri_san")) {
             entry->upstream.identity = slice_sub(value, 0, slice_find(value, ','));
         }
         break;
@@ -226,14 +324,18 @@ static void take_tag(struct access_log_entry *entry, struct slice key, struct sl
     }
 }
 
-int als_read_tag(struct wire_reader *reader, struct access_log_entry *entry)
+int als_read_tag(struct wire_reader *reader, bool wants_all, struct access_log_entry *entry)
 {
+    struct slice encoded;
     struct slice key;
     struct slice value;
-    int error = als_read_map_entry(reader, &key, &value);
+    int error = wire_bytes(reader, &encoded);
 
+    if (error == 0 && !read_plain_pair(encoded, &key, &value)) {
+        error = read_pair(encoded, &key, &value);
+    }
     if (error == 0) {
-        take_tag(entry, key, value);
+        take_tag(entry, wants_all, key, value);
     }
     return error;
 }
@@ -257,51 +359,82 @@ int als_read_filter_state(struct wire_reader *reader, struct access_log_entry *e
                                                               : 0;
 }
 
-/* CertificateProperties: subject_alt_name = 1 {uri = 1}; the first SPIFFE one. */
-static int read_certificate(struct slice encoded, struct slice *ret_uri)
+/* SubjectAltName: uri = 1; the first SPIFFE one of a certificate counts. */
+static int read_alternative(struct slice encoded, struct slice *ret_uri)
 {
-    struct wire_reader outer = wire_reader_of(encoded);
-    struct wire_field field;
-    int status;
+    struct wire_reader reader = wire_reader_of(encoded);
 
-    while ((status = wire_next(&outer, &field)) > 0) {
-        if (field.tag != WIRE_TAG(1, WIRE_BYTES)) {
-            continue;
-        }
-        struct wire_reader inner = wire_reader_of(field.bytes);
-        while ((status = wire_next(&inner, &field)) > 0) {
-            if (field.tag == WIRE_TAG(1, WIRE_BYTES) && ret_uri->length == 0 &&
-                slice_has_prefix(field.bytes, SLICE_LITERAL("spiffe://"))) {
-                *ret_uri = field.bytes;
+    while (reader.at < reader.end) {
+        struct slice bytes;
+        uint32_t tag;
+        int error = als_tag(&reader, &tag);
+
+        if (error == 0 && tag == WIRE_TAG(1, WIRE_BYTES)) {
+            error = wire_bytes(&reader, &bytes);
+            if (error == 0 && ret_uri->length == 0 && bytes.length > 9 &&
+                memcmp(bytes.ptr, "spiffe://", 9) == 0) {
+                *ret_uri = bytes;
             }
+        } else if (error == 0) {
+            error = als_skip(&reader, tag);
         }
-        if (status < 0) {
-            return status;
+        if (error != 0) {
+            return error;
         }
     }
-    return status;
+    return 0;
+}
+
+/* CertificateProperties: subject_alt_name = 1. */
+static int read_certificate(struct slice encoded, struct slice *ret_uri)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+
+    while (reader.at < reader.end) {
+        struct slice bytes;
+        uint32_t tag;
+        int error = als_tag(&reader, &tag);
+
+        if (error == 0 && tag == WIRE_TAG(1, WIRE_BYTES)) {
+            error = wire_bytes(&reader, &bytes);
+            error = error == 0 ? read_alternative(bytes, ret_uri) : error;
+        } else if (error == 0) {
+            error = als_skip(&reader, tag);
+        }
+        if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
 }
 
 /* TLSProperties: local_certificate_properties = 4, peer_certificate_properties = 5. */
 int als_read_tls(struct wire_reader *reader, struct access_log_entry *entry)
 {
     struct slice encoded;
-    struct wire_field field;
-    int status = wire_bytes(reader, &encoded);
+    int error = wire_bytes(reader, &encoded);
 
-    if (status != 0) {
-        return status;
+    if (error != 0) {
+        return error;
     }
     struct wire_reader inner = wire_reader_of(encoded);
-    while ((status = wire_next(&inner, &field)) > 0) {
-        if (field.tag == WIRE_TAG(4, WIRE_BYTES)) {
-            status = read_certificate(field.bytes, &entry->local_identity);
-        } else if (field.tag == WIRE_TAG(5, WIRE_BYTES)) {
-            status = read_certificate(field.bytes, &entry->downstream.identity);
+    while (inner.at < inner.end) {
+        struct slice bytes;
+        uint32_t tag;
+
+        error = als_tag(&inner, &tag);
+        if (error == 0 && (tag == WIRE_TAG(4, WIRE_BYTES) || tag == WIRE_TAG(5, WIRE_BYTES))) {
+            bool is_own = tag == WIRE_TAG(4, WIRE_BYTES);
+            error = wire_bytes(&inner, &bytes);
+            error = error == 0 ? read_certificate(
+                                     bytes, is_own ? &entry->local_identity : &entry->downstream.identity)
+                               : error;
+        } else if (error == 0) {
+            error = als_skip(&inner, tag);
         }
-        if (status < 0) {
-            return status;
+        if (error != 0) {
+            return error;
         }
     }
-    return status;
+    return 0;
 }

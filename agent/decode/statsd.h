@@ -44,7 +44,7 @@ struct statsd_value {
 /* Slices of the line. */
 struct statsd_line {
     enum statsd_type type;
-    struct slice name; /* not empty */
+    struct slice name;   /* not empty */
     struct slice values; /* one or more, all checked; see statsd_next_value */
     uint32_t value_count;
     struct statsd_value first;

@@ -190,8 +190,8 @@ static bool is_told(const uint8_t *id, size_t length)
 
 static void write_ids(const struct native_logs *logs, size_t i, struct buffer *out)
 {
-    const uint8_t *trace_id = logs->trace_ids + (logs->trace_ids != NULL ? i * NATIVE_TRACE_ID_BYTES : 0);
-    const uint8_t *span_id = logs->span_ids + (logs->span_ids != NULL ? i * NATIVE_SPAN_ID_BYTES : 0);
+    const uint8_t *trace_id = logs->trace_ids != NULL ? logs->trace_ids + i * NATIVE_TRACE_ID_BYTES : NULL;
+    const uint8_t *span_id = logs->span_ids != NULL ? logs->span_ids + i * NATIVE_SPAN_ID_BYTES : NULL;
 
     if (trace_id != NULL && is_told(trace_id, NATIVE_TRACE_ID_BYTES)) {
         wire_write_bytes(out, 9, slice_of(trace_id, NATIVE_TRACE_ID_BYTES));

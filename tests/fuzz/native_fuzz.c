@@ -6,6 +6,7 @@
 #include "fuzz.h"
 
 #include "decode/native.h"
+#include "decode/native_logs.h"
 #include "decode/otlp_encode.h"
 #include "decode/otlp_trace.h"
 #include "decode/utf8.h"
@@ -16,7 +17,7 @@ enum {
     FUZZ_ARENA_BYTES_SMALL = 4096,
     FUZZ_OUTPUT_BYTES_SMALL = 700
 };
-enum { FUZZ_HELLO, FUZZ_DICTIONARY, FUZZ_SPANS, FUZZ_METRICS, FUZZ_STATS, FUZZ_SMALL_ARENA = 16 };
+enum { FUZZ_HELLO, FUZZ_DICTIONARY, FUZZ_SPANS, FUZZ_METRICS, FUZZ_STATS, FUZZ_LOGS, FUZZ_SMALL_ARENA = 16 };
 
 #define FUZZ_NOW_UNIX_NS 1700000000000000000ull
 #define FUZZ_SKEW_NS 86400000000000ull
@@ -153,6 +154,32 @@ static void read_metrics(const Weft__V1__MetricBatch *batch)
     }
 }
 
+/* Sound records are written as OTLP, in room that may be too small. */
+static void read_logs(const struct native_logs *logs)
+{
+    static struct attribute_table table;
+    struct native_check check = {.now_unix_ns = FUZZ_NOW_UNIX_NS, .time_skew_ns = FUZZ_SKEW_NS};
+    struct native_log_attributes attributes = {0};
+    struct redaction redaction;
+    struct buffer out;
+    const char *field = NULL;
+
+    redaction_init_default(&redaction);
+    attribute_table_init(&table, &redaction, 16);
+    buffer_init(&out, FUZZ_OUTPUT_BYTES_SMALL * 16);
+    for (uint32_t i = 0; i < logs->log_count; i++) {
+        attributes.count = native_get32(logs->attribute_count, i);
+        enum record_error reason = native_log_check(logs, i, attributes, &check, &field);
+        FUZZ_CHECK(reason == RECORD_ERROR_NONE || field != NULL);
+        if (reason == RECORD_ERROR_NONE) {
+            native_log_encode(logs, i, attributes, &table, FUZZ_NOW_UNIX_NS, &out);
+        }
+        attributes.first += attributes.count;
+        FUZZ_CHECK(attributes.first <= logs->batch->n_attribute_keys);
+    }
+    buffer_deinit(&out);
+}
+
 static int decode(uint8_t kind, struct slice payload, struct arena *arena, struct decode_error *error)
 {
     struct native_spans spans;
@@ -160,6 +187,7 @@ static int decode(uint8_t kind, struct slice payload, struct arena *arena, struc
     Weft__V1__Dictionary *dictionary = NULL;
     Weft__V1__MetricBatch *metrics = NULL;
     Weft__V1__ClientStats *stats = NULL;
+    struct native_logs logs;
     int status;
 
     switch (kind) {
@@ -183,6 +211,12 @@ static int decode(uint8_t kind, struct slice payload, struct arena *arena, struc
         status = native_decode_metrics(payload, arena, &metrics, error);
         if (status == 0) {
             read_metrics(metrics);
+        }
+        return status;
+    case FUZZ_LOGS:
+        status = native_decode_logs(payload, arena, &logs, error);
+        if (status == 0) {
+            read_logs(&logs);
         }
         return status;
     default:

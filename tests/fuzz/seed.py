@@ -237,6 +237,27 @@ def hand_made_native():
                       ("sum", double(7, float("inf"))), ("sum-of-buckets", packed(6, [2**64 - 1, 1]))):
         yield "metrics-histogram-" + name, 3, chunk(8, bad)
     yield "stats", 4, number(1, 5) + number(2, 7)
+    logs = (number(1, 1) + number(2, 2) + number(3, NOW_NS) + chunk(4, bytes(range(32))) + chunk(5, bytes(range(16))) +
+            packed(6, [zigzag(0), zigzag(-5)]) + packed(7, [9, 17]) + chunk(8, "hello") + chunk(8, "caf\u00e9"))
+    pairs = packed(9, [1, 2]) + chunk(10, "url.path") + chunk(10, "http.request.header.cookie") + chunk(10, "url.query") + b"".join(chunk(11, v) for v in ("/a?b", "s", "q"))
+    yield "logs", 5, logs + pairs
+    yield "logs-bare", 5, number(1, 1) + number(2, 1) + number(3, NOW_NS) + chunk(8, "x")
+    yield "logs-none", 5, number(1, 1)
+    yield "logs-no-sequence", 5, logs.replace(number(1, 1), number(1, 0), 1)
+    yield "logs-zero-ids", 5, number(1, 1) + number(2, 1) + number(3, NOW_NS) + chunk(4, bytes(16)) + chunk(5, bytes(8)) + chunk(8, "")
+    for name, bad in (("count", number(2, 3)), ("count-huge", number(2, 1 << 40)), ("trace-ids", chunk(4, b"x")), ("span-ids", chunk(5, b"x")), ("keys", chunk(10, "k")),
+                      ("counts", packed(9, [1, 3])), ("counts-few", packed(9, [1])), ("offsets", packed(6, [1, 2, 3])), ("severities", packed(7, [300])), ("type", chunk(1, b"")),
+                      ("far", number(3, 1)), ("severity", packed(7, [25, 26])), ("offsets-short", packed(6, [300])), ("severities-long", packed(7, [1, 2])),
+                      ("counts-long", packed(9, [0, 0]))):
+        yield f"logs-{name}", 5, logs + pairs + bad
+    yield "logs-severity-large", 5, logs.replace(packed(7, [9, 17]), packed(7, [9, 25]))
+    yield "logs-utf8", 5, logs.replace(b"hello", b"hel\xfeo") + pairs
+    yield "logs-utf8-key", 5, logs + pairs.replace(b"url.query", b"url.quer\xff")
+    yield "logs-utf8-value", 5, logs + pairs.replace(b"/a?b", b"/a?\xff")
+    yield "logs-key-empty", 5, logs + packed(9, [1, 0]) + chunk(10, "") + chunk(11, "v")
+    yield "logs-time", 5, logs.replace(number(3, NOW_NS), number(3, NOW_NS - 10**15))
+    yield "logs-time-wraps", 5, logs.replace(packed(6, [zigzag(0), zigzag(-5)]), packed(6, [zigzag(2**63 - 1), zigzag(-2**63)]))
+    yield "small-arena-logs", 21, logs + pairs * 50
     yield "stats-type", 4, chunk(1, b"")
     yield "small-arena-spans", 18, batch()
     yield "small-arena-spans-few", 18, batch(2, c10=[1, 2])

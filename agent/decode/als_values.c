@@ -331,7 +331,15 @@ int als_read_tag(struct wire_reader *reader, bool wants_all, struct access_log_e
     struct slice value;
     int error = wire_bytes(reader, &encoded);
 
-    if (error == 0 && !read_plain_pair(encoded, &key, &value)) {
+    if (error != 0) {
+        return error;
+    }
+    /* trace_id and span_id, which most entries have, without looking closer */
+    if (!wants_all && encoded.length > 9 &&
+        (memcmp(encoded.ptr, "\n\x08trace_i", 9) == 0 || memcmp(encoded.ptr, "\n\x07span_id", 9) == 0)) {
+        return 0;
+    }
+    if (!read_plain_pair(encoded, &key, &value)) {
         error = read_pair(encoded, &key, &value);
     }
     if (error == 0) {

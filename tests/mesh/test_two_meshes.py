@@ -7,14 +7,15 @@ import sys
 from collections import Counter
 
 import pytest
+import yaml
 
 import als
 import load
 import mix as mixes
-from agent import Weftd
+from agent import WEFTD, Weftd
 from harness import REPOSITORY, free_port, wait_for
-from logging_proxies import Nginx, each
-from test_scrape import Pages, rise, target, wait_scrapes
+from logging_proxies import Nginx, blocks, each, localized
+from test_scrape import Pages, rise, wait_scrapes
 from upstream import Upstream
 
 pytestmark = pytest.mark.agent_needed
@@ -24,15 +25,12 @@ LINKERD_REQUESTS = 2 * 360  # that the second scrape of the fixture adds to its 
 
 
 def config_of(directory, linkerd):
-    return {
-        "meshes": [{"name": "istio", "senders": ["*"]}],
-        "receivers": {
-            "access_logs": [
-                {"path": f"{directory}/nginx.sock", "preset": "nginx", "service": "edge", "mesh": "legacy"}
-            ],
-            "scrape": [target("web", linkerd, mesh="linkerd")],
-        },
-    }
+    """That of docs/meshes/two-meshes.md. Who sends differs from machine to machine: whoever comes over weft.sock
+    is of the first mesh here."""
+    config = yaml.safe_load(localized(blocks("two-meshes.md", "yaml")[0], directory))
+    config["meshes"][0]["senders"] = ["*"]
+    config["receivers"]["scrape"][0].update(url=linkerd, interval_s=1)
+    return config
 
 
 def run_sdk(agent):
@@ -118,6 +116,12 @@ def check_view(agent):
         assert latency["requests"] == everything[mesh]
         services = agent.json("/api/v1/services", window="5m", mesh=mesh)["services"]
         assert {each["mesh"] for each in services} == {mesh}
+
+
+def test_the_configuration_of_the_docs_loads(directory):
+    path = directory / "docs.yaml"
+    path.write_text(localized(blocks("two-meshes.md", "yaml")[0], directory))
+    subprocess.run([WEFTD, "--config", path, "--check-config"], check=True, timeout=30)
 
 
 def test_without_meshes_there_is_no_such_label(directory):

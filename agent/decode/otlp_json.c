@@ -7,7 +7,7 @@
 #include "decode/json_otlp.h"
 #include "decode/otlp_json_schema.h"
 
-enum { ID_BYTES_MAX = 16, MESSAGE_BYTES_EXPECTED = 200, HEX_DIGITS_OF_BYTE = 2 };
+enum { ID_BYTES_MAX = 16, MESSAGE_BYTES_EXPECTED = 200, HEX_DIGITS_OF_BYTE = 2, NO_ID = 0xff };
 
 struct transcoder {
     struct json_reader reader;
@@ -33,6 +33,7 @@ static void write_id(struct buffer *out, uint32_t number, struct slice digits)
     }
     if (digits.length % HEX_DIGITS_OF_BYTE != 0 || length > sizeof id ||
         json_hex_id(digits, id, length) < 0) {
+        id[0] = NO_ID;
         length = 1;
     }
     wire_write_bytes(out, number, slice_of(id, length));

@@ -16,6 +16,8 @@ static void nothing_listens_by_default(void **state)
     assert_int_equal(config->receivers.statsd.mode, 0660);
     assert_int_equal(config->receivers.statsd.gid, (gid_t)-1);
     assert_true(config->receivers.statsd.buffer_bytes == 4194304);
+    assert_null(config->receivers.xray.udp);
+    assert_true(config->receivers.xray.buffer_bytes == 4194304);
     config_free(config);
 }
 
@@ -60,6 +62,8 @@ static void bad_ones_name_their_line(void **state)
         {"receivers:\n  statsd:\n    group: no-such-group-here\n", 3, "receivers.statsd.group", "no group"},
         {"receivers:\n  statsd:\n    buffer_bytes: -1\n", 3, "receivers.statsd.buffer_bytes", "expected"},
         {"receivers:\n  statsd:\n    port: 8125\n", 3, "receivers.statsd.port", ""},
+        {"receivers:\n  xray:\n    udp: 0.0.0.0:2000\n", 3, "receivers.xray.udp", "loopback"},
+        {"receivers:\n  xray:\n    tcp: 127.0.0.1:2000\n", 3, "receivers.xray.tcp", ""},
     };
 
     (void)state;
@@ -68,11 +72,23 @@ static void bad_ones_name_their_line(void **state)
     }
 }
 
+static void keys_of_xray(void **state)
+{
+    struct config *config =
+        load("receivers: {xray: {udp: 127.0.0.1:2000, buffer_bytes: 0}}\n", no_environment);
+
+    (void)state;
+    assert_string_equal(config->receivers.xray.udp, "127.0.0.1:2000");
+    assert_true(config->receivers.xray.buffer_bytes == 0);
+    config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_listens_by_default),
         cmocka_unit_test(all_keys),
+        cmocka_unit_test(keys_of_xray),
         cmocka_unit_test(bad_ones_name_their_line),
     };
 

@@ -50,12 +50,31 @@ static void a_long_text_is_cut(void **state)
     assert_true(rpc_status_write(bytes, GRPC_INTERNAL, text, UINT32_MAX) <= sizeof bytes);
 }
 
+static void as_json(void **state)
+{
+    char text[2 * RPC_STATUS_BYTES_MAX];
+    uint8_t bytes[RPC_STATUS_BYTES_MAX];
+    static const char expected[] = "{\"code\":3,\"message\":\"a \\\"quoted\\\" \\\\ ??.\"}";
+
+    (void)state;
+    size_t length = rpc_status_write_json(bytes, GRPC_INVALID_ARGUMENT, "a \"quoted\" \\ \n\x7f.");
+    assert_int_equal(length, sizeof expected - 1);
+    assert_memory_equal(bytes, expected, length);
+    memset(text, '"', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    length = rpc_status_write_json(bytes, GRPC_INTERNAL, text);
+    assert_int_equal(
+        length, strlen("{\"code\":13,\"message\":\"\"}") + 2 * (size_t)RPC_STATUS_TEXT_BYTES_MAX);
+    assert_true(length <= sizeof bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(code_and_text),
         cmocka_unit_test(a_time_to_wait_is_a_detail),
         cmocka_unit_test(a_long_text_is_cut),
+        cmocka_unit_test(as_json),
     };
 
     return cmocka_run_group_tests_name("rpc_status", tests, NULL, NULL);

@@ -15,9 +15,10 @@
 #include "listen/acceptor.h"
 #include "pod_source.h"
 #include "receivers.h"
+#include "tcp_guard.h"
 #include "shard.h"
 
-enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 4 + CONFIG_ACCESS_LOG_COUNT_MAX };
+enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 6 + CONFIG_ACCESS_LOG_COUNT_MAX };
 
 enum drain_step { DRAIN_NONE, DRAIN_SHARDS, DRAIN_METRICS, DRAIN_QUEUES, DRAIN_DONE };
 
@@ -54,6 +55,7 @@ struct daemon {
     struct listener listeners[DAEMON_LISTENER_COUNT];
     size_t listener_count;
     struct receivers receivers;
+    struct tcp_guard guard;  /* of records over TCP */
     struct acceptor records; /* weft.sock: ends with the drain */
     struct acceptor http;    /* api.sock and TCP: goes on, so that /readyz can say 503 */
     bool accepting;
@@ -301,6 +303,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         .health = &daemon->health,
         .registry = &daemon->registry,
         .shard_count = daemon->shard_count,
+        .guard = &daemon->guard,
         .pods = &daemon->pods,
     };
     for (size_t i = 0; i < daemon->shard_count; i++) {
@@ -379,6 +382,22 @@ static int open_log_streams(struct daemon *daemon, char *reason)
     return error;
 }
 
+/* Nothing without an address. */
+static int open_tcp(
+    struct daemon *daemon, enum listener_kind kind, const char *address, const char *key, char *reason)
+{
+    int error =
+        address != NULL ? listener_open_tcp(&daemon->listeners[daemon->listener_count], kind, address) : 0;
+
+    if (error < 0) {
+        (void)snprintf(reason, DAEMON_REASON_BYTES, "%s: %s: %s", key, address,
+            error == WERR_EXISTS ? "the address is in use" : werr_text(error));
+        return error;
+    }
+    daemon->listener_count += address != NULL;
+    return 0;
+}
+
 static int open_listeners(struct daemon *daemon, char *reason)
 {
     const struct config *config = daemon->config;
@@ -400,15 +419,22 @@ static int open_listeners(struct daemon *daemon, char *reason)
     if (error < 0) {
         return error;
     }
-    error =
-        listener_open_tcp(&daemon->listeners[daemon->listener_count], LISTENER_HTTP, config->http.address);
-    if (error < 0) {
-        (void)snprintf(reason, DAEMON_REASON_BYTES, "http.address: %s: %s", config->http.address,
-            error == WERR_EXISTS ? "the address is in use" : werr_text(error));
-        return error;
+    error = open_tcp(daemon, LISTENER_OTLP, config->receivers.otlp.grpc, "receivers.otlp.grpc", reason);
+    if (error == 0) {
+        error = open_tcp(daemon, LISTENER_OTLP, config->receivers.otlp.http, "receivers.otlp.http", reason);
     }
-    daemon->listener_count++;
-    return 0;
+    return error == 0 ? open_tcp(daemon, LISTENER_HTTP, config->http.address, "http.address", reason) : error;
+}
+
+static int init_guard(struct daemon *daemon, char *reason)
+{
+    const char *what;
+    int error = tcp_guard_init(&daemon->guard, &daemon->config->receivers.otlp, &what);
+
+    if (error < 0) {
+        (void)snprintf(reason, DAEMON_REASON_BYTES, "receivers.otlp: %s", what);
+    }
+    return error;
 }
 
 static int open_receivers(struct daemon *daemon, char *reason)
@@ -470,7 +496,7 @@ int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, 
     char reason[static DAEMON_REASON_BYTES])
 {
     static int (*const steps[])(struct daemon *, char *) = {init_shared, start_exporter, start_aggregator,
-        make_shards, open_listeners, open_receivers, start_pods, start_threads, start_accepting};
+        make_shards, init_guard, open_listeners, open_receivers, start_pods, start_threads, start_accepting};
     struct daemon *daemon = calloc(1, sizeof *daemon);
 
     if (daemon == NULL) {
@@ -518,6 +544,7 @@ void daemon_free(struct daemon *daemon)
         shard_free(daemon->shards[i]);
     }
     receivers_close(&daemon->receivers);
+    tcp_guard_deinit(&daemon->guard);
     aggregator_thread_free(daemon->aggregator);
     if (daemon->exporting) {
         exporter_thread_stop(&daemon->exporter);

@@ -3,6 +3,8 @@
 #include "shard.h"
 
 #include <stdlib.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,10 +17,12 @@
 #include "listen/h2_connection.h"
 #include "listen/http_server.h"
 #include "listen/sniff.h"
+#include "listen/tls_inlet.h"
 #include "log_receiver.h"
 #include "pipeline.h"
 #include "scraper.h"
 #include "statsd_receiver.h"
+#include "tcp_guard.h"
 #include "xray_receiver.h"
 
 enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
@@ -32,6 +36,7 @@ struct shard {
     struct pipeline pipeline;
     struct http_routes routes;
     struct sniffer sniffer;
+    struct tls_inlet *tls; /* NULL until a connection needs it */
     struct http_server *http;
     struct h2_endpoint h2;
     struct native_shard *native;
@@ -82,7 +87,9 @@ static void init_peer(struct shard *shard, struct peer *peer, int fd)
         peer->next->previous = peer;
     }
     shard->peers = peer;
-    (void)sender_of_socket(fd, "/proc", &peer->sender); /* what cannot be told leaves it unknown */
+    if (!tcp_sender(shard->tls, fd, &peer->sender)) {
+        (void)sender_of_socket(fd, "/proc", &peer->sender); /* what cannot be told leaves it unknown */
+    }
     (void)pods_describe(shard->common->pods, &peer->sender);
     context_sender_bind(&shard->pipeline.context, &peer->sender);
 }
@@ -344,6 +351,56 @@ static void add_log(struct shard *shard, uint32_t index, int fd)
     }
 }
 
+/* ---- records over TCP ---- */
+
+static void on_tls_done(void *user, int fd)
+{
+    struct shard *shard = user;
+
+    if (fd >= 0 && !shard->records_closed) {
+        sniffer_add(&shard->sniffer, fd);
+        return;
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    connection_ended(shard);
+}
+
+static int add_tls(struct shard *shard, int fd)
+{
+    struct tls_inlet_config config = {
+        .loop = &shard->thread.loop,
+        .context = shard->common->guard->tls,
+        .handshake_ms_max = shard->common->config->limits.sniff_timeout_ms,
+        .cells = shard->cells,
+        .done = on_tls_done,
+        .user = shard,
+    };
+    int error = shard->tls == NULL ? tls_inlet_new(&config, &shard->tls) : 0;
+
+    return error == 0 ? tls_inlet_add(shard->tls, fd) : error;
+}
+
+static void add_tcp(struct shard *shard, int fd)
+{
+    int yes = 1;
+
+    if (!tcp_guard_allows(shard->common->guard, fd)) {
+        metric_add(shard->cells, METRIC_CONNECTIONS_DENIED, 1);
+        (void)close(fd);
+        connection_ended(shard);
+        return;
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (shard->common->guard->tls == NULL) {
+        sniffer_add(&shard->sniffer, fd);
+    } else if (add_tls(shard, fd) < 0) {
+        (void)close(fd);
+        connection_ended(shard);
+    }
+}
+
 /* ---- arrivals ---- */
 
 static bool takes_records(enum listener_kind kind)
@@ -370,6 +427,8 @@ void shard_on_arrival(struct mail *mail, void *receiver)
         add_statsd(shard, fd);
     } else if (kind == LISTENER_LOG) {
         add_log(shard, index, fd);
+    } else if (kind == LISTENER_OTLP) {
+        add_tcp(shard, fd);
     } else {
         sniffer_add(&shard->sniffer, fd);
     }
@@ -527,6 +586,7 @@ static void close_all(struct shard *shard)
     close_records(shard);
     pipeline_close(&shard->pipeline);
     http_server_close(shard->http);
+    tls_inlet_close(shard->tls);
     uv_close((uv_handle_t *)&shard->tick, NULL);
     uv_close((uv_handle_t *)&shard->drain_timer, NULL);
     loop_thread_finish(&shard->thread);
@@ -555,6 +615,7 @@ static int init_pipeline(struct shard *shard)
         .counts = common->counts,
         .meshes = common->meshes,
         .pods = common->pods,
+        .refuse_conflicts = common->config->identity.refuse_conflicts,
         .cells = shard->cells,
         .loop = &shard->thread.loop,
         .profiles = {.profiles = common->config->exporters.prometheus.profiles,
@@ -671,6 +732,7 @@ static void free_parts(struct shard *shard)
 {
     loop_thread_deinit(&shard->thread);
     http_server_free(shard->http);
+    tls_inlet_free(shard->tls);
     inflater_deinit(&shard->routes.inflater);
     scraper_free(shard->scraper);
     native_shard_free(shard->native);

@@ -28,6 +28,7 @@ struct shard;
 struct aggregator_thread;
 struct exporter_thread;
 struct metric_registry;
+struct tcp_guard;
 
 /* What all shards share; must outlive them. */
 struct shard_common {
@@ -46,6 +47,7 @@ struct shard_common {
     struct exporter_thread *exporter; /* NULL: nothing is exported */
     const struct health *health;
     size_t shard_count;
+    const struct tcp_guard *guard;    /* of records over TCP */
     struct pods *pods;                /* of this node; NULL: known by uid alone */
     struct metric_registry *registry; /* for the cells of what shards scrape; at start only */
 };

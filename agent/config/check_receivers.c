@@ -69,5 +69,8 @@ int check_receivers(struct loader *loader)
     if (status == 0) {
         status = check_loopback(loader, "receivers.xray.udp", config->receivers.xray.udp);
     }
+    if (status == 0) {
+        status = check_listeners(loader);
+    }
     return status == 0 ? check_scrapes(loader) : status;
 }

@@ -141,6 +141,16 @@ struct config_meshes {
 /* How Envoy's metrics service reports counters: Envoy's report_counters_as_deltas, which no message tells. */
 enum config_counters { CONFIG_COUNTERS_CUMULATIVE, CONFIG_COUNTERS_DELTA };
 
+/* OTLP and all that the agent's socket takes, over TCP. */
+struct config_otlp_listeners {
+    const char *grpc; /* "127.0.0.1:4317", NULL: does not listen */
+    const char *http;
+    const char *cert_file; /* both or none: TLS */
+    const char *key_file;
+    const char *client_ca_file; /* NULL: no certificate is asked for */
+    struct config_strings allow; /* networks that may connect; none: every one */
+};
+
 struct config_metrics_service {
     enum config_counters counters;
 };
@@ -151,6 +161,7 @@ struct config_receivers {
     struct config_access_logs access_logs;
     struct config_scrapes scrape;
     struct config_metrics_service metrics_service;
+    struct config_otlp_listeners otlp;
 };
 
 struct config_api_socket {

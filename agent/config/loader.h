@@ -112,6 +112,9 @@ int check_meshes(struct loader *loader);
 /* As check_config, for receivers.access_logs. After check_receivers. */
 int check_access_logs(struct loader *loader);
 
+/* The conditions of receivers.otlp. */
+int check_listeners(struct loader *loader);
+
 /* As check_config, for `receivers`. After the sockets' default paths. */
 int check_receivers(struct loader *loader);
 

@@ -141,12 +141,24 @@ static const struct config_field metrics_service_fields[] = {
 };
 static const struct config_group metrics_service_group = GROUP(metrics_service_fields, struct config_metrics_service);
 
+static const struct config_field otlp_listener_fields[] = {
+    {TEXT(grpc, 1, 128), RESTART, .offset = offsetof(struct config_otlp_listeners, grpc)},
+    {TEXT(http, 1, 128), RESTART, .offset = offsetof(struct config_otlp_listeners, http)},
+    {TEXT(cert_file, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp_listeners, cert_file)},
+    {TEXT(key_file, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp_listeners, key_file)},
+    {TEXT(client_ca_file, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp_listeners, client_ca_file)},
+    {.name = "allow", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 64, RESTART,
+        .offset = offsetof(struct config_otlp_listeners, allow), .value = ""},
+};
+static const struct config_group otlp_listeners_group = GROUP(otlp_listener_fields, struct config_otlp_listeners);
+
 static const struct config_field receivers_fields[] = {
     {NESTED(statsd, &statsd_group), .offset = offsetof(struct config_receivers, statsd)},
     {NESTED(xray, &xray_group), .offset = offsetof(struct config_receivers, xray)},
     {.name = "access_logs", .kind = CONFIG_KIND_GROUPS, .group = &access_log_group, .offset = offsetof(struct config_receivers, access_logs)},
     {.name = "scrape", .kind = CONFIG_KIND_GROUPS, .group = &scrape_group, .offset = offsetof(struct config_receivers, scrape)},
     {NESTED(metrics_service, &metrics_service_group), .offset = offsetof(struct config_receivers, metrics_service)},
+    {NESTED(otlp, &otlp_listeners_group), .offset = offsetof(struct config_receivers, otlp)},
 };
 
 static const struct config_field log_fields[] = {

@@ -28,6 +28,8 @@ static const char *const kind_names[SENDER_KIND_COUNT] = {
     [SENDER_PROCESS] = "process",
     [SENDER_USER] = "user",
     [SENDER_TARGET] = "target",
+    [SENDER_SAN] = "san",
+    [SENDER_ADDRESS] = "address",
 };
 
 const char *sender_kind_name(enum sender_kind kind)

@@ -26,6 +26,8 @@ enum sender_kind {
     SENDER_PROCESS,   /* executable and user */
     SENDER_USER,      /* a user only: the process is not to be seen (another pid namespace) or gone already */
     SENDER_TARGET,    /* what the agent scrapes, called as the configuration says */
+    SENDER_SAN,       /* TCP with a verified client certificate: its name */
+    SENDER_ADDRESS,   /* TCP without one: the source address */
     SENDER_KIND_COUNT
 };
 
@@ -76,8 +78,8 @@ bool sender_read_cgroup(struct slice text, struct sender *sender);
 
 /*
  * Writes sender->id: "pod/UID", "pod/NAMESPACE/UID" where the namespace is known, "container/ID" (12 digits),
- * "unit/NAME", "process/NAME:UID", "user/UID", "target/NAME", "target/NAMESPACE/NAME", "unknown". Slashes
- * inside of names become underscores.
+ * "unit/NAME", "process/NAME:UID", "user/UID", "target/NAME", "target/NAMESPACE/NAME", "san/NAME",
+ * "san/NAMESPACE/NAME", "address/ADDRESS", "unknown". Slashes inside of names become underscores.
  */
 void sender_id_format(struct sender *sender);
 
@@ -99,13 +101,14 @@ const char *sender_kind_name(enum sender_kind kind);
 /* What a sender's records claim of where they come from; empty parts claim nothing. */
 struct sender_claim {
     struct slice pod_uid;
+    struct slice pod; /* its name */
     struct slice service_namespace;
 };
 
 /*
  * Whether the claim contradicts what the kernel said. Decidable only where both speak of the same thing: a
- * pod's uid against a pod's uid, a namespace against a known namespace. A unit or a process contradicts
- * nothing.
+ * pod's uid against a pod's uid, a pod's name or a namespace against known ones. A unit or a process
+ * contradicts nothing.
  */
 bool sender_contradicts(const struct sender *sender, const struct sender_claim *claim);
 

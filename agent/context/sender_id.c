@@ -16,11 +16,13 @@ void sender_id_format(struct sender *sender)
     switch ((enum sender_kind)sender->kind) {
     case SENDER_POD:
     case SENDER_TARGET:
+    case SENDER_SAN:
         snprintf(sender->id, sizeof sender->id, "%s/%.*s%s%.*s", kind, 63, sender->namespace,
             sender->namespace[0] != '\0' ? "/" : "", SENDER_NAME_BYTES - 1, sender->name);
         break;
     case SENDER_CONTAINER:
     case SENDER_UNIT:
+    case SENDER_ADDRESS:
         snprintf(sender->id, sizeof sender->id, "%s/%s", kind, sender->name);
         break;
     case SENDER_PROCESS:
@@ -79,6 +81,11 @@ bool sender_contradicts(const struct sender *sender, const struct sender_claim *
     struct slice space = slice_of(sender->namespace, strnlen(sender->namespace, sizeof sender->namespace));
 
     if (sender->kind == SENDER_POD && claim->pod_uid.length > 0 && !slice_equal(claim->pod_uid, name)) {
+        return true;
+    }
+    struct slice pod = slice_of(sender->pod, strnlen(sender->pod, sizeof sender->pod));
+
+    if (pod.length > 0 && claim->pod.length > 0 && !slice_equal(claim->pod, pod)) {
         return true;
     }
     return space.length > 0 && claim->service_namespace.length > 0 &&

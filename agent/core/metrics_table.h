@@ -45,6 +45,8 @@
     X(SPANS_DROPPED_UTF8,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_utf8\"",       "", "stable", RECORDS_DROPPED) \
     X(SPANS_DROPPED_DICTIONARY, "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"unknown_dictionary_id\"", "", "stable", RECORDS_DROPPED) \
     X(SPANS_DROPPED_DUPLICATE,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"duplicate_batch\"",    "", "stable", RECORDS_DROPPED) \
+    X(SPANS_DROPPED_IDENTITY,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"identity\"",            "", "stable", RECORDS_DROPPED) \
+    X(LOGS_DROPPED_IDENTITY,     "weft_records_dropped", COUNTER, PROCESS, "signal=\"logs\",reason=\"identity\"",             "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"malformed\"",       "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_TIME,       "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"time_out_of_range\"", "", "stable", RECORDS_DROPPED) \
     X(POINTS_DROPPED_DICTIONARY, "weft_records_dropped", COUNTER, PROCESS, "signal=\"metrics\",reason=\"unknown_dictionary_id\"", "", "stable", RECORDS_DROPPED) \
@@ -99,6 +101,8 @@
     X(CONNECTIONS_LIMITED,   "weft_connections_closed", COUNTER, PROCESS, "reason=\"limit\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(CONNECTIONS_SNIFF,     "weft_connections_closed", COUNTER, PROCESS, "reason=\"sniff_timeout\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(CONNECTIONS_UNKNOWN,   "weft_connections_closed", COUNTER, PROCESS, "reason=\"unknown_protocol\"", "", "stable", "Connections that the agent ended, by reason.") \
+    X(CONNECTIONS_TLS,       "weft_connections_closed", COUNTER, PROCESS, "reason=\"tls_handshake\"", "", "stable", "Connections that the agent ended, by reason.") \
+    X(CONNECTIONS_DENIED,    "weft_connections_closed", COUNTER, PROCESS, "reason=\"not_allowed\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(CONNECTIONS_PROTOCOL,  "weft_connections_closed", COUNTER, PROCESS, "reason=\"protocol_error\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(CONNECTIONS_FLOOD,     "weft_connections_closed", COUNTER, PROCESS, "reason=\"flood\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(SNIFF_WAKEUPS,         "weft_sniff_wakeups", COUNTER, PROCESS, "", "", "experimental", "Times a loop looked again at a connection whose first bytes did not tell its protocol.") \

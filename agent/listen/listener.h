@@ -17,6 +17,7 @@ enum listener_kind {
     LISTENER_HTTP,   /* TCP: /metrics, health, queries */
     LISTENER_STATSD, /* Unix stream: statsd lines */
     LISTENER_LOG,    /* Unix stream: access log lines, as entry `receiver` of the configuration says */
+    LISTENER_OTLP,   /* TCP, perhaps TLS: takes records as weft.sock does */
 };
 
 enum {

@@ -45,6 +45,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     }
     pipeline->context.counts = config->counts;
     pipeline->context.pods = config->pods;
+    pipeline->context.refuse_conflicts = config->refuse_conflicts;
     pipeline->context.meshes = config->meshes;
     pipeline->context.profiles = config->profiles.profiles;
     pipeline->context.cluster = slice_of_string(config->cluster != NULL ? config->cluster : "");

@@ -66,6 +66,7 @@ struct pipeline_config {
     const struct redaction *redaction;
     struct count_sources *counts;
     struct budget *series; /* memory of values and strings, shared with the other shards and the aggregator */
+    bool refuse_conflicts; /* records whose claims contradict their sender are dropped */
     struct pods *pods;     /* of this node; NULL: known by uid alone */
     struct metric_cells *cells;
     uv_loop_t *loop;

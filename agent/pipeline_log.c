@@ -43,6 +43,9 @@ static void count(struct pipeline *pipeline, const struct access_log_entry *entr
     case ACCESS_LOG_IS_ATTEMPT:
         LEDGER_ADD(pipeline->cells, METRIC_LOGS_ATTEMPTS, 1);
         break;
+    case ACCESS_LOG_IS_REFUSED:
+        LEDGER_ADD(pipeline->cells, METRIC_LOGS_DROPPED_IDENTITY, 1);
+        break;
     case ACCESS_LOG_IS_LATE:
         LEDGER_ADD(pipeline->cells, METRIC_LOGS_DROPPED_TIME, 1);
         break;
@@ -171,7 +174,7 @@ void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry 
     struct counted_entry counted;
 
     count(pipeline, entry, reporter, sender, now_unix_ns, &counted);
-    if (span_segment_wanted(&pipeline->log_segment)) {
+    if (span_segment_wanted(&pipeline->log_segment) && counted.meaning != ACCESS_LOG_IS_REFUSED) {
         ship(pipeline, entry, reporter, now_unix_ns, &counted);
     }
 }

@@ -182,6 +182,12 @@ static void take_span(struct native_pass *pass, uint32_t i)
     enum record_error reason = native_span_check(pass->spans, i, &pass->check, &field);
 
     LEDGER_ADD(pipeline->cells, METRIC_SPANS_RECEIVED, 1);
+    if (peer->dictionary.is_conflict && pipeline->context.refuse_conflicts) {
+        LEDGER_ADD(pipeline->cells, METRIC_SPANS_DROPPED_IDENTITY, 1);
+        pass->reply->rejected_spans++;
+        tell_first(pass->reply, i, "claims to be somebody else than its sender is", "hello");
+        return;
+    }
     if (reason != RECORD_ERROR_NONE) {
         drop_span(pass, i, reason, field);
         return;

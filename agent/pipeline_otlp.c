@@ -12,7 +12,8 @@
 struct otlp_pass {
     struct pipeline *pipeline;
     const struct sender *sender;
-    bool stored; /* its spans will be exported, and may become exemplars */
+    uint32_t conflict_count; /* spans whose resource claims to be another than the sender */
+    bool stored;             /* its spans will be exported, and may become exemplars */
     struct otlp_outcome *outcome;
     uint64_t now_monotonic_ns;
     struct pending_attempts_sink attempts;
@@ -89,6 +90,10 @@ static void on_span(void *user, const struct span *span, uint32_t record)
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_ATTEMPTS, 1);
         pending_attempts_add(pipeline->pending, span, &attempt, pass->now_monotonic_ns, &pass->attempts);
         break;
+    case SPAN_IS_REFUSED:
+        LEDGER_ADD(pipeline->cells, METRIC_SPANS_DROPPED_IDENTITY, 1);
+        pass->conflict_count++;
+        break;
     case SPAN_IS_NEITHER:
     default:
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_NOT_A_REQUEST, 1);
@@ -136,6 +141,19 @@ static void pass_on(struct pipeline *pipeline, struct slice message, uint64_t no
     }
 }
 
+/* What somebody sends in another's name is not passed on, nor what came with it. */
+static void tell_conflict(struct otlp_pass *pass, const struct otlp_trace_result *result)
+{
+    if (pass->stored) {
+        LEDGER_ADD(
+            pass->pipeline->cells, METRIC_SPANS_EXPORT_LOST, result->spans_count - pass->conflict_count);
+    }
+    if (pass->outcome->text[0] == '\0') {
+        (void)snprintf(pass->outcome->text, sizeof pass->outcome->text,
+            "resource: it claims to be somebody else than its sender is");
+    }
+}
+
 int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender, struct slice message,
     struct otlp_outcome *ret_outcome)
 {
@@ -163,13 +181,15 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
         pass.now_monotonic_ns);
     int code =
         otlp_trace_scan(&pipeline->scanner, pipeline->memory, message, now_unix_ns, &sink, &result, &error);
-    if (pass.stored) {
+    if (pass.conflict_count > 0) {
+        tell_conflict(&pass, &result);
+    } else if (pass.stored) {
         /* Where the structure broke, only a rewritten copy ends properly. */
         result.needs_rewrite = result.needs_rewrite || code < 0;
         pass_on(pipeline, message, now_unix_ns, code, &result);
     }
-    ret_outcome->spans_count = result.spans_count;
-    ret_outcome->rejected_count = result.refused_count;
+    ret_outcome->spans_count = result.spans_count - pass.conflict_count;
+    ret_outcome->rejected_count = result.refused_count + pass.conflict_count;
     if (code < 0) {
         (void)decode_error_format(&error, ret_outcome->text, sizeof ret_outcome->text);
     }

@@ -12,6 +12,7 @@ struct logs_pass {
     struct pipeline *pipeline;
     const struct sender *sender;
     struct otlp_outcome *outcome;
+    uint32_t conflict_count;      /* entries whose resource claims to be another than the sender */
     struct log_reporter reporter; /* of the resource at hand */
     uint64_t now_unix_ns;
 };
@@ -28,6 +29,7 @@ static void on_entry(void *user, const struct access_log_entry *entry)
     struct logs_pass *pass = user;
 
     pipeline_count_entry(pass->pipeline, entry, &pass->reporter, pass->sender, pass->now_unix_ns);
+    pass->conflict_count += pass->pipeline->context.refuse_conflicts && pass->reporter.is_conflict;
 }
 
 static void on_other(void *user)
@@ -74,6 +76,19 @@ static void pass_on(struct pipeline *pipeline, struct slice message, const struc
     }
 }
 
+/* What somebody sends in another's name is not passed on, nor what came with it. */
+static void tell_conflict(struct logs_pass *pass, const struct otlp_logs_result *result)
+{
+    if (span_segment_wanted(&pass->pipeline->log_segment)) {
+        LEDGER_ADD(
+            pass->pipeline->cells, METRIC_LOGS_EXPORT_LOST, result->records_count - pass->conflict_count);
+    }
+    if (pass->outcome->text[0] == '\0') {
+        (void)snprintf(pass->outcome->text, sizeof pass->outcome->text,
+            "resource: it claims to be somebody else than its sender is");
+    }
+}
+
 int pipeline_otlp_logs(struct pipeline *pipeline, const struct sender *sender, struct slice message,
     struct otlp_outcome *ret_outcome)
 {
@@ -101,13 +116,15 @@ int pipeline_otlp_logs(struct pipeline *pipeline, const struct sender *sender, s
     context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, sender->interned),
         clock_monotonic_ns(pipeline->clock));
     int code = otlp_logs_scan(&pipeline->logs_scanner, message, pass.now_unix_ns, &sink, &result, &error);
-    if (span_segment_wanted(&pipeline->log_segment)) {
+    if (pass.conflict_count > 0) {
+        tell_conflict(&pass, &result);
+    } else if (span_segment_wanted(&pipeline->log_segment)) {
         /* Where the structure broke, only a rewritten copy ends properly. */
         result.needs_rewrite = result.needs_rewrite || code < 0;
         pass_on(pipeline, message, &result);
     }
-    ret_outcome->spans_count = result.records_count;
-    ret_outcome->rejected_count = result.refused_count;
+    ret_outcome->spans_count = result.records_count - pass.conflict_count;
+    ret_outcome->rejected_count = result.refused_count + pass.conflict_count;
     if (code < 0) {
         (void)decode_error_format(&error, ret_outcome->text, sizeof ret_outcome->text);
     }

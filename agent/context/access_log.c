@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/random.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "context/count_source.h"
@@ -49,8 +50,9 @@ static void resolve_reporter(struct log_case *c)
     struct slice beside =
         names->service_namespace.length > 0 ? names->service_namespace : namespace_of_node_id(names->node_id);
     struct service_name name = service_name_of_resource(names->service, beside, names->is_envoy);
-    struct sender_claim claim = {.service_namespace = name.service_namespace};
-    if (c->sender != NULL && sender_contradicts(c->sender, &claim)) {
+    struct sender_claim claim = {.pod = names->self.pod, .service_namespace = name.service_namespace};
+    reporter->is_conflict = c->sender != NULL && sender_contradicts(c->sender, &claim);
+    if (reporter->is_conflict) {
         metric_add(c->context->cells, METRIC_IDENTITY_CONFLICTS, 1);
         name.service = slice_of_string(c->sender->id);
         name.service_namespace = slice_of_string(c->sender->namespace);
@@ -288,7 +290,12 @@ static enum protocol protocol_of(const struct access_log_entry *entry)
 
 static uint64_t flags_of(const struct access_log_entry *entry)
 {
-    return (entry->response_flags | response_flags_parse(entry->response_flags_text)) & RESPONSE_FLAGS_ALL;
+    uint64_t flags = entry->response_flags;
+
+    if (entry->response_flags_text.length > 0) {
+        flags |= response_flags_parse(entry->response_flags_text);
+    }
+    return flags & RESPONSE_FLAGS_ALL;
 }
 
 static void fill_ending(const struct access_log_entry *entry, struct request *request)
@@ -407,6 +414,12 @@ enum access_log_meaning access_log_to_request(struct context *context, struct ac
     }
     if (is_late(context, entry, now_unix_ns)) {
         return ACCESS_LOG_IS_LATE;
+    }
+    if (context->refuse_conflicts) {
+        resolve_reporter(&c);
+        if (reporter->is_conflict) {
+            return ACCESS_LOG_IS_REFUSED;
+        }
     }
     if (entry->kind == ACCESS_LOG_ATTEMPT) {
         return ACCESS_LOG_IS_ATTEMPT;

@@ -18,6 +18,7 @@ enum access_log_meaning {
     ACCESS_LOG_IS_CONNECTION,
     ACCESS_LOG_IS_ATTEMPT, /* LOGS_ATTEMPTS; adds nothing: the request's own record has their number */
     ACCESS_LOG_IS_NEITHER, /* LOGS_NOT_A_REQUEST */
+    ACCESS_LOG_IS_REFUSED, /* LOGS_DROPPED_IDENTITY: its writer claims to be somebody else than the peer is */
     ACCESS_LOG_IS_LATE,    /* LOGS_DROPPED_TIME: it ended further from now than limits.time_skew_s */
 };
 
@@ -39,6 +40,7 @@ struct log_reporter {
     uint32_t sender;
     uint64_t key; /* of the names */
     struct service_ids ids;
+    bool is_conflict; /* it claims to be somebody else than the peer is */
 };
 
 /* What the names of an entry came to. */

@@ -146,15 +146,17 @@ static void keep_resource(struct context_resource *known, const struct slice *te
 }
 
 /* Who the peer is stands above what its records say. */
-static struct service_ids ids_of_resource(
-    struct context *context, const struct span_resource *resource, const struct sender *sender, bool is_envoy)
+static struct service_ids ids_of_resource(struct context *context, const struct span_resource *resource,
+    const struct sender *sender, bool is_envoy, bool *ret_conflict)
 {
     struct slice beside =
         resource->k8s_namespace.length > 0 ? resource->k8s_namespace : resource->service_namespace;
     struct service_name name = service_name_of_resource(resource->service_name, beside, is_envoy);
-    struct sender_claim claim = {.service_namespace = name.service_namespace};
+    struct sender_claim claim = {
+        .pod_uid = resource->pod_uid, .pod = resource->pod, .service_namespace = name.service_namespace};
 
-    if (sender != NULL && sender_contradicts(sender, &claim)) {
+    *ret_conflict = sender != NULL && sender_contradicts(sender, &claim);
+    if (*ret_conflict) {
         metric_add(context->cells, METRIC_IDENTITY_CONFLICTS, 1);
         name.service = slice_of_string(sender->id);
         name.service_namespace = slice_of_string(sender->namespace);
@@ -165,8 +167,9 @@ static struct service_ids ids_of_resource(
 const struct context_resource *context_resource_of(
     struct context *context, const struct span_resource *resource, const struct sender *sender)
 {
-    const struct slice texts[CONTEXT_RESOURCE_TEXTS_COUNT] = {
-        resource->service_name, resource->service_namespace, resource->k8s_namespace, resource->sdk_name};
+    const struct slice texts[CONTEXT_RESOURCE_TEXTS_COUNT] = {resource->service_name,
+        resource->service_namespace, resource->k8s_namespace, resource->sdk_name, resource->pod,
+        resource->pod_uid};
     struct context_resource *known = &context->resource;
     uint32_t sender_id = sender != NULL ? sender->interned : INTERNED_NONE;
 
@@ -176,7 +179,7 @@ const struct context_resource *context_resource_of(
     known->filled = false;
     known->sender = sender_id;
     known->is_envoy = slice_equal(resource->sdk_name, SLICE_LITERAL("envoy"));
-    known->ids = ids_of_resource(context, resource, sender, known->is_envoy);
+    known->ids = ids_of_resource(context, resource, sender, known->is_envoy, &known->is_conflict);
     keep_resource(known, texts);
     return known;
 }

@@ -21,7 +21,7 @@
 #include "decode/span.h"
 
 enum {
-    CONTEXT_RESOURCE_TEXTS_COUNT = 4,
+    CONTEXT_RESOURCE_TEXTS_COUNT = 6,
     CONTEXT_RESOURCE_BYTES_MAX =
         512, /* of a resource's names that are compared; longer ones are read each time */
     CONTEXT_NAMES_COUNT = 16,
@@ -55,6 +55,7 @@ struct span_memo {
 struct context_resource {
     bool filled;
     bool is_envoy;
+    bool is_conflict; /* it claims to be somebody else than the peer is */
     struct service_ids ids;
     uint32_t sender; /* interner id, INTERNED_NONE for none */
     uint16_t lengths[CONTEXT_RESOURCE_TEXTS_COUNT];
@@ -83,6 +84,7 @@ struct context {
     struct route_table *routes;      /* owned */
     uint32_t route_rest; /* id of ROUTE_REST, a reference held: it is needed when nothing may be added */
     bool may_intern;
+    bool refuse_conflicts; /* records whose claims contradict their sender are refused */
     uint32_t epoch; /* a new one after each sweep of the interner, and when may_intern changes: until then ids
                        that were looked up stay good */
     struct context_resource resource;

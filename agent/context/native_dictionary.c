@@ -80,7 +80,10 @@ void native_dictionary_set_self(
         .service_namespace = slice_of_string(hello->workload_namespace)};
     struct service_ids before = dictionary->self;
 
-    dictionary->self = context_resource_of(dictionary->context, &resource, sender)->ids;
+    const struct context_resource *known = context_resource_of(dictionary->context, &resource, sender);
+
+    dictionary->self = known->ids;
+    dictionary->is_conflict = known->is_conflict;
     dictionary->start_unix_ns = hello->start_time_unix_ns;
     interner_ref(interner, dictionary->self.service);
     interner_ref(interner, dictionary->self.service_namespace);

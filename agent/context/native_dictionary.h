@@ -36,6 +36,7 @@ struct native_dictionary {
     const struct native_series **series;
     uint32_t series_count;
     uint32_t series_capacity;
+    bool is_conflict;        /* hello claims to be somebody else than the peer is */
     struct service_ids self; /* who the client says it is; referenced */
     struct request_parties
         parties[2];            /* the client as source, and as destination, for naming profiles; likewise */

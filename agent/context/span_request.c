@@ -326,6 +326,9 @@ static struct span_memo identify(struct span_case *c)
         c->cluster = context_name_of(c->context, cluster, false, &side);
     }
     c->role = span_role_of(span, c->emitter, (enum cluster_side)side);
+    if (c->resource->is_conflict && c->context->refuse_conflicts) {
+        return (struct span_memo){.meaning = SPAN_IS_REFUSED};
+    }
     if (c->role.meaning != SPAN_IS_NEITHER) {
         find_sides(c, &source, &destination);
     }

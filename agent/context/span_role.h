@@ -10,7 +10,12 @@
 #include "context/service_name.h"
 #include "decode/span.h"
 
-enum span_meaning { SPAN_IS_REQUEST, SPAN_IS_ATTEMPT, SPAN_IS_NEITHER };
+enum span_meaning {
+    SPAN_IS_REQUEST,
+    SPAN_IS_ATTEMPT,
+    SPAN_IS_NEITHER,
+    SPAN_IS_REFUSED /* its resource claims to be somebody else than the peer is; only by configuration */
+};
 
 enum span_emitter { SPAN_EMITTER_ENVOY, SPAN_EMITTER_SDK };
 

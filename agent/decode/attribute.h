@@ -58,6 +58,7 @@ struct attribute {
     X(NODE, "host.name")                                                                                     \
     X(VERSION, "service.version")                                                                            \
     X(POD, "k8s.pod.name")                                                                                   \
+    X(POD_UID, "k8s.pod.uid")                                                                                \
     X(CLUSTER, "k8s.cluster.name")
 
 enum resource_attribute_id {
@@ -69,6 +70,7 @@ enum resource_attribute_id {
     RESOURCE_ATTRIBUTE_NODE,
     RESOURCE_ATTRIBUTE_VERSION,
     RESOURCE_ATTRIBUTE_POD,
+    RESOURCE_ATTRIBUTE_POD_UID,
     RESOURCE_ATTRIBUTE_CLUSTER,
     RESOURCE_ATTRIBUTE_COUNT
 };

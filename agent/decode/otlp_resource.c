@@ -20,6 +20,8 @@ static struct slice *resource_text(struct span_resource *resource, uint8_t id)
         return &resource->version;
     case RESOURCE_ATTRIBUTE_POD:
         return &resource->pod;
+    case RESOURCE_ATTRIBUTE_POD_UID:
+        return &resource->pod_uid;
     case RESOURCE_ATTRIBUTE_CLUSTER:
         return &resource->cluster;
     default:

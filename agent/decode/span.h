@@ -164,6 +164,7 @@ struct span_resource {
     struct slice node;
     struct slice version; /* service.version */
     struct slice pod;     /* k8s.pod.name */
+    struct slice pod_uid; /* k8s.pod.uid */
     struct slice cluster; /* k8s.cluster.name */
 };
 

@@ -468,6 +468,7 @@ static void on_span(void *user, const struct span *span, uint32_t record)
         count->attempts++;
         assert_true(a.destination != INTERNED_UNKNOWN);
         break;
+    case SPAN_IS_REFUSED: /* nobody here claims to be another */
     case SPAN_IS_NEITHER:
         count->neither++;
         break;

@@ -36,7 +36,8 @@ int exporter_thread_init(struct exporter_thread *self, const struct config *conf
     struct metric_registry *registry, const struct clock *clock, struct log *log, const char **ret_what);
 int exporter_thread_start(struct exporter_thread *self);
 
-/* Whether some destination takes records of the signal: then spans are worth keeping, and may become exemplars. */
+/* Whether some destination takes records of the signal: then spans are worth keeping, and may become
+ * exemplars. */
 bool exporter_thread_takes(const struct exporter_thread *self, enum otlp_signal signal);
 
 /*

@@ -112,9 +112,8 @@ static inline void rig_start(struct rig *rig, const char *config)
         .cells = rig->shard_cells,
         .loop = &rig->loop,
         .exporter = rig->exporting ? &rig->exporter : NULL,
-        .log_exporter = rig->exporting && exporter_thread_takes(&rig->exporter, OTLP_SIGNAL_LOGS)
-                            ? &rig->exporter
-                            : NULL,
+        .log_exporter =
+            rig->exporting && exporter_thread_takes(&rig->exporter, OTLP_SIGNAL_LOGS) ? &rig->exporter : NULL,
     };
     assert_int_equal(pipeline_init(&rig->pipeline, &pipeline), 0);
     struct aggregator_settings settings = {

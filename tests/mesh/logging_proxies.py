@@ -49,16 +49,29 @@ def accepts(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def grpc_server(log, port, upstream_port):
+    """HTTP/2 without TLS. As the page says, the service's name stands in place of $proxy_host."""
+    named = log.replace("log_format weft ", "log_format weft_grpc ").replace("$proxy_host", "ratings")
+    named_format, access_log = named.split("access_log ")
+    return f"""{named_format}
+    server {{
+        listen 127.0.0.1:{port} http2;
+        access_log {access_log.replace(" weft;", " weft_grpc;")}
+        location / {{ grpc_pass grpc://127.0.0.1:{upstream_port}; }}
+    }}"""
+
+
 class Nginx(Process):
     """One worker; ready when the constructor returns."""
 
-    def __init__(self, directory, upstream_port, check_only=False):
+    def __init__(self, directory, upstream_port, check_only=False, grpc_port=None):
         super().__init__("nginx", directory)
-        self.port, dead = free_port(), free_port()
+        self.port, self.grpc_port, dead = free_port(), free_port(), free_port()
         temporary = "".join(
             f"    {kind}_temp_path {directory}/nginx-{kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
+        log = localized(blocks("nginx.md", "nginx")[0], directory)
         path = directory / "nginx.conf"
         path.write_text(
             f"""daemon off;
@@ -69,7 +82,7 @@ error_log stderr warn;
 events {{ worker_connections 256; }}
 http {{
 {temporary}
-{localized(blocks("nginx.md", "nginx")[0], directory)}
+{log}
     limit_req_zone $server_port zone=one:64k rate=1r/m;
     upstream reviews {{
         server 127.0.0.1:{upstream_port} max_fails=0;
@@ -93,6 +106,7 @@ http {{
         location /limited {{ limit_req zone=one; proxy_pass http://once; }}
         location /own {{ return 204; }}
     }}
+    {grpc_server(log, self.grpc_port, grpc_port) if grpc_port else ""}
 }}
 """
         )

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 import logging_proxies
+import ratings
 from agent import Weftd
-from harness import wait_for
+from harness import free_port, wait_for
 from logging_proxies import Nginx, blocks, check_counts, localized, play_nginx
 from upstream import Upstream
 
@@ -50,6 +51,25 @@ def test_a_request_that_cannot_be_read_and_odd_texts(directory):
         assert samples.by(("reporter", "destination", "response_code"), "mesh_requests_total") == {
             ("source", "reviews", "200"): 1,
             ("destination", "edge", "400"): 1,
+        }
+
+
+def test_grpc_statuses(directory):
+    """In trailers, or in headers where there is nothing else."""
+    with ratings.Ratings() as rpc, Weftd(directory, **receivers(directory)) as agent, Nginx(
+        directory, free_port(), grpc_port=rpc.port
+    ) as nginx:
+        codes = [0, 0, 5, 14, 13, 4]
+        assert ratings.call(nginx.grpc_port, codes) == codes
+        samples = logging_proxies.wait_lines(agent, len(codes))
+        keys = ("destination", "protocol", "route", "grpc_status", "outcome")
+        got = samples.by(keys, "mesh_requests_total", reporter="source")
+        assert got == {
+            ("ratings", "grpc", ratings.METHOD, "0", "ok"): 2,
+            ("ratings", "grpc", ratings.METHOD, "5", "client_error"): 1,
+            ("ratings", "grpc", ratings.METHOD, "14", "server_error"): 1,
+            ("ratings", "grpc", ratings.METHOD, "13", "server_error"): 1,
+            ("ratings", "grpc", ratings.METHOD, "4", "server_error"): 1,
         }
 
 

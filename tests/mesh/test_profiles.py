@@ -19,7 +19,7 @@ import als
 import load
 import mix as mixes
 import ratings
-from agent import Samples, Weftd
+from agent import Samples, Weftd, settle
 from backends import Prometheus
 from harness import TemporaryDirectory, wait_for
 from upstream import Upstream
@@ -227,13 +227,21 @@ class Trickle(threading.Thread):
 
     def __init__(self, mix):
         super().__init__(daemon=True)
-        self._mix, self._ended = mix, threading.Event()
+        self._mix, self._ended, self._turn = mix, threading.Event(), threading.Lock()
 
     def run(self):
         while not self._ended.wait(0.1):
-            load.send(self._mix.port, self.LOAD, connections=1)
-            mixes.talk(self._mix.tcp_port, 100)
-            ratings.call(self._mix.port, (0, 14))
+            with self._turn:
+                self._send()
+
+    def _send(self):
+        load.send(self._mix.port, self.LOAD, connections=1)
+        mixes.talk(self._mix.tcp_port, 100)
+        ratings.call(self._mix.port, (0, 14))
+
+    def paused(self):
+        """A context in which nothing is sent."""
+        return self._turn
 
     def stop(self):
         self._ended.set()
@@ -242,7 +250,7 @@ class Trickle(threading.Thread):
 
 @pytest.fixture(scope="module")
 def mesh():
-    """(agent, {honor_labels: Prometheus}): all profiles, over mTLS with Istio's peer metadata, under load."""
+    """(agent, {honor_labels: Prometheus}, load): all profiles, over mTLS with Istio's peer metadata, under load."""
     with TemporaryDirectory() as directory:
         config = {"exporters": {"prometheus": {"profiles": list(PROFILES)}}, "cluster": "east"}
         with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory, **config) as agent, mixes.Mix(
@@ -258,7 +266,7 @@ def mesh():
                 with Prometheus(directory, None, name="honest", jobs=jobs(agent, True)) as honest, Prometheus(
                     directory, None, name="renaming", jobs=jobs(agent, False)
                 ) as renaming:
-                    yield agent, {True: honest, False: renaming}
+                    yield agent, {True: honest, False: renaming}, trickle
             finally:
                 trickle.stop()
 
@@ -288,7 +296,7 @@ BOARD_QUERIES = [(board, query) for board, queries in QUERIES.items() for query 
 
 @pytest.mark.parametrize(("board", "query"), BOARD_QUERIES)
 def test_the_boards_find_what_they_ask_for(mesh, board, query):
-    _, prometheus = mesh
+    _, prometheus, _ = mesh
     assert answers(prometheus[True], query)
 
 
@@ -296,36 +304,38 @@ def test_the_boards_find_what_they_ask_for(mesh, board, query):
     ("board", "query"), [each for each in BOARD_QUERIES if not each[0].startswith(("linkerd", "flagger linkerd", "tempo"))]
 )
 def test_boards_without_clashing_labels_need_no_honor_labels(mesh, board, query):
-    _, prometheus = mesh
+    _, prometheus, _ = mesh
     assert answers(prometheus[False], query)
 
 
 def test_without_honor_labels_prometheus_renames_what_clashes(mesh):
     """As the pages of the linkerd and tempo profiles say."""
-    _, prometheus = mesh
+    _, prometheus, _ = mesh
     assert not values(prometheus[False], 'request_total{namespace="shop"}')
     assert answers(prometheus[False], 'request_total{exported_namespace="shop",exported_deployment="reviews-v2"}')
     assert answers(prometheus[False], 'traces_spanmetrics_calls_total{exported_service="reviews"}')
     assert answers(prometheus[True], 'traces_spanmetrics_calls_total{service="reviews"}')
 
 
-def test_a_profile_says_no_less_than_the_agent(mesh):
-    """Every request of /metrics is in the profile, under either reporter."""
-    agent, _ = mesh
+def test_a_profile_says_what_the_agent_says(mesh):
+    """Every request of /metrics is in the profile, under either reporter, and no other."""
+    agent, _, trickle = mesh
 
-    def agree():
+    def counts():
         ours, profile = agent.samples(), Samples(exposition(agent, "istio")[1])
-        return all(
-            profile.total("istio_requests_total", reporter=side) == ours.total("mesh_requests_total", reporter=side) > 10
+        return [
+            (ours.total("mesh_requests_total", reporter=side), profile.total("istio_requests_total", reporter=side))
             for side in ("source", "destination")
-        )
+        ]
 
-    assert wait_for(agree, "the same counts", 30, pause=0.2)
+    with trickle.paused():
+        for ours, profile in settle(counts, quiet=2):
+            assert ours == profile > 10
     assert agent.samples().total("weft_profile_records_lost_total") == 0
 
 
 def test_kiali_finds_every_label_that_it_requires(mesh):
-    agent, _ = mesh
+    agent, _, _ = mesh
     required = [label for label in KIALI_BY.split(",") if label not in ("grpc_response_status",)]
     rows = Samples(exposition(agent, "istio")[1]).matching("istio_requests_total")
     assert rows
@@ -335,7 +345,7 @@ def test_kiali_finds_every_label_that_it_requires(mesh):
 
 
 def test_both_sides_are_named_by_istios_metadata(mesh):
-    agent, _ = mesh
+    agent, _, _ = mesh
     samples = Samples(exposition(agent, "istio")[1])
     seen_by_source = samples.matching(
         "istio_requests_total", reporter="source", destination_service_name="reviews", response_code="200"
@@ -356,7 +366,7 @@ def test_both_sides_are_named_by_istios_metadata(mesh):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_each_exposition_is_openmetrics_without_doubles(mesh, profile):
-    agent, _ = mesh
+    agent, _, _ = mesh
     headers, text = exposition(agent, profile, {"Accept": OPENMETRICS})
     assert headers["content-type"].startswith("application/openmetrics-text")
     samples = [
@@ -370,7 +380,7 @@ def test_each_exposition_is_openmetrics_without_doubles(mesh, profile):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_prometheus_takes_every_scrape_whole(mesh, profile):
-    _, prometheus = mesh
+    _, prometheus, _ = mesh
     job = f'job="weft-{profile}"'
     assert answers(prometheus[True], f"min_over_time(up{{{job}}}[5s]) == 1")
     scraped = answers(prometheus[True], f"scrape_samples_scraped{{{job}}}")
@@ -379,8 +389,19 @@ def test_prometheus_takes_every_scrape_whole(mesh, profile):
     assert "duplicate" not in log and "out-of-order" not in log and "out of order" not in log
 
 
+def test_seconds_are_native_and_milliseconds_classic(mesh, directory):
+    """To a Prometheus that asks for protobuf."""
+    agent, _, _ = mesh
+    wanted = [job for job in jobs(agent, True) if job["params"]["profile"][0] in ("istio", "tempo", "otel")]
+    with Prometheus(directory, None, native=True, jobs=wanted) as prometheus:
+        for family in ("traces_spanmetrics_latency", "http_server_request_duration_seconds"):
+            assert answers(prometheus, f"histogram_quantile(0.9, sum(rate({family}[10s])))")
+        assert answers(prometheus, 'istio_request_duration_milliseconds_bucket{le="+Inf"}')
+        assert not prometheus.query("istio_request_duration_milliseconds")
+
+
 def test_other_names_are_refused(mesh):
-    agent, _ = mesh
+    agent, _, _ = mesh
     assert agent.get("/metrics", profile="envoy")[0] == 404
     assert agent.get("/metrics", profile="")[0] == 404
     with TemporaryDirectory() as directory, Weftd(directory) as plain:
@@ -389,7 +410,7 @@ def test_other_names_are_refused(mesh):
 
 def test_smi_serves_the_last_minute(mesh):
     """A service, its edges and its namespace, in the Service Mesh Interface's words."""
-    agent, _ = mesh
+    agent, _, _ = mesh
     base = "/apis/metrics.smi-spec.io/v1alpha1"
     kinds = {each["name"]: each["namespaced"] for each in agent.json(base)["resources"]}
     assert kinds == {"namespaces": False, "services": True}
@@ -435,7 +456,7 @@ def test_smi_serves_the_last_minute(mesh):
     ],
 )
 def test_smi_knows_nothing_else(mesh, path):
-    agent, _ = mesh
+    agent, _, _ = mesh
     status, _, body = agent.get(f"/apis/metrics.smi-spec.io/v1alpha1{path}")
     assert status == 404
     answer = json.loads(body)

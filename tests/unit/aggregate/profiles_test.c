@@ -342,10 +342,7 @@ static uint32_t pick(uint32_t *seed, uint32_t count)
 
 static struct slice pick_text(uint32_t *seed)
 {
-    static const char *const texts[] = {"", "unknown", "reviews", "v1",
-        "a\x1f"
-        "b",
-        "q\"uote\\", "north"};
+    static const char *const texts[] = {"", "unknown", "reviews", "v1", "a\x1f.b", "q\"uote\\", "north"};
 
     return slice_of_string(texts[pick(seed, sizeof texts / sizeof texts[0])]);
 }

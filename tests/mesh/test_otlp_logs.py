@@ -63,8 +63,9 @@ def play(mix, agent, attempts):
         {"in_body": True},
         {"http": "", "attempts": False},
         {"secure": True},
+        {"traced": True},  # spans of the same requests come, too: they are superseded
     ],
-    ids=["grpc", "body", "http", "mtls"],
+    ids=["grpc", "body", "http", "mtls", "with_spans"],
 )
 def test_the_whole_mix(directory, how):
     how = dict(how)
@@ -93,6 +94,9 @@ def test_the_whole_mix(directory, how):
             streams = envoy.stats(r"cluster\.agent_(grpc|http)\.upstream_rq_active$")
             assert sum(streams.values()) == 0, streams
         assert written == logs(samples, "received")
+        if how.get("traced"):
+            superseded = samples.total("weft_records_superseded_total", signal="spans")
+            assert superseded == samples.total("weft_records_received_total", signal="spans") > 0
         texts = samples.label_values("")
         assert not any("hunter2" in text for text in texts)
 

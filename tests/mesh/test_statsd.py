@@ -1,5 +1,5 @@
-"""statsd and DogStatsD: Envoy's sinks over a Unix datagram socket and a Unix stream against Envoy's own /stats,
-other senders' lines by hand, bad input, and the ledger of each."""
+"""statsd and DogStatsD: Envoy's sinks over a Unix datagram socket and a Unix stream against Envoy's own
+/stats, other senders' lines by hand, bad input, and the ledger of each."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def ledger(samples):
 
 
 def wait_ledger(agent, received, dropped=None):
-    """Samples of the first scrape in which so many points came, all of them aggregated but for those dropped."""
+    """Samples of the first scrape in which so many points came, all aggregated but for those dropped."""
     dropped = dropped or {}
 
     def balanced():
@@ -127,8 +127,9 @@ def wait_equal(agent, read_expected, read_shown, what):
 
 
 def test_dogstatsd_datagrams_say_what_envoy_says(directory):
-    """Every counter of Envoy under the name and the labels that Envoy's own exposition has, to the last one;
-    every histogram with as many values."""
+    """Every counter of Envoy under the name and the labels that Envoy's own exposition has, to the last one.
+    Histograms' values leave alone, a datagram each: on a busy machine Envoy drops some, so there may be
+    fewer."""
     sinks = [statsd.dogstatsd_sink(directory / "dog.sock")]
     with Upstream() as upstream, Weftd(directory, **receiver(directory)) as agent:
         envoy, port = statsd.proxy(directory, upstream.port, sinks)
@@ -151,9 +152,10 @@ def test_dogstatsd_datagrams_say_what_envoy_says(directory):
             checked = 0
             for (name, labels), value in nonzero(times).items():
                 plain = name.endswith(("_per_cx_count", "_per_socket_event_count"))
-                assert counts[name if plain else seconds_name(name), labels] == value, (name, labels)
-                checked += not plain
-            assert checked >= 3
+                shown_count = counts.get((name if plain else seconds_name(name), labels), 0)
+                assert shown_count <= value, (name, labels)
+                checked += 0 < shown_count and not plain
+            assert checked >= 2
         samples = agent.samples()
         received, aggregated, dropped = ledger(samples)
         assert received == aggregated > 0 and dropped == {}
@@ -165,18 +167,18 @@ def test_dogstatsd_datagrams_say_what_envoy_says(directory):
 
 
 def test_times_are_seconds(directory):
-    """25 requests that take 100 ms at least: the histogram's sum says so, in seconds."""
-    sinks = [statsd.dogstatsd_sink(directory / "dog.sock")]
+    """25 requests that take 100 ms at least: the histogram's sum says so, in seconds. Over the stream, which
+    loses nothing."""
+    sinks = [statsd.statsd_stream_sink()]
     with Upstream() as upstream, Weftd(directory, **receiver(directory)) as agent:
-        envoy, port = statsd.proxy(directory, upstream.port, sinks)
+        envoy, port = statsd.proxy(directory, upstream.port, sinks, directory / "stream.sock")
         with envoy:
             load.send(port, [("/reviews/1", "d100:200")] * 25, connections=5)
-            name, labels = "envoy_http_downstream_rq_time_seconds", {"envoy_http_conn_manager_prefix": "outbound"}
+            name = "envoy_http_outbound_downstream_rq_time_seconds"
             samples = wait_for(
-                lambda: (found := agent.samples()).total(f"{name}_count", **labels) == 25 and found,
-                "25 request times",
+                lambda: (found := agent.samples()).total(f"{name}_count") == 25 and found, "25 request times"
             )
-        mean = samples.total(f"{name}_sum", **labels) / 25
+        mean = samples.total(f"{name}_sum") / 25
         assert 0.09 < mean < 5
 
 
@@ -209,6 +211,8 @@ def test_a_statsd_stream_says_what_envoy_says(directory):
                 "Envoy's counters",
             )
             assert counters["envoy_http_outbound_downstream_rq_completed_total", frozenset()] == COUNT
+            name = "envoy_http_outbound_downstream_rq_time_seconds_count"
+            wait_for(lambda: agent.samples().total(name) == COUNT, "every request's time")
         received, aggregated, dropped = ledger(agent.samples())
         assert received == aggregated > 0 and dropped == {}
         assert agent.samples().total("weft_datagrams_received_total") == 0
@@ -415,9 +419,10 @@ def test_the_page_of_app_mesh(directory):
 
 
 def test_the_page_of_consul(directory):
-    """The texts that Consul copies into a bootstrap, and what metrics and spans say of a cluster of Consul's."""
+    """The texts that Consul copies into a bootstrap; what metrics and spans say of a cluster of Consul's."""
     entry = blocks("consul.md", "hcl")[0].replace("/run/weft/weft.sock", f"{directory}/weftd.sock")
-    texts = dict(re.findall(r"^  (\w+) = <<EOF\n(.*?)^EOF$", localized(entry, directory), re.MULTILINE | re.DOTALL))
+    entry = localized(entry, directory)
+    texts = dict(re.findall(r"^  (\w+) = <<EOF\n(.*?)^EOF$", entry, re.MULTILINE | re.DOTALL))
     sink = json.loads(texts["envoy_extra_stats_sinks_json"])
     pipe = json.loads(texts["envoy_extra_static_clusters_json"])
     traced = {**tracing("web", False), "provider": json.loads(texts["envoy_tracing_json"])["http"]}

@@ -85,27 +85,37 @@ static void print_ledger(const json_t *answer)
     }
 }
 
-/* Spans offered by shards and not counted by every destination yet are under way, too. */
+/* The most that a destination was handed of a signal. */
+static json_int_t handed_over_of(const json_t *destinations, const char *signal)
+{
+    json_int_t handed_over = 0;
+
+    for (size_t i = 0; i < json_array_size(destinations); i++) {
+        const json_t *row = json_array_get(destinations, i);
+        json_int_t count = integer_of(row, "handed_over");
+        if (strcmp(json_string_value(json_object_get(row, "signal")), signal) == 0 && count > handed_over) {
+            handed_over = count;
+        }
+    }
+    return handed_over;
+}
+
+/* Spans and log records offered by shards and not counted by every destination yet are under way, too. */
 static bool is_settled(const json_t *answer, bool exported)
 {
     const json_t *destinations = json_object_get(answer, "destinations");
-    json_int_t offered = integer_of(json_object_get(answer, "export"), "offered_spans");
-    json_int_t handed_over = 0;
+    const json_t *export = json_object_get(answer, "export");
 
     if (integer_of(answer, "in_flight") != 0) {
         return false;
     }
     for (size_t i = 0; exported && i < json_array_size(destinations); i++) {
-        const json_t *row = json_array_get(destinations, i);
-        if (integer_of(row, "queued") != 0) {
+        if (integer_of(json_array_get(destinations, i), "queued") != 0) {
             return false;
         }
-        json_int_t count = integer_of(row, "handed_over");
-        if (strcmp(json_string_value(json_object_get(row, "signal")), "spans") == 0 && count > handed_over) {
-            handed_over = count;
-        }
     }
-    return !exported || handed_over >= offered;
+    return !exported || (handed_over_of(destinations, "spans") >= integer_of(export, "offered_spans") &&
+                            handed_over_of(destinations, "logs") >= integer_of(export, "offered_logs"));
 }
 
 static double now_seconds(void)

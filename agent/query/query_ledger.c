@@ -143,14 +143,16 @@ json_t *query_ledger(const struct query_sources *sources, struct query_input *in
             }
         }
     }
-    return json_pack("{s:I,s:o,s:o,s:{s:o,s:o,s:I},s:{s:I,s:I,s:I},s:{s:I,s:I}}", "in_flight",
+    return json_pack("{s:I,s:o,s:o,s:{s:o,s:o,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I}}", "in_flight",
         (json_int_t)in_flight, "records", records, "destinations", destinations, "messages", "accepted",
         messages_json(registry, "weft_messages_accepted", "protocol"), "refused",
         messages_json(registry, "weft_messages_refused", "reason"), "cut",
         (json_int_t)metric_registry_sum(registry, METRIC_MESSAGES_CUT), "export", "offered_spans",
         (json_int_t)metric_registry_sum(registry, METRIC_SPANS_EXPORT_OFFERED), "lost_spans",
         (json_int_t)metric_registry_sum(registry, METRIC_SPANS_EXPORT_LOST), "lost_points",
-        (json_int_t)metric_registry_sum(registry, METRIC_POINTS_EXPORT_LOST), "clients", "dropped_spans",
+        (json_int_t)metric_registry_sum(registry, METRIC_POINTS_EXPORT_LOST), "offered_logs",
+        (json_int_t)metric_registry_sum(registry, METRIC_LOGS_EXPORT_OFFERED), "lost_logs",
+        (json_int_t)metric_registry_sum(registry, METRIC_LOGS_EXPORT_LOST), "clients", "dropped_spans",
         (json_int_t)metric_registry_sum(registry, METRIC_CLIENT_DROPPED_SPANS), "dropped_points",
         (json_int_t)metric_registry_sum(registry, METRIC_CLIENT_DROPPED_POINTS));
 }

@@ -193,19 +193,28 @@ static struct slice workload_of_sender(const struct sender *sender)
                : name;
 }
 
-void identity_complete(struct identity *identity, const struct sender *sender, struct slice node_id)
+static void fill(struct slice *field, struct slice text)
 {
-    if (identity->pod.length == 0) {
-        identity->pod = pod_of_node_id(node_id);
+    if (field->length == 0) {
+        *field = text;
     }
-    if (identity->workload_namespace.length == 0) {
-        identity->workload_namespace = namespace_of_node_id(node_id);
+}
+
+void identity_complete(
+    struct identity *identity, const struct sender *sender, bool is_proxy, struct slice node_id)
+{
+    if (sender != NULL && sender->kind == SENDER_POD) {
+        fill(&identity->pod, slice_of_string(sender->pod));
+        fill(&identity->workload, slice_of_string(sender->workload));
+        fill(&identity->workload_namespace, slice_of_string(sender->namespace));
+        fill(&identity->version, slice_of_string(sender->version));
+        fill(&identity->canonical_revision, slice_of_string(sender->version));
     }
-    if (identity->workload.length == 0) {
-        identity->workload = workload_of_pod(identity->pod);
-    }
-    if (identity->workload.length == 0 && sender != NULL) {
-        identity->workload = workload_of_sender(sender);
+    fill(&identity->pod, pod_of_node_id(node_id));
+    fill(&identity->workload_namespace, namespace_of_node_id(node_id));
+    fill(&identity->workload, workload_of_pod(identity->pod));
+    if (sender != NULL && !is_proxy) {
+        fill(&identity->workload, workload_of_sender(sender));
     }
 }
 

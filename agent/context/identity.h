@@ -44,11 +44,12 @@ struct request_parties context_identify(struct context *context, enum reporter r
     const struct identity *source, const struct identity *destination, enum connection_security security);
 
 /*
- * Fills in what an identity leaves open and other names tell: the workload from the pod's name, as its
- * Deployment or StatefulSet gave it, or from a sender that is a systemd unit (NULL where the sender is a
- * proxy beside the workload); the pod from Istio's node id (may be empty).
+ * Fills in what an identity of the sender's own side leaves open and other names tell: the pod as Kubernetes
+ * knows it (pods.h); the pod in Istio's node id (may be empty), whose name gives the workload; the systemd
+ * unit, unless the sender is_proxy: a unit of its own beside the workload. sender may be NULL.
  */
-void identity_complete(struct identity *identity, const struct sender *sender, struct slice node_id);
+void identity_complete(
+    struct identity *identity, const struct sender *sender, bool is_proxy, struct slice node_id);
 
 /* "reviews-v1-7d5b9c4b6d-x2x4z" → "reviews-v1", "db-0" → "db", any other text as it is. */
 struct slice workload_of_pod(struct slice pod);

@@ -38,13 +38,13 @@ static struct identity own_identity(const struct context *context, const struct 
 
     if (sender != NULL && sender_contradicts(sender, &claim)) {
         identity = (struct identity){.workload_namespace = slice_of_string(sender->namespace)};
-        identity_complete(&identity, sender, slice_of(NULL, 0));
+        identity_complete(&identity, sender, names->is_envoy, slice_of(NULL, 0));
         return identity;
     }
     if (identity.canonical_service.length == 0 && own.service >= INTERNED_FIXED_COUNT) {
         identity.canonical_service = interner_text(context->interner, own.service);
     }
-    identity_complete(&identity, names->is_envoy ? NULL : sender, names->node_id);
+    identity_complete(&identity, sender, names->is_envoy, names->node_id);
     return identity;
 }
 

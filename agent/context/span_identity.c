@@ -30,10 +30,10 @@ static struct identity own_identity(const struct context *context, const struct 
 
     if (sender != NULL && sender_contradicts(sender, &claim)) {
         identity = (struct identity){.workload_namespace = slice_of_string(sender->namespace)};
-        identity_complete(&identity, sender, slice_of(NULL, 0));
+        identity_complete(&identity, sender, false, slice_of(NULL, 0));
     } else {
         bool is_proxy = slice_equal(resource->sdk_name, SLICE_LITERAL("envoy"));
-        identity_complete(&identity, is_proxy ? NULL : sender, span_text(span, SPAN_ATTRIBUTE_ENVOY_NODE_ID));
+        identity_complete(&identity, sender, is_proxy, span_text(span, SPAN_ATTRIBUTE_ENVOY_NODE_ID));
     }
     return identity;
 }

@@ -207,37 +207,44 @@ static struct smi_resource far_end(enum smi_kind kind, struct slice name, struct
                : (struct smi_resource){.kind = kind, .name = name, .name_space = name_space};
 }
 
-static bool is_listed(const struct smi_scan *scan, const struct smi_resource *far, const char *direction)
+static bool is_text(json_t *object, const char *key, struct slice text)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+
+    return slice_equal(slice_of_string(value != NULL ? value : ""), text);
+}
+
+static bool is_resource(json_t *object, const struct smi_resource *resource)
+{
+    return is_text(object, "name", resource->name) && is_text(object, "namespace", resource->name_space);
+}
+
+static bool is_listed(const struct smi_scan *scan, const struct smi_edge *edge)
 {
     size_t count = json_array_size(scan->items);
 
     for (size_t i = 0; i < count; i++) {
-        json_t *edge = json_object_get(json_array_get(scan->items, i), "edge");
-        const char *name = json_string_value(json_object_get(json_object_get(edge, "resource"), "name"));
+        json_t *known = json_object_get(json_array_get(scan->items, i), "edge");
 
-        if (strcmp(json_string_value(json_object_get(edge, "direction")), direction) == 0 &&
-            slice_equal(slice_of_string(name), far->name)) {
+        if (is_text(known, "direction", slice_of_string(edge->direction)) &&
+            is_resource(json_object_get(known, "resource"), edge->resource)) {
             return true;
         }
     }
     return false;
 }
 
-/* Of two namespaces all edges are one, found by the first of them. */
-static void add_namespace_edge(struct smi_scan *scan, const struct smi_resource *resource,
-    const struct smi_edge *edge, enum reporter reporter)
+/* A service by name and namespace, a namespace by itself. */
+static void fill_filter(const struct smi_resource *resource, struct slice *name, struct slice *name_space)
 {
-    bool is_to = reporter == REPORTER_SOURCE;
-    struct latency_filter filter = {.reporter = reporter,
-        .source_namespace = is_to ? resource->name : edge->resource->name,
-        .destination_namespace = is_to ? edge->resource->name : resource->name};
-
-    if (!is_listed(scan, edge->resource, edge->direction) && read_windows(scan, &filter)) {
-        add_item(scan, traffic_json(scan, resource, edge));
-    }
+    *name = resource->kind == SMI_SERVICES ? resource->name : slice_of(NULL, 0);
+    *name_space = resource->kind == SMI_SERVICES ? resource->name_space : resource->name;
 }
 
-/* What goes out is seen by the resource as client, what comes in as server. */
+/*
+ * What goes out is seen by the resource as client, what comes in as server. Edges of one pair (of a
+ * namespace's services, of several meshes) are one, found by the first of them.
+ */
 static void add_edge(struct smi_scan *scan, const struct smi_resource *resource, const struct edge_view *view)
 {
     struct smi_resource to = far_end(resource->kind, view->destination, view->destination_namespace);
@@ -249,16 +256,16 @@ static void add_edge(struct smi_scan *scan, const struct smi_resource *resource,
     struct smi_edge edge = {.direction = is_to ? "to" : "from",
         .side = is_to ? "client" : "server",
         .resource = is_to ? &to : &from};
+    struct latency_filter filter = {.reporter = view->reporter};
 
-    if (view->is_scraped || (!is_to && !is_from)) {
+    if (view->is_scraped || (!is_to && !is_from) || is_listed(scan, &edge)) {
         return;
     }
-    if (resource->kind == SMI_NAMESPACES) {
-        add_namespace_edge(scan, resource, &edge, view->reporter);
-        return;
+    fill_filter(is_to ? resource : &from, &filter.source, &filter.source_namespace);
+    fill_filter(is_to ? &to : resource, &filter.destination, &filter.destination_namespace);
+    if (read_windows(scan, &filter)) {
+        add_item(scan, traffic_json(scan, resource, &edge));
     }
-    scan->values = view->values;
-    add_item(scan, traffic_json(scan, resource, &edge));
 }
 
 static void add_edges(struct smi_scan *scan, const struct smi_resource *resource)
@@ -286,12 +293,10 @@ static bool exists(const struct smi_scan *scan, const struct smi_resource *resou
     return false;
 }
 
-static bool has_item(const struct smi_scan *scan, struct slice name)
+static bool has_item(const struct smi_scan *scan, const struct smi_resource *resource)
 {
     for (size_t i = 0; i < json_array_size(scan->items); i++) {
-        json_t *metadata = json_object_get(json_array_get(scan->items, i), "metadata");
-
-        if (slice_equal(slice_of_string(json_string_value(json_object_get(metadata, "name"))), name)) {
+        if (is_resource(json_object_get(json_array_get(scan->items, i), "resource"), resource)) {
             return true;
         }
     }
@@ -306,10 +311,9 @@ static void add_all(struct smi_scan *scan, enum smi_kind kind, struct slice name
 
     while (aggregator_next_service(scan->sources->aggregator, &cursor, &service) > 0) {
         struct smi_resource resource = far_end(kind, service.name, service.name_space);
-        bool fits = kind == SMI_SERVICES ? slice_equal(service.name_space, name_space)
-                                         : !has_item(scan, service.name_space);
+        bool fits = kind == SMI_NAMESPACES || slice_equal(service.name_space, name_space);
 
-        if (fits) {
+        if (fits && !has_item(scan, &resource)) {
             add_item(scan, received_json(scan, &resource));
         }
     }

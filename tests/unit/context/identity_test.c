@@ -205,24 +205,56 @@ static void other_names_complete_an_identity(void **state)
     struct identity identity = {.version = SLICE_LITERAL("v1")};
 
     (void)state;
-    identity_complete(&identity, &unit,
+    identity_complete(&identity, &unit, false,
         SLICE_LITERAL("sidecar~10.1.2.3~reviews-v1-7d5b9c4b6d-x2x4z.shop~shop.svc.cluster.local"));
     assert_true(slice_equal(identity.workload, SLICE_LITERAL("reviews-v1")));
     assert_true(slice_equal(identity.workload_namespace, SLICE_LITERAL("shop")));
     assert_true(slice_equal(identity.pod, SLICE_LITERAL("reviews-v1-7d5b9c4b6d-x2x4z")));
 
     identity = (struct identity){.workload = SLICE_LITERAL("told")};
-    identity_complete(&identity, &unit, SLICE_LITERAL("sidecar~10.1.2.3~pod"));
+    identity_complete(&identity, &unit, false, SLICE_LITERAL("sidecar~10.1.2.3~pod"));
     assert_true(slice_equal(identity.workload, SLICE_LITERAL("told")));
     assert_int_equal(identity.pod.length, 0);
 
     identity = (struct identity){.pod = {.length = 0}};
-    identity_complete(&identity, &unit, SLICE_LITERAL(""));
+    identity_complete(&identity, &unit, false, SLICE_LITERAL(""));
     assert_true(slice_equal(identity.workload, SLICE_LITERAL("reviews")));
     identity = (struct identity){.pod = {.length = 0}};
-    identity_complete(&identity, &pod, SLICE_LITERAL(""));
+    identity_complete(&identity, &pod, true, SLICE_LITERAL(""));
     assert_int_equal(identity.workload.length, 0); /* a number is no workload */
-    identity_complete(&identity, NULL, SLICE_LITERAL(""));
+    identity_complete(&identity, NULL, true, SLICE_LITERAL(""));
+    assert_int_equal(identity.workload.length, 0);
+}
+
+/* What the kubelet says of the peer's pod holds for the proxy in it as well; what the record says comes
+ * first. */
+static void the_pods_own_facts_complete_an_identity(void **state)
+{
+    const struct sender pod = {.kind = SENDER_POD,
+        .name = "0f1e2d3c",
+        .namespace = "shop",
+        .pod = "reviews-v2-7d5b9c4b6d-x2x4z",
+        .workload = "reviews-v2",
+        .version = "v2"};
+    struct identity identity = {.version = SLICE_LITERAL("told")};
+
+    (void)state;
+    identity_complete(&identity, &pod, true, slice_of(NULL, 0));
+    assert_text(identity.workload, "reviews-v2");
+    assert_text(identity.workload_namespace, "shop");
+    assert_text(identity.pod, "reviews-v2-7d5b9c4b6d-x2x4z");
+    assert_text(identity.version, "told");
+    assert_text(identity.canonical_revision, "v2");
+}
+
+/* The unit that runs a proxy is not the workload beside it. */
+static void a_proxys_unit_is_no_workload(void **state)
+{
+    const struct sender unit = {.kind = SENDER_UNIT, .name = "envoy.service"};
+    struct identity identity = {.pod = {.length = 0}};
+
+    (void)state;
+    identity_complete(&identity, &unit, true, slice_of(NULL, 0));
     assert_int_equal(identity.workload.length, 0);
 }
 
@@ -236,6 +268,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_profiles_nothing_is_made, setup, teardown),
         cmocka_unit_test(a_pod_tells_its_workload),
         cmocka_unit_test(other_names_complete_an_identity),
+        cmocka_unit_test(the_pods_own_facts_complete_an_identity),
+        cmocka_unit_test(a_proxys_unit_is_no_workload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

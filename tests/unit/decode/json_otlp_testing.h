@@ -72,7 +72,10 @@ static inline const Otlp__AnyValue *find_attribute(Otlp__KeyValue **attributes, 
     return found;
 }
 
-#define ATTRIBUTE(span, key) find_attribute((span)->attributes, (span)->n_attributes, (key))
+static inline const Otlp__AnyValue *attribute_of(const Otlp__Span *span, const char *key)
+{
+    return find_attribute(span->attributes, span->n_attributes, key);
+}
 
 static inline const char *resource_text(const Otlp__ResourceSpans *spans, const char *key)
 {

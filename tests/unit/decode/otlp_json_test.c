@@ -82,13 +82,13 @@ static void every_field_of_a_span(void **state)
     assert_int_equal(span->links[0]->span_id.len, 0);
     assert_string_equal(span->links[0]->trace_state, "c");
     assert_int_equal(span->links[0]->flags, 6);
-    assert_int_equal(ATTRIBUTE(span, "s")->value_case, OTLP__ANY_VALUE__VALUE_STRING_VALUE);
-    assert_int_equal(ATTRIBUTE(span, "b")->value_case, OTLP__ANY_VALUE__VALUE_BOOL_VALUE);
-    assert_true(ATTRIBUTE(span, "i")->int_value == INT64_MIN);
-    assert_true(isnan(ATTRIBUTE(span, "d")->double_value));
-    assert_int_equal(ATTRIBUTE(span, "y")->bytes_value.len, 3);
-    assert_memory_equal(ATTRIBUTE(span, "y")->bytes_value.data, "\x00\xff\x3e", 3);
-    Otlp__ArrayValue *array = ATTRIBUTE(span, "a")->array_value;
+    assert_int_equal(attribute_of(span, "s")->value_case, OTLP__ANY_VALUE__VALUE_STRING_VALUE);
+    assert_int_equal(attribute_of(span, "b")->value_case, OTLP__ANY_VALUE__VALUE_BOOL_VALUE);
+    assert_true(attribute_of(span, "i")->int_value == INT64_MIN);
+    assert_true(isnan(attribute_of(span, "d")->double_value));
+    assert_int_equal(attribute_of(span, "y")->bytes_value.len, 3);
+    assert_memory_equal(attribute_of(span, "y")->bytes_value.data, "\x00\xff\x3e", 3);
+    Otlp__ArrayValue *array = attribute_of(span, "a")->array_value;
     assert_int_equal(array->n_values, 2);
     assert_int_equal(array->values[0]->value_case, OTLP__ANY_VALUE__VALUE__NOT_SET);
     assert_int_equal(
@@ -313,7 +313,7 @@ static void base64_of_any_length(void **state)
         Otlp__ExportTraceServiceRequest *request;
         (void)snprintf(members, sizeof members,
             "\"attributes\":[{\"key\":\"y\",\"value\":{\"bytesValue\":\"%s\"}}]", cases[i].text);
-        const Otlp__AnyValue *value = ATTRIBUTE(span_of(&t, members, &request), "y");
+        const Otlp__AnyValue *value = attribute_of(span_of(&t, members, &request), "y");
         assert_int_equal(value->value_case, OTLP__ANY_VALUE__VALUE_BYTES_VALUE);
         assert_int_equal(value->bytes_value.len, strlen(cases[i].bytes));
         if (value->bytes_value.len > 0) {

@@ -43,23 +43,23 @@ static void every_member(void **state)
     assert_int_equal(span->status->code, SPAN_STATUS_ERROR);
     assert_string_equal(resource_text(c.resources[0], "service.name"), "shop");
     assert_int_equal(c.resources[0]->resource->n_attributes, 1);
-    assert_string_equal(ATTRIBUTE(span, "http.request.method")->string_value, "GET");
-    assert_string_equal(ATTRIBUTE(span, "url.full")->string_value, "http://shop/a?b");
-    assert_string_equal(ATTRIBUTE(span, "user_agent.original")->string_value, "curl");
-    assert_string_equal(ATTRIBUTE(span, "client.address")->string_value, "192.0.2.1");
-    assert_int_equal(ATTRIBUTE(span, "http.response.status_code")->int_value, 429);
-    assert_int_equal(ATTRIBUTE(span, "http.response.body.size")->int_value, -5);
-    assert_string_equal(ATTRIBUTE(span, "key")->string_value, "v");
-    assert_true(ATTRIBUTE(span, "n")->double_value > 1.49 && ATTRIBUTE(span, "n")->double_value < 1.51);
-    assert_true(ATTRIBUTE(span, "yes")->bool_value);
-    assert_null(ATTRIBUTE(span, "none"));
-    assert_string_equal(ATTRIBUTE(span, "enduser.id")->string_value, "u1");
-    assert_string_equal(ATTRIBUTE(span, "aws.xray.origin")->string_value, "AWS::EC2::Instance");
-    assert_true(ATTRIBUTE(span, "aws.xray.throttle")->bool_value);
-    assert_null(ATTRIBUTE(span, "aws.xray.aws"));
-    assert_null(ATTRIBUTE(span, "aws.xray.metadata"));
-    assert_null(ATTRIBUTE(span, "aws.xray.sql"));
-    const Otlp__AnyValue *cause = ATTRIBUTE(span, "aws.xray.cause");
+    assert_string_equal(attribute_of(span, "http.request.method")->string_value, "GET");
+    assert_string_equal(attribute_of(span, "url.full")->string_value, "http://shop/a?b");
+    assert_string_equal(attribute_of(span, "user_agent.original")->string_value, "curl");
+    assert_string_equal(attribute_of(span, "client.address")->string_value, "192.0.2.1");
+    assert_int_equal(attribute_of(span, "http.response.status_code")->int_value, 429);
+    assert_int_equal(attribute_of(span, "http.response.body.size")->int_value, -5);
+    assert_string_equal(attribute_of(span, "key")->string_value, "v");
+    assert_true(attribute_of(span, "n")->double_value > 1.49 && attribute_of(span, "n")->double_value < 1.51);
+    assert_true(attribute_of(span, "yes")->bool_value);
+    assert_null(attribute_of(span, "none"));
+    assert_string_equal(attribute_of(span, "enduser.id")->string_value, "u1");
+    assert_string_equal(attribute_of(span, "aws.xray.origin")->string_value, "AWS::EC2::Instance");
+    assert_true(attribute_of(span, "aws.xray.throttle")->bool_value);
+    assert_null(attribute_of(span, "aws.xray.aws"));
+    assert_null(attribute_of(span, "aws.xray.metadata"));
+    assert_null(attribute_of(span, "aws.xray.sql"));
+    const Otlp__AnyValue *cause = attribute_of(span, "aws.xray.cause");
     assert_int_equal(cause->value_case, OTLP__ANY_VALUE__VALUE_KVLIST_VALUE);
     assert_int_equal(cause->kvlist_value->n_values, 1);
     Otlp__ArrayValue *exceptions = cause->kvlist_value->values[0]->value->array_value;
@@ -105,7 +105,7 @@ static void kinds(void **state)
             assert_string_equal(resource_text(c.resources[0], "telemetry.sdk.name"), "envoy");
         }
         assert_int_equal(
-            ATTRIBUTE(c.spans[0], "peer.service") != NULL, strstr(cases[i].members, "namespace") != NULL);
+            attribute_of(c.spans[0], "peer.service") != NULL, strstr(cases[i].members, "namespace") != NULL);
         converted_free(&c);
     }
 }
@@ -138,7 +138,7 @@ static void subsegments_belong_to_what_holds_them(void **state)
             assert_int_equal(c.spans[i]->parent_span_id.data[7], parents[i]);
         }
     }
-    assert_string_equal(ATTRIBUTE(c.spans[2], "peer.service")->string_value, "02");
+    assert_string_equal(attribute_of(c.spans[2], "peer.service")->string_value, "02");
     assert_int_equal(c.request->n_resource_spans, 1);
     converted_free(&c);
 }

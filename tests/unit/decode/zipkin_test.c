@@ -47,18 +47,18 @@ static void every_member(void **state)
     assert_int_equal(span->status->code, SPAN_STATUS_ERROR);
     assert_string_equal(span->status->message, "no luck");
     assert_string_equal(resource_text(c.resources[0], "service.name"), "shop");
-    assert_string_equal(ATTRIBUTE(span, "http.method")->string_value, "GET");
-    assert_string_equal(ATTRIBUTE(span, "key")->string_value, "v\n");
-    assert_string_equal(ATTRIBUTE(span, "number")->string_value, "12");
-    assert_string_equal(ATTRIBUTE(span, "flag")->string_value, "true");
-    assert_null(ATTRIBUTE(span, "none"));
-    assert_string_equal(ATTRIBUTE(span, "peer.service")->string_value, "client");
-    assert_string_equal(ATTRIBUTE(span, "network.peer.address")->string_value, "::1");
-    assert_null(ATTRIBUTE(span, "network.peer.port")); /* 0 is not told */
-    assert_string_equal(ATTRIBUTE(span, "network.local.address")->string_value, "10.0.0.1");
-    assert_int_equal(ATTRIBUTE(span, "network.local.port")->int_value, 8080);
-    assert_true(ATTRIBUTE(span, "zipkin.shared")->bool_value);
-    assert_true(ATTRIBUTE(span, "zipkin.debug")->bool_value);
+    assert_string_equal(attribute_of(span, "http.method")->string_value, "GET");
+    assert_string_equal(attribute_of(span, "key")->string_value, "v\n");
+    assert_string_equal(attribute_of(span, "number")->string_value, "12");
+    assert_string_equal(attribute_of(span, "flag")->string_value, "true");
+    assert_null(attribute_of(span, "none"));
+    assert_string_equal(attribute_of(span, "peer.service")->string_value, "client");
+    assert_string_equal(attribute_of(span, "network.peer.address")->string_value, "::1");
+    assert_null(attribute_of(span, "network.peer.port")); /* 0 is not told */
+    assert_string_equal(attribute_of(span, "network.local.address")->string_value, "10.0.0.1");
+    assert_int_equal(attribute_of(span, "network.local.port")->int_value, 8080);
+    assert_true(attribute_of(span, "zipkin.shared")->bool_value);
+    assert_true(attribute_of(span, "zipkin.debug")->bool_value);
     assert_int_equal(span->n_events, 2);
     assert_string_equal(span->events[0]->name, "sr");
     assert_true(span->events[0]->time_unix_nano == TEST_NOW_UNIX_NS - 4000000);
@@ -144,7 +144,7 @@ static void a_tag_says_more_than_the_endpoint(void **state)
         SLICE_LITERAL(
             "[{" IDS ",\"remoteEndpoint\":{\"serviceName\":\"one\"},\"tags\":{\"peer.service\":\"two\"}}]"));
     assert_int_equal(c.span_count, 1);
-    assert_string_equal(ATTRIBUTE(c.spans[0], "peer.service")->string_value, "two");
+    assert_string_equal(attribute_of(c.spans[0], "peer.service")->string_value, "two");
     converted_free(&c);
 }
 

@@ -1,14 +1,17 @@
 """OTLP to AWS: every signature verified by botocore, credentials from each source, their refreshing, refusals
 and the endpoints' limits. AWS itself is not reached: aws.py stands for it."""
 
+import subprocess
 import time
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 import otlp
-from agent import Weftd
+from agent import WEFTD, Weftd
 from aws import REGION, Endpoints, Keys, Metadata
-from harness import wait_for
+from harness import REPOSITORY, wait_for
 
 pytestmark = pytest.mark.agent_needed
 
@@ -226,3 +229,35 @@ def test_requests_keep_to_the_limits(directory, environment, keys):
         assert len({span.span_id for span in endpoints.items("/v1/traces")}) == 23999
         resources = {r.resource.SerializeToString() for _, _, t in endpoints.taken for r in t.resource_spans}
         assert resources == {request.resource_spans[0].resource.SerializeToString()}
+
+
+def test_logs_go_to_their_group_and_stream(directory, environment, keys):
+    """12,000 log records of an application: requests of at most 10,000, all with group and stream."""
+    key, secret, session, _ = keys.issue()
+    environment.setenv("AWS_ACCESS_KEY_ID", key)
+    environment.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    environment.setenv("AWS_SESSION_TOKEN", session)
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for i in range(12000):
+        records.add(time_unix_nano=time.time_ns(), trace_id=i.to_bytes(16, "big")).body.string_value = f"line {i}"
+    with Endpoints(keys) as endpoints, Weftd(directory, [destination(endpoints, ["logs"])]) as agent:
+        with grpc.insecure_channel(f"unix:{agent.socket}") as channel:
+            method = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+            channel.unary_unary(method)(request.SerializeToString(), timeout=10)
+        wait_for(lambda: ledger(agent, "logs")[1] == 12000, "the records")
+        assert ledger(agent, "logs") == (12000, 12000, 0, {})
+        assert endpoints.refused == []
+        assert sorted(r.trace_id for r in endpoints.items("/v1/logs")) == [r.trace_id for r in records]
+        for _, headers, _ in endpoints.taken:
+            assert (headers["x-aws-log-group"], headers["x-aws-log-stream"]) == ("/weft/mesh", "node-1")
+
+
+def test_the_pages_configuration_is_one(directory):
+    text = (REPOSITORY / "docs/aws.md").read_text().split("```yaml\n")[1].split("```")[0]
+    path = directory / "weft.yaml"
+    path.write_text(text)
+    done = subprocess.run(
+        [WEFTD, "--config", path, "--check-config"], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr

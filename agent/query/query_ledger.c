@@ -125,6 +125,46 @@ static json_t *messages_json(const struct metric_registry *registry, const char 
     return object;
 }
 
+/* The count of a family's row of one receiver, under `key`; nothing when it has no such row. */
+static void set_datagrams(const struct metric_registry *registry, json_t *object, const char *family,
+    const char *receiver, const char *key)
+{
+    char name[NAME_BYTES];
+
+    for (int id = 0; id < METRIC_COUNT; id++) {
+        label_of(&metric_rows[id], "receiver", name);
+        if (strcmp(metric_rows[id].family, family) == 0 && strcmp(name, receiver) == 0) {
+            (void)json_object_set_new(
+                object, key, json_integer((json_int_t)metric_registry_sum(registry, (enum metric_id)id)));
+        }
+    }
+}
+
+/* By receiver; and what was lost before it arrived: the kernel counts that for UDP, and nobody for a Unix
+ * socket, whose senders drop by themselves. */
+static json_t *datagrams_json(const struct metric_registry *registry)
+{
+    static const struct {
+        const char *receiver;
+        bool has_unix_socket;
+    } receivers[] = {{"statsd", true}, {"access_log", true}, {"xray", false}};
+    json_t *all = json_object();
+
+    for (size_t i = 0; i < sizeof receivers / sizeof receivers[0]; i++) {
+        const char *receiver = receivers[i].receiver;
+        json_t *object = json_object();
+
+        set_datagrams(registry, object, "weft_datagrams_received", receiver, "received");
+        set_datagrams(registry, object, "weft_datagrams_truncated", receiver, "truncated");
+        set_datagrams(registry, object, "weft_datagrams_lost", receiver, "lost_udp");
+        if (receivers[i].has_unix_socket) {
+            (void)json_object_set_new(object, "lost_unix", json_string("unknown"));
+        }
+        (void)json_object_set_new(all, receiver, object);
+    }
+    return all;
+}
+
 json_t *query_ledger(const struct query_sources *sources, struct query_input *input)
 {
     static const char *const signals[] = {"spans", "metrics", "logs"};
@@ -143,8 +183,9 @@ json_t *query_ledger(const struct query_sources *sources, struct query_input *in
             }
         }
     }
-    return json_pack("{s:I,s:o,s:o,s:{s:o,s:o,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I}}", "in_flight",
-        (json_int_t)in_flight, "records", records, "destinations", destinations, "messages", "accepted",
+    return json_pack("{s:I,s:o,s:o,s:o,s:{s:o,s:o,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I}}", "in_flight",
+        (json_int_t)in_flight, "records", records, "destinations", destinations, "datagrams",
+        datagrams_json(registry), "messages", "accepted",
         messages_json(registry, "weft_messages_accepted", "protocol"), "refused",
         messages_json(registry, "weft_messages_refused", "reason"), "cut",
         (json_int_t)metric_registry_sum(registry, METRIC_MESSAGES_CUT), "export", "offered_spans",

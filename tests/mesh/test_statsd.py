@@ -311,6 +311,9 @@ def test_a_bad_line_is_dropped_with_its_reason_and_the_rest_kept(directory, way)
                     time.sleep(0.05)
         samples = wait_ledger(agent, len(lines), want)
         assert samples.total("good_total") == len(BAD_LINES) + 1
+        told = agent.json("/api/v1/ledger")["datagrams"]["statsd"]
+        counts = {"received": int(way != "stream"), "truncated": 0, "lost_udp": 0, "lost_unix": "unknown"}
+        assert told == counts
         kinds = samples.by(("sender_kind",), "good_total")
         assert (("unknown",) in kinds) == (way == "udp"), kinds
 

@@ -10,6 +10,7 @@ within that.
 
 import json
 import math
+import subprocess
 import threading
 
 import pytest
@@ -18,8 +19,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 import als
 import load
 import mix as mixes
+import otlp
 import ratings
-from agent import Samples, Weftd, settle
+from agent import WEFTD, Samples, Weftd, settle
 from backends import Prometheus
 from harness import TemporaryDirectory, wait_for
 from upstream import Upstream
@@ -461,3 +463,67 @@ def test_smi_knows_nothing_else(mesh, path):
     assert status == 404
     answer = json.loads(body)
     assert answer["kind"] == "Status" and answer["code"] == 404
+
+
+def test_check_config_names_the_families_that_a_profile_owns(directory):
+    path = directory / "weft.yaml"
+    path.write_text("exporters:\n  prometheus:\n    profiles: [istio, otel]\n")
+    done = subprocess.run(
+        [WEFTD, "--config", path, "--socket", directory / "weft.sock", "--check-config"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    owned = {line.split()[1]: set(line.split()) for line in done.stdout.splitlines() if " owns " in line}
+    assert set(owned) == {"istio", "otel"}
+    assert {"istio_requests_total", "istio_request_bytes"} <= owned["istio"]
+    assert "http_server_request_duration_seconds" in owned["otel"]
+
+
+def test_a_family_has_one_owner(directory):
+    """What a proxy sends under a profile's name is dropped and counted; other names pass."""
+    with Weftd(directory, exporters={"prometheus": {"profiles": ["istio"]}}) as agent:
+        agent.emit("--count", 0, "--counter", "istio_requests_total=5", "--counter", "istio_build=1")
+        samples = agent.wait_spans(0)
+        dropped = samples.total("weft_records_dropped_total", signal="metrics", reason="family_of_a_profile")
+        assert dropped == 1
+        assert not samples.matching("istio_requests_total")
+        assert samples.total("istio_build_total") == 1
+        assert "istio_requests" not in exposition(agent, "istio")[1]
+        (records,) = [each for each in agent.json("/api/v1/ledger")["records"] if each["signal"] == "metrics"]
+        assert records["balanced"], records
+
+
+def test_spans_alone(directory):
+    """CLIENT spans of an SDK: span metrics to the millisecond, and a service graph by its sources."""
+    durations = [1_000_000, 2_000_000, 7_000_000, 100_000_000, 100_000_001]
+    profiles = {"profiles": ["spanmetrics", "tempo", "servicegraph", "otel"], "service_graph": "source"}
+    with Weftd(directory, exporters={"prometheus": profiles}) as agent:
+        otlp.send_durations(agent.socket, durations)
+        otlp.send_durations(agent.socket, [5_000_000], status=503)
+        agent.wait_spans(len(durations) + 1)
+        spans = Samples(exposition(agent, "spanmetrics")[1])
+        labels = {"service_name": "productpage", "span_name": "GET /reviews/{id}", "span_kind": "SPAN_KIND_CLIENT"}
+        assert spans.total("traces_span_metrics_calls_total", **labels) == 6
+        family = "traces_span_metrics_duration_milliseconds"
+        for le, count in (("2.0", 2), ("6.0", 3), ("8.0", 4), ("100.0", 5), ("200.0", 6), ("+Inf", 6)):
+            found = sum(
+                value
+                for row, value in spans.matching(f"{family}_bucket", **labels)
+                if float(row["le"]) == float(le)
+            )
+            assert found == count, le
+        assert spans.total(f"{family}_sum", **labels) == pytest.approx((sum(durations) + 5_000_000) / 1e6)
+        graph = Samples(exposition(agent, "servicegraph")[1])
+        edge = {"client": "productpage", "server": "reviews"}
+        assert graph.total("traces_service_graph_request_total", **edge) == 6
+        assert graph.total("traces_service_graph_request_failed_total", **edge) == 1
+        assert graph.total("traces_service_graph_request_server_seconds_count", **edge) == 6
+        tempo = Samples(exposition(agent, "tempo")[1])
+        assert tempo.total("traces_spanmetrics_calls_total", service="productpage") == 6
+        assert tempo.total("traces_spanmetrics_size_total", service="productpage") > 6 * 100
+        http = Samples(exposition(agent, "otel")[1])
+        client = {"service_name": "productpage", "service_namespace": "shop", "server_address": "reviews.shop"}
+        assert http.total("http_client_request_duration_seconds_count", **client) == 6
+        assert http.total("http_client_request_duration_seconds_count", error_type="503", **client) == 1

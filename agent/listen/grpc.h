@@ -69,12 +69,11 @@ struct grpc_method {
     enum metric_id accepted; /* counted for each message that the handler takes */
     /*
      * Applies one message; the bytes are valid during the call only. 0: answer->code counts (OK if
-     * untouched). Negative: WERR_NOMEM, WERR_FULL, WERR_AGAIN  UNAVAILABLE + RetryInfo, counted as refused
-     * for memory; nothing was applied WERR_CLOSED                        the same, counted as draining
-     *   WERR_PERMISSION, WERR_UNSUPPORTED  PERMISSION_DENIED, UNIMPLEMENTED
-     *   WERR_OVERSIZED                     RESOURCE_EXHAUSTED
-     *   any other                          INVALID_ARGUMENT; the last four are counted as malformed or
-     * oversized
+     * untouched). Negative, with answer->text or the error's own: WERR_NOMEM, WERR_FULL, WERR_AGAIN
+     * UNAVAILABLE + RetryInfo, counted as refused for memory; nothing was applied WERR_CLOSED the same,
+     * counted as draining WERR_PERMISSION, WERR_UNSUPPORTED  PERMISSION_DENIED, UNIMPLEMENTED WERR_OVERSIZED
+     * RESOURCE_EXHAUSTED any other                          INVALID_ARGUMENT; the last four are counted as
+     * malformed or oversized
      */
     int (*message)(void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer);
     /* The call is over; may be NULL. */

@@ -74,7 +74,8 @@ static void wait_for_memory(struct grpc_stream *stream)
 
 static void refuse_result(struct grpc_stream *stream, int result)
 {
-    const char *text = werr_text(result);
+    const char *said = server_of(stream)->answer.text;
+    const char *text = said[0] != '\0' ? said : werr_text(result);
 
     switch (result) {
     case WERR_NOMEM:

@@ -5,12 +5,16 @@ Each logger has a stream of its own for each worker, which begins with the node 
 `upstream_log` come one for each attempt.
 """
 
+import json
+import re
 import struct
 import threading
 from concurrent import futures
 
 import grpc
+import yaml
 
+from harness import REPOSITORY
 from sidecar import TYPE, cluster, tracing
 
 METHOD = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
@@ -104,6 +108,46 @@ def telemetry(agent_socket, attempts=True, traced=False, peers=False, tell_side=
         return made
 
     return pieces
+
+
+def page_telemetry(agent_socket, page="envoy.md"):
+    """What docs/meshes/PAGE tells to paste, with the test's socket: cluster, HTTP and TCP logger."""
+    text = (REPOSITORY / "docs/meshes" / page).read_text().replace("/run/weft/weft.sock", str(agent_socket))
+    pieces = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)]
+    agent, http, tcp = pieces
+
+    def of(_service, direction):
+        side = "source" if direction == "outbound" else "destination"
+        logs = json.loads(json.dumps([http, tcp]).replace('"value": "source"', f'"value": "{side}"'))
+        return {
+            "clusters": [agent],
+            "manager": {"access_log": logs[:1]},
+            "tcp": {"access_log": logs[1:]},
+        }
+
+    return of
+
+
+def gloo_telemetry(agent_socket):
+    """What Gloo makes of the Helm values in docs/meshes/gloo.md: an HTTP logger without custom tags."""
+    text = (REPOSITORY / "docs/meshes/gloo.md").read_text().replace("/run/weft/weft.sock", str(agent_socket))
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+    gateway = yaml.safe_load(block)["gatewayProxies"]["gatewayProxy"]
+    (log,) = gateway["gatewaySettings"]["accessLoggingService"]["accessLog"]
+    service = log["grpcService"]
+    made = http_log(service["logName"])
+    common_config = made["typed_config"]["common_config"]
+    del common_config["custom_tags"]
+    common_config["grpc_service"]["envoy_grpc"]["cluster_name"] = service["staticClusterName"]
+    made["typed_config"].update(
+        additional_request_headers_to_log=service["additionalRequestHeadersToLog"],
+        additional_response_headers_to_log=service["additionalResponseHeadersToLog"],
+        additional_response_trailers_to_log=service["additionalResponseTrailersToLog"],
+    )
+    return lambda _service, _direction: {
+        "clusters": gateway["envoyStaticClusters"],
+        "manager": {"access_log": [made]},
+    }
 
 
 class AlsSink(grpc.GenericRpcHandler):

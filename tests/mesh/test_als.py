@@ -1,15 +1,20 @@
 """Envoy's access log service into the agent: every way in which a request can end, counted once and exactly,
 with Envoy's own statistics as the judge of what the load cannot force."""
 
+import socket
+import time
 from collections import Counter
 
+import grpc
 import pytest
 
 import als
+import corpus
+import load
 import mix as mixes
 import ratings
 from agent import Weftd
-from harness import wait_for
+from harness import REPOSITORY, wait_for
 from upstream import Upstream
 
 pytestmark = pytest.mark.agent_needed
@@ -18,6 +23,8 @@ SOURCE = {"reporter": "source", "source": "productpage", "source_namespace": "sh
 DESTINATION = {"reporter": "destination", "destination": "reviews", "destination_namespace": "shop"}
 OUTCOMES = ("destination", "response_code", "outcome")
 DOWNSTREAM = r"^http\.(outbound|inbound)\.downstream_rq_(completed|total|[0-9]xx)$"
+# what of the mix reached no host: circuit breaker, fault, rate limit
+UNTOLD = (("details", "503"), ("carts", "503"), ("carts", "429"))
 TERMS = ("aggregated", "attempts", "not_a_request", "dropped", "superseded")
 
 
@@ -56,8 +63,8 @@ def assert_mix(samples, expected):
     """Exactly the mix, from the front sidecar's entries."""
     plain = samples.by(OUTCOMES, "mesh_requests_total", protocol="http1", **SOURCE)
     assert plain == expected.requests
-    grpc = samples.by(("grpc_status", "outcome"), "mesh_requests_total", protocol="grpc", **SOURCE)
-    assert grpc == expected.grpc
+    calls = samples.by(("grpc_status", "outcome"), "mesh_requests_total", protocol="grpc", **SOURCE)
+    assert calls == expected.grpc
     assert samples.total("mesh_requests_total", **SOURCE) == expected.total()
     assert samples.total("mesh_requests_total", reporter="source") == expected.total()
     assert samples.total("mesh_request_duration_seconds_count", **SOURCE) == expected.total()
@@ -149,3 +156,135 @@ def test_the_whole_mix(directory, secure, attempts):
         assert_ledger(samples, expected.total() + inbound, connections, tries)
         assert "hunter2" not in agent.get("/metrics")[2].decode()
         assert "hunter2" not in agent.log()
+
+
+def test_the_page_as_it_stands(directory):
+    """docs/meshes/envoy.md: what it tells to paste gives what it says, on two workers."""
+    with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory, shards=2) as agent, mixes.Mix(
+        directory, upstream.port, rpc.port, als.page_telemetry(agent.socket), workers=2
+    ) as mix:
+        expected = mixes.play(mix)
+        inbound = mix.back.stats(DOWNSTREAM)["http.inbound.downstream_rq_total"]
+        connections = sum(expected.connections.values())
+        samples = wait_logs(agent, expected.total() + inbound + connections)
+        assert_mix(samples, expected)
+        assert_flags_and_attempts(samples, expected)
+        assert_connections(samples, expected)
+        assert_inbound(samples, mix, "unknown")
+        assert_ledger(samples, expected.total() + inbound, connections, 0)
+
+
+def test_gloo_as_its_values_say(directory):
+    """docs/meshes/gloo.md: without custom tags a request that reached no host names no cluster. That the
+    sidecar is the source it shows here by the caller's address, which is that of its node."""
+    with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory) as agent, mixes.Mix(
+        directory, upstream.port, rpc.port, als.gloo_telemetry(agent.socket)
+    ) as mix:
+        expected = mixes.play(mix)
+        inbound = mix.back.stats(DOWNSTREAM)["http.inbound.downstream_rq_total"]
+        samples = wait_logs(agent, expected.total() + inbound)
+        told = Counter()
+        for (destination, code, outcome), count in expected.requests.items():
+            is_lost = (destination, code) in UNTOLD
+            told["unknown" if is_lost else destination, code, outcome] += count
+        assert samples.by(OUTCOMES, "mesh_requests_total", protocol="http1", **SOURCE) == told
+        calls = samples.by(("grpc_status", "outcome"), "mesh_requests_total", protocol="grpc", **SOURCE)
+        assert calls == expected.grpc
+        assert_ledger(samples, expected.total() + inbound, 0, 0)
+
+
+def periodic(telemetry):
+    """The same, with entries of requests and connections that go on."""
+
+    def pieces(service, direction):
+        made = telemetry(service, direction)
+        options = {"access_log_flush_interval": "1s"}
+        made["manager"]["access_log_options"] = {**options, "flush_access_log_on_new_request": True}
+        made["tcp"]["access_log_options"] = {
+            "access_log_flush_interval": "0.2s",
+            "flush_access_log_on_connected": True,
+        }
+        return made
+
+    return pieces
+
+
+def test_what_goes_on_is_not_counted(directory):
+    """Entries in between, of a slow request and an open connection, are no requests and no connections."""
+    with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory) as agent, mixes.Mix(
+        directory, upstream.port, rpc.port, periodic(als.telemetry(agent.socket, attempts=False))
+    ) as mix:
+        load.send(mix.port, [("/reviews/1", "d2500:200"), ("/reviews/2", "200")], connections=2)
+        with socket.create_connection(("127.0.0.1", mix.tcp_port), timeout=10) as peer:
+            peer.sendall(b"x" * 100)
+            assert peer.recv(1000)
+            time.sleep(1)
+            samples = agent.samples()
+            assert samples.total("mesh_tcp_connections_opened_total") == 0
+        samples = wait_for(
+            lambda: (found := agent.samples()).total("mesh_tcp_connections_closed_total") == 1 and found,
+            "the connection's end",
+        )
+        assert samples.total("mesh_requests_total", **SOURCE) == 2
+        assert samples.total("mesh_requests_total", reporter="destination") == 2
+        assert samples.total("mesh_tcp_received_bytes_total", **SOURCE) == 100
+        # two starts and two periods on each side, one connected and four periods
+        assert logs(samples, "not_a_request") >= 2 * (2 + 2) + 4
+        assert logs(samples, "received") == sum(logs(samples, term) for term in TERMS)
+
+
+def stream(agent, messages):
+    """The status and details of an access log stream with these messages."""
+    with grpc.insecure_channel(f"unix:{agent.socket}") as channel:
+        try:
+            channel.stream_unary(als.METHOD)(iter(messages), timeout=10)
+            return grpc.StatusCode.OK, ""
+        except grpc.RpcError as error:
+            return error.code(), error.details()
+
+
+def recorded_streams():
+    """Lists of messages of tests/corpus/als_envoy.als, each begins with an identifier."""
+    streams = []
+    for message in corpus.read(REPOSITORY / "tests/corpus/als_envoy.als"):
+        if message[0] == 0x0A:
+            streams.append([])
+        streams[-1].append(message)
+    return streams
+
+
+def test_streams_that_are_refused(directory):
+    identified, *rest = max(recorded_streams(), key=len)
+    with Weftd(directory) as agent:
+        code, details = stream(agent, rest[:1])
+        assert code == grpc.StatusCode.INVALID_ARGUMENT and "identifier" in details
+        code, details = stream(agent, [identified, b"\x12\x02\x0a\x05"])
+        assert code == grpc.StatusCode.INVALID_ARGUMENT and "http_logs" in details
+        assert stream(agent, [identified, *rest])[0] == grpc.StatusCode.OK  # the recording is old: dropped, counted
+        count = sum(1 for _ in als.entries([identified, identified, *rest]))
+        samples = agent.samples()
+        refused = samples.by(("reason",), "weft_messages_refused_total")
+        assert refused == {("no_identifier",): 1, ("malformed",): 1}
+        assert logs(samples, "received") == count
+        assert logs(samples, "received") == sum(logs(samples, term) for term in TERMS)
+
+
+def test_admission_when_memory_is_full(directory):
+    """Memory of values at its limit: a message is refused whole with UNAVAILABLE, and the ledger knows."""
+    limits = {"series_bytes_max": 1 << 20, "time_skew_s": 31536000}
+    messages = max(recorded_streams(), key=len)
+    with Weftd(directory, limits=limits) as agent:
+        codes = Counter()
+        for _ in range(200):
+            codes[stream(agent, messages)[0]] += 1
+            if codes[grpc.StatusCode.UNAVAILABLE]:
+                break
+        assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+        samples = agent.samples()
+        refused = samples.total("weft_messages_refused_total", reason="memory")
+        assert refused == codes[grpc.StatusCode.UNAVAILABLE]
+        wait_for(
+            lambda: (found := agent.samples())
+            and logs(found, "received") == sum(logs(found, term) for term in TERMS),
+            "a balanced ledger",
+        )

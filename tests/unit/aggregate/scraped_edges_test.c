@@ -87,7 +87,7 @@ static struct edge_view only_edge(struct fixture *f, struct histogram_flat *flat
 {
     struct edge_view edge = {.is_scraped = false};
     struct edge_view next;
-    struct histogram_flat scratch;
+    static struct histogram_flat scratch; /* zeroed: a reset clears only what is marked */
     uint32_t cursor = 0;
 
     histogram_flat_reset(flat);

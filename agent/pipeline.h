@@ -162,6 +162,9 @@ void pipeline_count_entry(struct pipeline *pipeline, const struct access_log_ent
  * or so. */
 void pipeline_settle_held(struct pipeline *pipeline, bool all);
 
+/* Hands what the context noted of workloads to the values. At the end of each message. */
+void pipeline_take_workloads(struct pipeline *pipeline);
+
 /* The gRPC methods that the agent serves; `user` is the pipeline, connection_user a struct peer. */
 extern const struct grpc_method pipeline_grpc_methods[];
 extern const size_t pipeline_grpc_method_count;

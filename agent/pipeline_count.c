@@ -43,6 +43,16 @@ bool pipeline_log_counts(struct pipeline *pipeline, struct count_voice voice)
                pipeline->counts, voice, pipeline->context.now_monotonic_ns, pipeline->cells) == COUNT_NOW;
 }
 
+void pipeline_take_workloads(struct pipeline *pipeline)
+{
+    struct context *context = &pipeline->context;
+
+    for (uint32_t i = 0; i < context->workload_note_count; i++) {
+        directory_note_workload(pipeline->directory, &context->workload_notes[i]);
+    }
+    context->workload_note_count = 0;
+}
+
 void pipeline_count_log(struct pipeline *pipeline, const struct request *request)
 {
     if (pipeline_log_counts(pipeline, request->voice)) {

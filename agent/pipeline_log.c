@@ -33,6 +33,9 @@ static void count(struct pipeline *pipeline, const struct access_log_entry *entr
     LEDGER_ADD(pipeline->cells, METRIC_LOGS_RECEIVED, 1);
     counted->meaning = access_log_to_request(&pipeline->context, pipeline->log_memos, entry, reporter, sender,
         now_unix_ns, &counted->request, &counted->connection);
+    if (pipeline->context.workload_note_count > 0) {
+        pipeline_take_workloads(pipeline);
+    }
     switch (counted->meaning) {
     case ACCESS_LOG_IS_REQUEST:
         pipeline_count_log(pipeline, &counted->request);

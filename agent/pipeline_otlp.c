@@ -181,6 +181,7 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
         pass.now_monotonic_ns);
     int code =
         otlp_trace_scan(&pipeline->scanner, pipeline->memory, message, now_unix_ns, &sink, &result, &error);
+    pipeline_take_workloads(pipeline);
     if (pass.conflict_count > 0) {
         tell_conflict(&pass, &result);
     } else if (pass.stored) {

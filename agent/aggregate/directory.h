@@ -22,6 +22,7 @@
 #include "context/interner.h"
 #include "context/metric_point.h"
 #include "context/request.h"
+#include "context/workload_note.h"
 #include "core/budget.h"
 #include "core/clock.h"
 #include "core/limits.h"
@@ -59,6 +60,9 @@ void directory_record_connection(struct directory *directory, const struct conne
 /* Adds one attempt, weighted, to its edge's traffic. Counts nothing in the ledger: SPANS_ATTEMPTS or
  * LOGS_ATTEMPTS is the caller's. */
 void directory_record_attempt(struct directory *directory, const struct attempt *attempt);
+
+/* Keeps the workload in mesh_service_info; outside of the ledger. Without room: SERIES_REFUSED. */
+void directory_note_workload(struct directory *directory, const struct workload_note *note);
 
 /* Folds a point into its series. Counts POINTS_RECORDED, or POINTS_DROPPED_SERIES when there is no room for
  * it. */

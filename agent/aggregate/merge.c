@@ -300,7 +300,7 @@ static const struct mapping *touch(struct aggregator *aggregator, const struct d
 static void count_lost(
     struct aggregator *aggregator, const struct mapping *mapping, const struct requests_slot *slot)
 {
-    if (measure_rows[mapping->flag].value != MEASURES_RECORD_BYTES) {
+    if (mapping->family != FAMILY_WORKLOADS && measure_rows[mapping->flag].value != MEASURES_RECORD_BYTES) {
         metric_add(aggregator->settings.cells, METRIC_PROFILE_RECORDS_LOST, slot->count);
     }
 }

@@ -31,6 +31,7 @@ enum series_family {
     FAMILY_PROFILE_COUNTS, /* what a key of the three holds: profile_measures.h, by key.measure */
     FAMILY_PROFILE_HISTOGRAMS,
     FAMILY_PROFILE_TCP,
+    FAMILY_WORKLOADS, /* source: a service, destination: its workload, destination_namespace: the version */
     FAMILY_POINTS,
     FAMILY_COUNT
 };
@@ -60,10 +61,10 @@ struct series_key {
 
 _Static_assert(sizeof(struct series_key) == 32, "keys are hashed as bytes: no padding");
 
-/* Those that naming profiles show, and nobody else: no windows, no overflow. */
+/* Those that naming profiles show, and nobody else, and workloads: no edge, no windows, no overflow. */
 static inline bool is_profile_family(uint8_t family)
 {
-    return family >= FAMILY_PROFILE_COUNTS && family <= FAMILY_PROFILE_TCP;
+    return family >= FAMILY_PROFILE_COUNTS && family <= FAMILY_WORKLOADS;
 }
 
 static inline uint32_t series_key_hash(const struct series_key *key)

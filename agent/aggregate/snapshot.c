@@ -418,22 +418,64 @@ static bool fill_tcp_received_bytes(struct view *view, size_t place, struct snap
 
 static size_t services_end(const struct view *view)
 {
-    return view->aggregator->edges.services.used;
+    return view->aggregator->edges.services.used + view->aggregator->families[FAMILY_WORKLOADS].series.used;
+}
+
+static void add_service_labels(struct view *view, uint32_t name, uint32_t name_space, uint32_t mesh)
+{
+    const char *cluster = view->aggregator->settings.cluster;
+
+    view_begin_labels(view);
+    view_add_label(view, "mesh_service", view_text(view, name));
+    view_add_label(view, "mesh_service_namespace", view_text(view, name_space));
+    view_add_label(view, "cluster", cluster != NULL ? cluster : "");
+    view_add_label(view, "mesh", mesh_name(&view->aggregator->settings.meshes, mesh));
+}
+
+/* Whether something stands behind the service that has a row of its own. */
+static bool has_workload(const struct view *view, const struct service *service)
+{
+    const struct table *workloads = &view->aggregator->families[FAMILY_WORKLOADS].series;
+
+    for (uint32_t i = 0; i < workloads->used; i++) {
+        const struct series *series = table_at(workloads, i);
+
+        if (series != NULL && series->key.source == service->name &&
+            series->key.source_namespace == service->name_space && series->key.mesh == service->mesh) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool fill_workload(struct view *view, size_t place, struct snapshot_series *series)
+{
+    const struct series *from = series_at(view, FAMILY_WORKLOADS, place);
+
+    if (from == NULL) {
+        return false;
+    }
+    add_service_labels(view, from->key.source, from->key.source_namespace, from->key.mesh);
+    view_add_label(view, "workload", view_text(view, from->key.destination));
+    view_add_label(view, "version", view_text(view, from->key.destination_namespace));
+    view_end_labels(view, series);
+    series->value = 1;
+    return true;
 }
 
 static bool fill_services(struct view *view, size_t place, struct snapshot_series *series)
 {
-    const struct service *service = table_at(&view->aggregator->edges.services, (uint32_t)place);
-    const char *cluster = view->aggregator->settings.cluster;
+    size_t service_count = view->aggregator->edges.services.used;
 
-    if (service == NULL) {
+    if (place >= service_count) {
+        return fill_workload(view, place - service_count, series);
+    }
+    const struct service *service = table_at(&view->aggregator->edges.services, (uint32_t)place);
+
+    if (service == NULL || has_workload(view, service)) {
         return false;
     }
-    view_begin_labels(view);
-    view_add_label(view, "mesh_service", view_text(view, service->name));
-    view_add_label(view, "mesh_service_namespace", view_text(view, service->name_space));
-    view_add_label(view, "cluster", cluster != NULL ? cluster : "");
-    view_add_label(view, "mesh", mesh_name(&view->aggregator->settings.meshes, service->mesh));
+    add_service_labels(view, service->name, service->name_space, service->mesh);
     view_end_labels(view, series);
     series->value = 1;
     return true;
@@ -522,7 +564,7 @@ static const struct source sources[] = {
     {.family = {.name = "mesh_service",
          .type = SNAPSHOT_INFO,
          .unit = "",
-         .help = "Services that called or were called."},
+         .help = "Services that called or were called, and what stands behind them where it is told."},
         .end = services_end,
         .fill = fill_services},
     {.family = {.name = "weft_build", .type = SNAPSHOT_INFO, .unit = "", .help = "The agent's version."},

@@ -10,6 +10,7 @@
 #include "context/log_identity.h"
 #include "context/outcome.h"
 #include "context/response_flags.h"
+#include "context/identity.h"
 #include "context/spiffe.h"
 #include "context/span_request.h"
 
@@ -36,6 +37,18 @@ static uint64_t hash_text(uint64_t hash, struct slice text)
     return text.length > 0 ? XXH3_64bits_withSeed(text.ptr, text.length, hash) : hash * 31 + 7;
 }
 
+/* What a contradicted writer says is not believed. */
+static void note_workload(const struct log_case *c)
+{
+    const struct access_log_peer *self = &c->reporter->names.self;
+    struct slice workload = self->workload.length > 0 ? self->workload : workload_of_pod(self->pod);
+    struct slice version = self->version.length > 0 ? self->version : self->revision;
+    bool is_believed = !c->reporter->is_conflict;
+
+    context_note_workload(c->context, c->reporter->ids, is_believed ? workload : slice_of(NULL, 0),
+        is_believed ? version : slice_of(NULL, 0), c->sender);
+}
+
 /* The service that the writer itself belongs to. Who the peer is stands above what it says. */
 static void resolve_reporter(struct log_case *c)
 {
@@ -57,7 +70,11 @@ static void resolve_reporter(struct log_case *c)
         name.service = slice_of_string(c->sender->id);
         name.service_namespace = slice_of_string(c->sender->namespace);
     }
+    if (c->sender != NULL && name.service_namespace.length == 0 && !name.external) {
+        name.service_namespace = slice_of_string(c->sender->namespace);
+    }
     reporter->ids = context_intern_service(c->context, &name);
+    note_workload(c);
     /* Processes that call themselves alike may differ in what they are counted from. */
     uint64_t process = c->sender != NULL ? (uint64_t)c->sender->pid : 0;
     reporter->key = hash_text(hash_text(hash_text(process, names->node_id), names->service), beside);

@@ -161,6 +161,10 @@ static struct service_ids ids_of_resource(struct context *context, const struct 
         name.service = slice_of_string(sender->id);
         name.service_namespace = slice_of_string(sender->namespace);
     }
+    if (sender != NULL && name.service_namespace.length == 0 && !name.external) {
+        name.service_namespace =
+            slice_of_string(sender->namespace); /* what its pod is in, when that is known */
+    }
     return context_intern_service(context, &name);
 }
 

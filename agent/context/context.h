@@ -15,6 +15,7 @@
 #include "context/sender.h"
 #include "context/sender_mesh.h"
 #include "context/service_name.h"
+#include "context/workload_note.h"
 #include "core/limits.h"
 #include "core/metrics.h"
 #include "core/slice.h"
@@ -89,9 +90,11 @@ struct context {
                        that were looked up stay good */
     struct context_resource resource;
     struct context_name names[CONTEXT_NAMES_COUNT];
-    struct span_memo memos[SPAN_PATTERNS_COUNT]; /* by pattern_slot */
-    struct clean_text_buffer clean;              /* scratch */
-    struct route_buffer route;                   /* scratch */
+    struct span_memo memos[SPAN_PATTERNS_COUNT];                   /* by pattern_slot */
+    struct workload_note workload_notes[WORKLOAD_NOTES_COUNT_MAX]; /* until they are taken */
+    uint32_t workload_note_count;
+    struct clean_text_buffer clean; /* scratch */
+    struct route_buffer route;      /* scratch */
     uint32_t profiles;    /* bits 1 << enum profile (core/profiles.h) that are enabled; set after init */
     struct slice cluster; /* the configured one, borrowed; likewise */
 };
@@ -132,6 +135,13 @@ uint32_t context_route(struct context *context, struct service_ids destination, 
 /* The same with route_hash(text) and the text's id at hand. */
 uint32_t context_route_known(
     struct context *context, struct service_ids destination, uint64_t hash, uint32_t id);
+
+/*
+ * Notes what stands behind a service, where something is told: by the records, else by what is known of the
+ * sender. Within a batch; the notes are taken before it ends.
+ */
+void context_note_workload(struct context *context, struct service_ids service, struct slice workload,
+    struct slice version, const struct sender *sender);
 
 /* Interns the sender's id and holds a reference: once for each connection, on its shard. No room:
  * INTERNED_OVERFLOW. */

@@ -308,6 +308,16 @@ static struct count_voice voice_of(const struct span_case *c)
         (enum reporter)c->role.reporter, context->now_monotonic_ns, context->cells);
 }
 
+/* An SDK speaks for its own workload, and so does a sidecar; what a contradicted one says is not believed. */
+static void note_workload(const struct span_case *c)
+{
+    bool is_believed = !c->resource->is_conflict;
+    const struct span_resource *resource = c->span->resource;
+
+    context_note_workload(c->context, own_service(c), is_believed ? resource->workload : slice_of(NULL, 0),
+        is_believed ? resource->version : slice_of(NULL, 0), c->sender);
+}
+
 /* What the spans of a pattern agree in. Sets c->is_particular when this one's does not hold for all. */
 static struct span_memo identify(struct span_case *c)
 {
@@ -348,6 +358,7 @@ static struct span_memo identify(struct span_case *c)
             .voice = voice_of(c)}};
     if (c->role.meaning == SPAN_IS_REQUEST) {
         span_identify(c->context, span, c->sender, own_service(c), &memo.request);
+        note_workload(c);
     }
     return memo;
 }

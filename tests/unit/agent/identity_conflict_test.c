@@ -1,5 +1,6 @@
 /* Senders that claim to be somebody else: counted and labelled as what they are, or, by configuration,
  * refused with a reason; every row of the ledger. */
+#include "aggregate/snapshot.h"
 #include "context/pods.h"
 #include "otlp_message.h"
 
@@ -144,12 +145,66 @@ static void access_logs_of_another_are_refused(void **state)
     rig_stop(&rig);
 }
 
+/* The labels of the only service that has a workload or version. */
+static void expect_service(struct rig *rig, const char *labels)
+{
+    struct snapshot_settings settings = {.native_scale = 3, .native_buckets_max = 160};
+    struct snapshot_cursor cursor = {0};
+    const struct snapshot_family *family = NULL;
+    struct snapshot_series series;
+    struct snapshot *snapshot = NULL;
+    int count = 0;
+
+    assert_int_equal(aggregator_snapshot_new(rig->aggregator, &rig->registry, &settings, &snapshot), 0);
+    while (snapshot_next(snapshot, &cursor, &family, &series) == 1) {
+        if (strcmp(family->name, "mesh_service") == 0 &&
+            strstr(series.labels_text, "mesh_service=\"web\"") != NULL) {
+            assert_string_equal(series.labels_text, labels);
+            count++;
+        }
+    }
+    aggregator_snapshot_free(snapshot);
+    assert_int_equal(count, 1);
+}
+
+static void services_tell_what_stands_behind_them(void **state)
+{
+    static const struct {
+        const char *key;
+        const char *value;
+        const char *labels;
+    } rows[] = {
+        {"k8s.pod.name", "web-0", "mesh_service=\"web\",mesh_service_namespace=\"shop\",workload=\"web\""},
+        {"service.version", "v7",
+            "mesh_service=\"web\",mesh_service_namespace=\"shop\",workload=\"web\",version=\"v7\""},
+        {"k8s.deployment.name", "front",
+            "mesh_service=\"web\",mesh_service_namespace=\"shop\",workload=\"front\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rig rig;
+        struct otlp_outcome outcome;
+
+        start(&rig, false);
+        for (int round = 0; round < 2; round++) {
+            assert_int_equal(send_spans(&rig, rows[i].key, rows[i].value, 1, &outcome), 0);
+            rig_expect(&rig, METRIC_SPANS_RECEIVED, 1);
+            rig_expect_spans(&rig, 1);
+        }
+        rig_expect_exported(&rig, 2);
+        expect_service(&rig, rows[i].labels);
+        rig_stop(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conflicts_are_counted),
         cmocka_unit_test(conflicts_are_refused),
         cmocka_unit_test(access_logs_of_another_are_refused),
+        cmocka_unit_test(services_tell_what_stands_behind_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

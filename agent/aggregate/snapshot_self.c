@@ -1,5 +1,6 @@
 /* The agent's own metrics, from core/metrics_table.h, and those of proxies, as families of a snapshot. */
 #include <stdio.h>
+#include <string.h>
 
 #include "aggregate/snapshot_internal.h"
 
@@ -47,6 +48,10 @@ static void set_self_value(
     struct view *view, const struct metric_row *row, uint64_t value, struct snapshot_series *series)
 {
     view_end_labels(view, series);
+    if (strcmp(row->unit, "seconds") == 0) {
+        series->value = (double)value / 1000;
+        return;
+    }
     view_set_counter(series, value, row->type == METRIC_TYPE_COUNTER ? view->snapshot.start_unix_ns : 0);
 }
 

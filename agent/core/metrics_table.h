@@ -9,7 +9,7 @@
  *   SCOPE      PROCESS: cells of all threads are summed
  *              SHARD, DESTINATION: one sample per owner, with that label
  *   labels     fixed labels as the exposition writes them, or ""
- *   unit       "seconds", "bytes", or "" for plain counts
+ *   unit       "seconds" (gauges only; their cells hold milliseconds), "bytes", or "" for plain counts
  *   stability  "stable" or "experimental"
  *
  * Rows that a ledger line sums are incremented by LEDGER_ADD alone (metrics.h), each where its event happens.
@@ -186,7 +186,7 @@
     X(SCRAPE_SAMPLES,        "weft_scrape_samples", GAUGE, TARGET, "", "", "stable", "Sample lines of the last scrape of this target.") \
     X(SCRAPE_LINES_DROPPED,  "weft_scrape_lines_dropped", COUNTER, TARGET, "", "", "stable", "Lines of this target that could not be read.") \
     X(SCRAPE_BYTES,          "weft_scrape_bytes", COUNTER, TARGET, "", "bytes", "stable", "Bytes of this target's expositions, after decompression.") \
-    X(SCRAPE_DURATION,       "weft_scrape_duration_milliseconds", GAUGE, TARGET, "", "milliseconds", "stable", "How long the last scrape of this target took.") \
+    X(SCRAPE_DURATION,       "weft_scrape_duration_seconds", GAUGE, TARGET, "", "seconds", "stable", "How long the last scrape of this target took.") \
     /* scrapes, queries, the process */                                                                                                    \
     X(SCRAPES,               "weft_scrapes", COUNTER, PROCESS, "", "", "stable", "Expositions served on /metrics.") \
     X(QUERIES,               "weft_queries", COUNTER, PROCESS, "", "", "stable", "Requests answered by the query API.") \

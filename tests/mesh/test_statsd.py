@@ -4,6 +4,7 @@
 import json
 import re
 import socket
+import subprocess
 import time
 
 import pytest
@@ -12,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import load
 import statsd
-from agent import Weftd
+from agent import WEFTD, Weftd
 from harness import free_port, http_get, wait_for
 from logging_proxies import blocks, localized
 from sidecar import Envoy, cluster, listener, route, tracing
@@ -367,6 +368,34 @@ def test_what_was_sent_before_a_stop_is_counted(directory):
         assert agent.stop() == 0
     assert not (directory / "dog.sock").exists()
     assert not (directory / "stream.sock").exists()
+
+
+def refused_start(directory, name, **keys):
+    """What an agent that must not start says."""
+    path = directory / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(receiver(directory, **keys)))
+    command = [WEFTD, "--config", path, "--socket", directory / f"{name}.sock", "--http", "127.0.0.1:0"]
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode != 0
+    return done.stderr
+
+
+def test_sockets_that_cannot_be_had_end_the_start_with_their_key(directory):
+    port = free_port()
+    other = str(directory / "other.sock")
+    with Weftd(directory, **receiver(directory, udp=f"127.0.0.1:{port}")) as agent:
+        assert "receivers.statsd.stream_path" in refused_start(directory, "second", path=other)
+        assert "receivers.statsd.path" in refused_start(directory, "third", stream_path=other)
+        taken = refused_start(
+            directory, "fourth", path=other, stream_path=f"{other}2", udp=f"127.0.0.1:{port}"
+        )
+        assert "receivers.statsd.udp" in taken
+        assert "receivers.statsd.udp" in refused_start(directory, "fifth", path=other, udp="10.1.2.3:8125")
+        with client(directory / "dog.sock") as dog:  # the first one goes on
+            dog.send(b"a:1|c")
+        wait_ledger(agent, 1)
 
 
 # ---- the pages of docs/meshes/ ----

@@ -1,11 +1,12 @@
-"""The naming profiles before a real Prometheus 2.42: the queries of the dashboards and tools that they are made
-for, over what two real Envoy sidecars log, also when the scrape's target labels clash with the profile's own.
+"""The naming profiles before a real Prometheus 2.42: the queries of the dashboards and tools that they are
+made for, over what two real Envoy sidecars log, also when the scrape's target labels clash with the
+profile's own.
 
-The queries are those of the published boards with their variables filled in: Istio's workload and service boards
-(istio/istio manifests/addons/dashboards), Linkerd's deployment and route boards (linkerd2 grafana/dashboards),
-Grafana's span metrics and service graph, Kiali's graph (kiali graph/telemetry/istio) and Flagger's canary checks
-(flagger pkg/metrics/observers); see docs/profiles. Boards use irate over 30 s and more: a scrape each second is
-within that.
+The queries are those of the published boards with their variables filled in: Istio's workload and service
+boards (istio/istio manifests/addons/dashboards), Linkerd's deployment and route boards (linkerd2
+grafana/dashboards), Grafana's span metrics and service graph, Kiali's graph (kiali graph/telemetry/istio)
+and Flagger's canary checks (flagger pkg/metrics/observers); see docs/profiles. Boards use irate over 30 s
+and more: a scrape each second is within that.
 """
 
 import json
@@ -41,11 +42,14 @@ TARGET_LABELS = {
 }
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
-ISTIO_WORKLOAD = 'reporter=~"destination",destination_workload_namespace=~"shop",destination_workload=~"reviews-v2"'
+ISTIO_WORKLOAD = (
+    'reporter=~"destination",destination_workload_namespace=~"shop",destination_workload=~"reviews-v2"'
+)
 ISTIO_CLIENT = 'reporter="source",source_workload_namespace="shop",source_workload="productpage-v1"'
 ISTIO_SERVICE = 'destination_service=~"reviews.shop.svc.cluster.local"'
 KIALI_BY = (
-    "source_cluster,source_workload_namespace,source_workload,source_canonical_service,source_canonical_revision,"
+    "source_cluster,source_workload_namespace,source_workload,source_canonical_service,"
+    "source_canonical_revision,"
     "destination_cluster,destination_service_namespace,destination_service,destination_service_name,"
     "destination_workload_namespace,destination_workload,destination_canonical_service,"
     "destination_canonical_revision,request_protocol,response_code,grpc_response_status,response_flags"
@@ -70,14 +74,17 @@ QUERIES = {
         f'round(sum(irate(istio_requests_total{{{ISTIO_CLIENT},destination_service=~"reviews.*"}}[5m])) '
         "by (destination_service, response_code), 0.001)",
         'sum(istio_requests_total{reporter="destination"}) by (destination_workload_namespace)',
-        "sum(istio_requests_total) by (destination_workload, destination_workload_namespace, destination_service)",
+        "sum(istio_requests_total) by (destination_workload, destination_workload_namespace, "
+        "destination_service)",
     ],
     "istio service": [
         f'round(sum(irate(istio_requests_total{{reporter="source",{ISTIO_SERVICE}}}[5m])), 0.001)',
-        f'sum(irate(istio_requests_total{{reporter="destination",{ISTIO_SERVICE},response_code!~"5.*"}}[5m])) / '
+        f'sum(irate(istio_requests_total{{reporter="destination",{ISTIO_SERVICE},'
+        f'response_code!~"5.*"}}[5m])) / '
         f'sum(irate(istio_requests_total{{reporter="destination",{ISTIO_SERVICE}}}[5m]))',
         "(histogram_quantile(0.99, sum(irate(istio_request_duration_milliseconds_bucket"
-        f'{{reporter="source",{ISTIO_SERVICE}}}[1m])) by (destination_workload, destination_workload_namespace, le)) '
+        f'{{reporter="source",{ISTIO_SERVICE}}}[1m])) by (destination_workload, '
+        f'destination_workload_namespace, le)) '
         "/ 1000)",
         'sum(istio_requests_total{reporter="source"}) by (destination_service)',
         'round(sum(irate(istio_tcp_received_bytes_total{reporter="source",'
@@ -85,11 +92,14 @@ QUERIES = {
         "sum(istio_tcp_sent_bytes_total) by (destination_service)",
     ],
     "kiali": [
-        f'sum(rate(istio_requests_total{{reporter="source",source_workload_namespace="shop"}}[60s])) by ({KIALI_BY}) > 0',
+        f'sum(rate(istio_requests_total{{reporter="source",source_workload_namespace="shop"}}[60s])) by '
+        f'({KIALI_BY}) > 0',
         'sum(rate(istio_requests_total{reporter="destination",destination_workload_namespace="shop"}[60s])) '
         f"by ({KIALI_BY}) > 0",
-        'sum(rate(istio_requests_total{response_code=~"^0$|^[4-5]\\\\d\\\\d$"}[60s])) by (destination_service) > 0',
-        'sum(rate(istio_requests_total{grpc_response_status=~"^[1-9]$|^1[0-6]$"}[60s])) by (destination_service)',
+        'sum(rate(istio_requests_total{response_code=~"^0$|^[4-5]\\\\d\\\\d$"}[60s])) by '
+        '(destination_service) > 0',
+        'sum(rate(istio_requests_total{grpc_response_status=~"^[1-9]$|^1[0-6]$"}[60s])) by '
+        '(destination_service)',
         'sum(istio_tcp_sent_bytes_total{reporter="source"}) by (destination_service_name)',
         'histogram_quantile(0.95, sum(rate(istio_request_duration_milliseconds_bucket{reporter="destination",'
         'destination_canonical_service="reviews"}[60s])) by (le))',
@@ -99,7 +109,8 @@ QUERIES = {
         'destination_workload=~"reviews-v2",response_code!~"5.*"}[1m])) / '
         'sum(rate(istio_requests_total{reporter="destination",destination_workload_namespace="shop",'
         'destination_workload=~"reviews-v2"}[1m])) * 100',
-        "histogram_quantile(0.99, sum(rate(istio_request_duration_milliseconds_bucket{reporter=\"destination\","
+        "histogram_quantile(0.99, "
+        "sum(rate(istio_request_duration_milliseconds_bucket{reporter=\"destination\","
         'destination_workload_namespace="shop",destination_workload=~"reviews-v2"}[1m])) by (le))',
     ],
     "linkerd deployment": [
@@ -107,7 +118,8 @@ QUERIES = {
         f"sum(irate(response_total{{{LINKERD}}}[30s]))",
         f"sum(irate(request_total{{{LINKERD}}}[30s]))",
         f'sum(irate(request_total{{{LINKERD},tls="true"}}[30s])) by (deployment)',
-        f"histogram_quantile(0.95, sum(irate(response_latency_ms_bucket{{{LINKERD}}}[30s])) by (le, deployment))",
+        f"histogram_quantile(0.95, sum(irate(response_latency_ms_bucket{{{LINKERD}}}[30s])) by (le, "
+        f"deployment))",
         'count(count(request_total{dst_namespace="shop",dst_deployment="reviews-v2",direction="outbound"}) '
         "by (namespace, deployment))",
         'sum(irate(response_total{classification="success",deployment!="",deployment!="reviews-v2",'
@@ -115,31 +127,36 @@ QUERIES = {
         'process_start_time_seconds{deployment!=""}',
         'process_start_time_seconds{namespace="shop"}',
         'sum(tcp_close_total{namespace="shop"}) by (peer)',
-        'sum(tcp_read_bytes_total{namespace="shop"}) by (peer) + sum(tcp_write_bytes_total{namespace="shop"}) by (peer)',
+        'sum(tcp_read_bytes_total{namespace="shop"}) by (peer) + '
+        'sum(tcp_write_bytes_total{namespace="shop"}) by (peer)',
     ],
     "linkerd route": [
         f'sum(irate(route_response_total{{classification="success",{LINKERD_ROUTE}}}[30s])) by (rt_route) / '
         f"sum(irate(route_response_total{{{LINKERD_ROUTE}}}[30s])) by (rt_route)",
         f"sum(irate(route_request_total{{{LINKERD_ROUTE}}}[30s]))",
-        f"histogram_quantile(0.95, sum(irate(route_response_latency_ms_bucket{{{LINKERD_ROUTE}}}[30s])) by (le, rt_route))",
+        f"histogram_quantile(0.95, sum(irate(route_response_latency_ms_bucket{{{LINKERD_ROUTE}}}[30s])) "
+        f"by (le, rt_route))",
         f'sum(irate(route_request_total{{{LINKERD_ROUTE},tls!="true"}}[30s])) by (rt_route)',
     ],
     "linkerd service": [
         'sum(irate(response_total{classification="success",dst_namespace="shop",dst_service="reviews",'
         'direction="outbound"}[30s])) by (dst_service) / sum(irate(response_total{dst_namespace="shop",'
         'dst_service="reviews",direction="outbound"}[30s])) by (dst_service)',
-        'histogram_quantile(0.99, sum(irate(response_latency_ms_bucket{dst_service="reviews",dst_namespace="shop",'
+        'histogram_quantile(0.99, sum(irate(response_latency_ms_bucket{dst_service="reviews",'
+        'dst_namespace="shop",'
         'direction="outbound"}[30s])) by (le, dst_service))',
     ],
     "flagger linkerd": [
         'sum(rate(response_total{namespace="shop",deployment=~"reviews-v2",classification!="failure",'
         'direction="inbound"}[1m])) / sum(rate(response_total{namespace="shop",deployment=~"reviews-v2",'
         'direction="inbound"}[1m])) * 100',
-        'histogram_quantile(0.99, sum(rate(response_latency_ms_bucket{namespace="shop",deployment=~"reviews-v2",'
+        'histogram_quantile(0.99, sum(rate(response_latency_ms_bucket{namespace="shop",'
+        'deployment=~"reviews-v2",'
         'direction="inbound"}[1m])) by (le))',
     ],
     "spanmetrics": [
-        'sum(rate(traces_span_metrics_calls_total{service_name="reviews",span_kind="SPAN_KIND_SERVER"}[1m])) by (span_name)',
+        'sum(rate(traces_span_metrics_calls_total{service_name="reviews",'
+        'span_kind="SPAN_KIND_SERVER"}[1m])) by (span_name)',
         'sum(rate(traces_span_metrics_calls_total{status_code="STATUS_CODE_ERROR"}[1m])) by (service_name)',
         "topk(5, histogram_quantile(0.95, sum(rate(traces_span_metrics_duration_milliseconds_bucket"
         '{service_name=~"productpage|reviews"}[1m])) by (le, service_name)))',
@@ -150,19 +167,23 @@ QUERIES = {
         'topk(5, sum(rate(traces_spanmetrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m])) by (span_name))',
         "histogram_quantile(.9, sum(rate(traces_spanmetrics_latency_bucket"
         '{service=~"reviews",span_name=~".*"}[1m])) by (le))',
-        'topk(5, sum(rate(traces_spanmetrics_calls_total{status_code="STATUS_CODE_ERROR"}[1m])) by (span_name))',
+        'topk(5, sum(rate(traces_spanmetrics_calls_total{status_code="STATUS_CODE_ERROR"}[1m])) by '
+        '(span_name))',
     ],
     "servicegraph": [
         "sum by (client, server) (rate(traces_service_graph_request_server_seconds_sum[1m]))",
         "group by (client, connection_type, server) (traces_service_graph_request_server_seconds_sum)",
         "sum by (client, server) (rate(traces_service_graph_request_total[1m]))",
         "sum by (client, server) (rate(traces_service_graph_request_failed_total[1m]))",
-        "histogram_quantile(.9, sum(rate(traces_service_graph_request_client_seconds_bucket[1m])) by (le, client, server))",
-        'sum by (client, server) (rate(traces_service_graph_request_server_seconds_sum{client="productpage"}[1m])) '
+        "histogram_quantile(.9, sum(rate(traces_service_graph_request_client_seconds_bucket[1m])) by (le,"
+        " client, server))",
+        'sum by (client, server) '
+        '(rate(traces_service_graph_request_server_seconds_sum{client="productpage"}[1m])) '
         '/ sum by (client, server) (rate(traces_service_graph_request_total{client="productpage"}[1m]))',
     ],
     "otel": [
-        "histogram_quantile(0.99, sum(rate(http_server_request_duration_seconds_bucket[1m])) by (le, http_route))",
+        "histogram_quantile(0.99, sum(rate(http_server_request_duration_seconds_bucket[1m])) by (le, "
+        "http_route))",
         'sum(rate(http_server_request_duration_seconds_count{error_type="500"}[1m])) by (service_name)',
         'sum(rate(http_client_request_duration_seconds_count{server_address="reviews.shop"}[1m])) '
         "by (http_response_status_code, http_request_method)",
@@ -188,8 +209,8 @@ WORKLOADS = {"outbound": ("productpage", "v1"), "inbound": ("reviews", "v2")}
 
 
 def telemetry(agent_socket):
-    """Access logs with the metadata that Istio gives its proxies: of the peer by its metadata exchange, of its own
-    workload in the node."""
+    """Access logs with the metadata that Istio gives its proxies: of the peer by its metadata exchange, of
+    its own workload in the node."""
     logs = als.telemetry(agent_socket, attempts=False, peers=True)
 
     def pieces(service, direction):
@@ -252,7 +273,7 @@ class Trickle(threading.Thread):
 
 @pytest.fixture(scope="module")
 def mesh():
-    """(agent, {honor_labels: Prometheus}, load): all profiles, over mTLS with Istio's peer metadata, under load."""
+    """(agent, {honor_labels: Prometheus}, load): all profiles, over mTLS with Istio's peer metadata."""
     with TemporaryDirectory() as directory:
         config = {"exporters": {"prometheus": {"profiles": list(PROFILES)}}, "cluster": "east"}
         with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory, **config) as agent, mixes.Mix(
@@ -293,6 +314,7 @@ def answers(prometheus, query, seconds=40):
     return wait_for(ask, query, seconds, pause=0.5)
 
 
+CLASHING = ("linkerd", "flagger linkerd", "tempo")
 BOARD_QUERIES = [(board, query) for board, queries in QUERIES.items() for query in queries]
 
 
@@ -303,7 +325,7 @@ def test_the_boards_find_what_they_ask_for(mesh, board, query):
 
 
 @pytest.mark.parametrize(
-    ("board", "query"), [each for each in BOARD_QUERIES if not each[0].startswith(("linkerd", "flagger linkerd", "tempo"))]
+    ("board", "query"), [each for each in BOARD_QUERIES if not each[0].startswith(CLASHING)]
 )
 def test_boards_without_clashing_labels_need_no_honor_labels(mesh, board, query):
     _, prometheus, _ = mesh
@@ -314,7 +336,8 @@ def test_without_honor_labels_prometheus_renames_what_clashes(mesh):
     """As the pages of the linkerd and tempo profiles say."""
     _, prometheus, _ = mesh
     assert not values(prometheus[False], 'request_total{namespace="shop"}')
-    assert answers(prometheus[False], 'request_total{exported_namespace="shop",exported_deployment="reviews-v2"}')
+    renamed = 'request_total{exported_namespace="shop",exported_deployment="reviews-v2"}'
+    assert answers(prometheus[False], renamed)
     assert answers(prometheus[False], 'traces_spanmetrics_calls_total{exported_service="reviews"}')
     assert answers(prometheus[True], 'traces_spanmetrics_calls_total{service="reviews"}')
 
@@ -326,7 +349,10 @@ def test_a_profile_says_what_the_agent_says(mesh):
     def counts():
         ours, profile = agent.samples(), Samples(exposition(agent, "istio")[1])
         return [
-            (ours.total("mesh_requests_total", reporter=side), profile.total("istio_requests_total", reporter=side))
+            (
+                ours.total("mesh_requests_total", reporter=side),
+                profile.total("istio_requests_total", reporter=side),
+            )
             for side in ("source", "destination")
         ]
 
@@ -357,7 +383,9 @@ def test_both_sides_are_named_by_istios_metadata(mesh):
         assert labels["destination_workload"] == "reviews-v2" and labels["destination_version"] == "v2"
         assert labels["destination_app"] == "reviews" and labels["destination_canonical_revision"] == "v2"
         assert labels["connection_security_policy"] == "unknown"
-    seen_by_destination = samples.matching("istio_requests_total", reporter="destination", response_code="200")
+    seen_by_destination = samples.matching(
+        "istio_requests_total", reporter="destination", response_code="200"
+    )
     assert seen_by_destination
     for labels, _ in seen_by_destination:
         assert labels["source_workload"] == "productpage-v1" and labels["source_version"] == "v1"
@@ -410,6 +438,11 @@ def test_other_names_are_refused(mesh):
         assert plain.get("/metrics", profile="istio")[0] == 404
 
 
+def far_ends(items):
+    edges = [each["edge"] for each in items]
+    return {(edge["direction"], edge["side"], edge["resource"]["name"]) for edge in edges}
+
+
 def test_smi_serves_the_last_minute(mesh):
     """A service, its edges and its namespace, in the Service Mesh Interface's words."""
     agent, _, _ = mesh
@@ -428,14 +461,9 @@ def test_smi_serves_the_last_minute(mesh):
     edges = agent.json(f"{base}/namespaces/shop/services/productpage/edges")
     assert edges["kind"] == "TrafficMetricsList"
     assert edges["resource"] == {"kind": "Service", "name": "productpage", "namespace": "shop"}
-    found = {
-        (each["edge"]["direction"], each["edge"]["side"], each["edge"]["resource"]["name"]) for each in edges["items"]
-    }
-    assert ("to", "client", "reviews") in found
+    assert ("to", "client", "reviews") in far_ends(edges["items"])
     inbound = agent.json(f"{base}/namespaces/shop/services/reviews/edges")["items"]
-    assert ("from", "server", "productpage") in {
-        (each["edge"]["direction"], each["edge"]["side"], each["edge"]["resource"]["name"]) for each in inbound
-    }
+    assert ("from", "server", "productpage") in far_ends(inbound)
     services = agent.json(f"{base}/namespaces/shop/services")["items"]
     assert {"reviews", "productpage"} <= {each["metadata"]["name"] for each in services}
     namespaces = agent.json(f"{base}/namespaces")["items"]
@@ -504,7 +532,11 @@ def test_spans_alone(directory):
         otlp.send_durations(agent.socket, [5_000_000], status=503)
         agent.wait_spans(len(durations) + 1)
         spans = Samples(exposition(agent, "spanmetrics")[1])
-        labels = {"service_name": "productpage", "span_name": "GET /reviews/{id}", "span_kind": "SPAN_KIND_CLIENT"}
+        labels = {
+            "service_name": "productpage",
+            "span_name": "GET /reviews/{id}",
+            "span_kind": "SPAN_KIND_CLIENT",
+        }
         assert spans.total("traces_span_metrics_calls_total", **labels) == 6
         family = "traces_span_metrics_duration_milliseconds"
         for le, count in (("2.0", 2), ("6.0", 3), ("8.0", 4), ("100.0", 5), ("200.0", 6), ("+Inf", 6)):
@@ -524,6 +556,10 @@ def test_spans_alone(directory):
         assert tempo.total("traces_spanmetrics_calls_total", service="productpage") == 6
         assert tempo.total("traces_spanmetrics_size_total", service="productpage") > 6 * 100
         http = Samples(exposition(agent, "otel")[1])
-        client = {"service_name": "productpage", "service_namespace": "shop", "server_address": "reviews.shop"}
+        client = {
+            "service_name": "productpage",
+            "service_namespace": "shop",
+            "server_address": "reviews.shop",
+        }
         assert http.total("http_client_request_duration_seconds_count", **client) == 6
         assert http.total("http_client_request_duration_seconds_count", error_type="503", **client) == 1

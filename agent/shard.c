@@ -18,12 +18,10 @@
 #include "listen/http_server.h"
 #include "listen/sniff.h"
 #include "listen/tls_inlet.h"
-#include "log_receiver.h"
 #include "pipeline.h"
 #include "scraper.h"
-#include "statsd_receiver.h"
+#include "shard_receivers.h"
 #include "tcp_guard.h"
-#include "xray_receiver.h"
 
 enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
 
@@ -44,9 +42,7 @@ struct shard {
     struct peer *peers;      /* of all connections that send records */
     uint32_t pods_generation;
     struct native_peer *native_peers; /* open native connections, doubly linked */
-    struct xray_receiver *xray;       /* NULL where it is not configured */
-    struct statsd_receiver *statsd;   /* NULL until a socket or a connection needs it */
-    struct log_receiver *logs;        /* the same */
+    struct shard_receivers receivers;
     uv_timer_t tick;
     uv_timer_t drain_timer;
     uint64_t cpu_ns;  /* that the thread had used at the last tick */
@@ -275,20 +271,21 @@ static void on_sniffed(void *user, int fd, enum sniffed sniffed)
     }
 }
 
-/* ---- statsd ---- */
-
-static int need_statsd(struct shard *shard)
-{
-    return shard->statsd != NULL
-               ? 0
-               : statsd_receiver_new(&shard->pipeline, &shard->thread.loop, "/proc", &shard->statsd);
-}
+/* ---- statsd, X-Ray, access log lines ---- */
 
 int shard_take_statsd(struct shard *shard, const struct datagram_socket *socket)
 {
-    int error = need_statsd(shard);
+    return shard_receivers_take_statsd(&shard->receivers, socket);
+}
 
-    return error == 0 ? statsd_receiver_add_socket(shard->statsd, socket) : error;
+int shard_take_xray(struct shard *shard, const struct datagram_socket *socket)
+{
+    return shard_receivers_take_xray(&shard->receivers, socket);
+}
+
+int shard_take_log(struct shard *shard, uint32_t index, const struct datagram_socket *socket)
+{
+    return shard_receivers_take_log(&shard->receivers, index, socket);
 }
 
 static void on_stream_ended(void *user)
@@ -296,56 +293,9 @@ static void on_stream_ended(void *user)
     connection_ended(user);
 }
 
-static void add_statsd(struct shard *shard, int fd)
+static void add_stream(struct shard *shard, enum listener_kind kind, uint32_t index, int fd)
 {
-    int error = need_statsd(shard);
-
-    if (error == 0) {
-        error = statsd_receiver_add_stream(shard->statsd, fd, on_stream_ended, shard);
-    }
-    if (error < 0) {
-        (void)close(fd);
-        connection_ended(shard);
-    }
-}
-
-/* ---- X-Ray ---- */
-
-int shard_take_xray(struct shard *shard, const struct datagram_socket *socket)
-{
-    return xray_receiver_new(&shard->pipeline, &shard->thread.loop, socket, &shard->xray);
-}
-
-/* ---- access log lines ---- */
-
-static int need_logs(struct shard *shard)
-{
-    struct log_receiver_config config = {
-        .pipeline = &shard->pipeline,
-        .loop = &shard->thread.loop,
-        .proc_root = "/proc",
-        .logs = &shard->common->config->receivers.access_logs,
-        .log = shard->common->log,
-    };
-
-    return shard->logs != NULL ? 0 : log_receiver_new(&config, &shard->logs);
-}
-
-int shard_take_log(struct shard *shard, uint32_t index, const struct datagram_socket *socket)
-{
-    int error = need_logs(shard);
-
-    return error == 0 ? log_receiver_add_socket(shard->logs, index, socket) : error;
-}
-
-static void add_log(struct shard *shard, uint32_t index, int fd)
-{
-    int error = need_logs(shard);
-
-    if (error == 0) {
-        error = log_receiver_add_stream(shard->logs, index, fd, on_stream_ended, shard);
-    }
-    if (error < 0) {
+    if (shard_receivers_add(&shard->receivers, kind, index, fd, on_stream_ended, shard) < 0) {
         (void)close(fd);
         connection_ended(shard);
     }
@@ -423,10 +373,8 @@ void shard_on_arrival(struct mail *mail, void *receiver)
     } else if (shard->pipeline.draining) {
         (void)close(fd);
         connection_ended(shard);
-    } else if (kind == LISTENER_STATSD) {
-        add_statsd(shard, fd);
-    } else if (kind == LISTENER_LOG) {
-        add_log(shard, index, fd);
+    } else if (kind == LISTENER_STATSD || kind == LISTENER_LOG) {
+        add_stream(shard, kind, index, fd);
     } else if (kind == LISTENER_OTLP) {
         add_tcp(shard, fd);
     } else {
@@ -517,12 +465,10 @@ static void close_records(struct shard *shard)
         return;
     }
     shard->records_closed = true;
-    xray_receiver_close(shard->xray); /* what came before this is still taken */
+    shard_receivers_close(&shard->receivers); /* what came before this is still taken */
     shard->pipeline.draining = true;
     scraper_close(shard->scraper);
     sniffer_close(&shard->sniffer);
-    statsd_receiver_close(shard->statsd);
-    log_receiver_close(shard->logs);
     if (shard->h2_ready) {
         h2_endpoint_close(&shard->h2);
     }
@@ -739,9 +685,7 @@ static void free_parts(struct shard *shard)
     if (shard->h2_ready) {
         h2_endpoint_deinit(&shard->h2);
     }
-    xray_receiver_free(shard->xray);
-    statsd_receiver_free(shard->statsd);
-    log_receiver_free(shard->logs);
+    shard_receivers_deinit(&shard->receivers);
     pipeline_deinit(&shard->pipeline);
     free(shard);
 }
@@ -769,6 +713,8 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
         free(shard);
         return error;
     }
+    shard_receivers_init(
+        &shard->receivers, &shard->pipeline, &shard->thread.loop, common->config, common->log);
     sniffer_init(&shard->sniffer, &shard->thread.loop, common->config->limits.sniff_timeout_ms, cells,
         on_sniffed, shard);
     init_timers(shard);

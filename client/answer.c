@@ -13,6 +13,7 @@ static void release(struct weft_client *client, uint64_t sequence)
         }
         client->stats.acknowledged_spans += batch->span_count;
         client->stats.acknowledged_points += batch->point_count;
+        client->stats.acknowledged_logs += batch->log_count;
         backlog_pop(&client->backlog);
     }
 }
@@ -35,6 +36,7 @@ static bool take_ack(struct weft_client *client, const uint8_t *payload, size_t 
     link->credit_bytes = ack->credit_bytes;
     client->stats.rejected_spans += ack->rejected_spans;
     client->stats.rejected_points += ack->rejected_points;
+    client->stats.rejected_logs += ack->rejected_logs;
     release(client, ack->sequence);
     weft__v1__ack__free_unpacked(ack, NULL);
     return true;
@@ -55,6 +57,7 @@ static void refuse(struct weft_client *client, uint64_t sequence)
     batch->refused = true;
     client->stats.rejected_spans += batch->span_count;
     client->stats.rejected_points += batch->point_count;
+    client->stats.rejected_logs += batch->log_count;
     release(client, 0);
 }
 

@@ -20,6 +20,7 @@ struct batch {
     uint64_t sequence;
     uint32_t span_count;
     uint32_t point_count;
+    uint32_t log_count;
     bool was_sent; /* at least once */
     bool refused;  /* for good: not to be sent again */
 };

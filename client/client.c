@@ -115,6 +115,7 @@ static void free_client(struct weft_client *client)
     backlog_deinit(&client->backlog);
     strings_deinit(&client->strings);
     metrics_deinit(&client->metrics);
+    logs_deinit(&client->logs);
     ZSTD_freeCCtx(client->zstd);
     free(client->columns);
     free(client->points);
@@ -132,6 +133,10 @@ int weft_open(const struct weft_options *options, struct weft_client **ret_clien
     client->wake_fd = -1;
     buffer_init(&client->link.output, CLIENT_OUTPUT_BYTES_MAX);
     strings_init(&client->strings, WEFT_STRINGS_COUNT_MAX);
+    if (logs_init(&client->logs) < 0) {
+        free(client);
+        return WEFT_ERROR_NOMEM;
+    }
     int error = take_options(client, options);
     error = error != 0 ? error : allocate(client);
     if (error != 0) {
@@ -221,6 +226,7 @@ void client_after_fork(struct weft_client *client, const struct ring *own)
     span_columns_reset(client->columns);
     backlog_clear(&client->backlog);
     metrics_reset(&client->metrics);
+    logs_reset(&client->logs);
     if (client->points != NULL) {
         client->points->next = 0;
     }
@@ -239,6 +245,14 @@ int weft_record_span(struct weft_client *client, const struct weft_span *span)
         return WEFT_ERROR_FULL;
     }
     return ring_push(ring, span) ? 0 : WEFT_ERROR_FULL;
+}
+
+int weft_log(struct weft_client *client, const struct weft_log_record *record)
+{
+    if (!atomic_load_explicit(&client->thread_running, memory_order_relaxed)) {
+        client_revive(client); /* in a forked child */
+    }
+    return logs_add(&client->logs, record);
 }
 
 uint32_t weft_intern(struct weft_client *client, const char *text, size_t length)
@@ -360,6 +374,7 @@ void weft_stats(struct weft_client *client, struct weft_stats *ret_stats)
     for (const struct ring *ring = client->rings; ring != NULL; ring = ring->next) {
         ret_stats->recorded_spans += atomic_load_explicit(&ring->head, memory_order_relaxed);
     }
+    logs_counts(&client->logs, &ret_stats->recorded_logs, &ret_stats->dropped_logs);
     ret_stats->backlog_bytes = client->backlog.bytes;
     ret_stats->connected = client->link.state == LINK_READY ? 1 : 0;
     pthread_mutex_unlock(&client->lock);

@@ -18,6 +18,7 @@
 #include <zstd.h>
 
 #include "client/backlog.h"
+#include "client/logs.h"
 #include "client/metrics.h"
 #include "client/ring.h"
 #include "client/span_columns.h"
@@ -103,6 +104,8 @@ struct weft_client {
     struct metrics metrics;
     struct span_columns *columns; /* the batch being gathered */
     struct metric_points *points; /* NULL until a metric is registered */
+    struct logs logs;             /* its own lock comes after the client's */
+    uint64_t logs_since_ns;       /* when a batch of them was made last */
     uint64_t columns_since_ns;    /* when its first span was taken; of the last one begun when it is empty */
     uint64_t metrics_collected_ns;
     ZSTD_CCtx *zstd; /* NULL without compression */

@@ -13,19 +13,15 @@ static uint64_t unix_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Makes a batch of the frame and gives it the next sequence number, which the frame already carries. */
-static void append_batch(
-    struct weft_client *client, uint8_t *frame, size_t frame_bytes, uint32_t span_count, uint32_t point_count)
+/* Gives the batch, which its frame says already, the next sequence number. */
+static void append_batch(struct weft_client *client, const struct batch *batch)
 {
-    backlog_append(&client->backlog, (struct batch){
-                                         .frame = frame,
-                                         .frame_bytes = frame_bytes,
-                                         .sequence = client->next_sequence++,
-                                         .span_count = span_count,
-                                         .point_count = point_count,
-                                     });
+    struct batch next = *batch;
+
+    next.sequence = client->next_sequence++;
+    backlog_append(&client->backlog, next);
     client->stats.batches++;
-    client->stats.sent_points += point_count;
+    client->stats.sent_points += batch->point_count;
 }
 
 /* False when the backlog or memory has no room: the columns stay as they are. */
@@ -43,7 +39,8 @@ static bool seal_spans(struct weft_client *client)
     if (frame == NULL) {
         return false;
     }
-    append_batch(client, frame, frame_bytes, client->columns->count, 0);
+    append_batch(client,
+        &(struct batch){.frame = frame, .frame_bytes = frame_bytes, .span_count = client->columns->count});
     span_columns_reset(client->columns);
     return true;
 }
@@ -114,7 +111,7 @@ static bool seal_points(struct weft_client *client)
         atomic_fetch_add_explicit(&client->metrics.dropped_points, count, memory_order_relaxed);
         return true;
     }
-    append_batch(client, frame, frame_bytes, 0, count);
+    append_batch(client, &(struct batch){.frame = frame, .frame_bytes = frame_bytes, .point_count = count});
     return true;
 }
 
@@ -140,9 +137,55 @@ static bool collect_metrics(struct weft_client *client, uint64_t now_ns)
     return true;
 }
 
+/* One batch of log records; false when there are some and there was no room for them. */
+static bool seal_logs(struct weft_client *client, uint64_t now_ns)
+{
+    Weft__V1__LogBatch batch;
+    size_t frame_bytes;
+
+    if (!logs_take(&client->logs)) {
+        return true;
+    }
+    if (!backlog_has_room(&client->backlog)) {
+        return false;
+    }
+    struct log_table *table = client->logs.sealing;
+    logs_message(table, client->next_sequence, &batch);
+    uint8_t *frame = encode_frame(
+        NATIVE_TYPE_LOGS, &batch.base, client->zstd, client->options.compression_level, &frame_bytes);
+    if (frame == NULL) {
+        return false;
+    }
+    append_batch(
+        client, &(struct batch){.frame = frame, .frame_bytes = frame_bytes, .log_count = table->count});
+    client->logs.sealed += table->count;
+    table->count = 0;
+    table->attribute_count = 0;
+    table->text_bytes = 0;
+    client->logs_since_ns = now_ns;
+    return true;
+}
+
+/* All that were recorded before the flush began; else at most one batch an interval. */
+static bool collect_logs(struct weft_client *client, uint64_t now_ns, bool flushing)
+{
+    bool due = now_ns - client->logs_since_ns >= client->options.batch_interval_ms * UINT64_C(1000000);
+
+    if (!flushing) {
+        return !due || seal_logs(client, now_ns);
+    }
+    while (client->logs.sealed < client->logs.flush_recorded) {
+        if (!seal_logs(client, now_ns)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void start_flush(struct weft_client *client)
 {
     struct flush *flush = &client->flush;
+    uint64_t dropped_logs;
 
     if (flush->started != flush->done || flush->requested == flush->done) {
         return;
@@ -150,6 +193,7 @@ static void start_flush(struct weft_client *client)
     flush->started = flush->requested;
     flush->sealed = false;
     client_dropped(client, &flush->dropped_spans, &flush->dropped_points);
+    logs_counts(&client->logs, &client->logs.flush_recorded, &dropped_logs);
     for (struct ring *ring = client->rings; ring != NULL; ring = ring->next) {
         ring->flush_head = atomic_load_explicit(&ring->head, memory_order_acquire);
     }
@@ -184,7 +228,8 @@ void client_collect(struct weft_client *client, uint64_t now_ns, bool *ret_hurry
     bool metrics_due =
         now_ns - client->metrics_collected_ns >= client->options.metrics_interval_ms * UINT64_C(1000000);
     bool metrics_done = flushing || metrics_due ? collect_metrics(client, now_ns) : true;
-    if (flushing && metrics_done && client->columns->count == 0) {
+    bool logs_done = collect_logs(client, now_ns, flushing);
+    if (flushing && metrics_done && logs_done && client->columns->count == 0) {
         client->flush.sealed = true;
         client->flush.target_sequence = client->next_sequence - 1;
     }

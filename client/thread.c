@@ -47,6 +47,7 @@ static void before_fork(void)
     for (size_t i = 0; i < WEFT_CLIENTS_COUNT_MAX; i++) {
         if (process.clients[i] != NULL) {
             pthread_mutex_lock(&process.clients[i]->lock);
+            pthread_mutex_lock(&process.clients[i]->logs.lock);
         }
     }
 }
@@ -55,6 +56,7 @@ static void unlock_all(void)
 {
     for (size_t i = WEFT_CLIENTS_COUNT_MAX; i-- > 0;) {
         if (process.clients[i] != NULL) {
+            pthread_mutex_unlock(&process.clients[i]->logs.lock);
             pthread_mutex_unlock(&process.clients[i]->lock);
         }
     }

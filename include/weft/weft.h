@@ -156,6 +156,31 @@ struct weft_span {
 /* Copies the span into the calling thread's buffer. FULL: dropped and counted. */
 WEFT_API int weft_record_span(struct weft_client *client, const struct weft_span *span);
 
+enum { WEFT_SEVERITY_INFO = 9, WEFT_SEVERITY_WARN = 13, WEFT_SEVERITY_ERROR = 17, WEFT_SEVERITY_MAX = 24 };
+
+/* A log record that belongs to a trace, or to none. Requests are spans: what this tells is not counted. */
+struct weft_log_attribute {
+    const char *key; /* not empty */
+    const char *value;
+};
+
+struct weft_log_record {
+    uint8_t trace_id[16]; /* all zero: none */
+    uint8_t span_id[8];
+    uint64_t time_unix_ns; /* 0: now */
+    uint32_t severity;     /* OpenTelemetry's SeverityNumber; 0: not told */
+    const char *body;      /* UTF-8, as all texts here; may be NULL */
+    const struct weft_log_attribute *attributes;
+    size_t attribute_count;
+};
+
+/*
+ * Copies the record; the agent passes it on as OTLP. Waits for no more than other threads' copies of theirs.
+ * FULL: dropped and counted (1,024 records or 256 KiB of text until the library's thread has looked again);
+ * INVALID; OVERSIZED; NOMEM.
+ */
+WEFT_API int weft_log(struct weft_client *client, const struct weft_log_record *record);
+
 struct weft_label {
     const char *key;
     const char *value;
@@ -210,6 +235,10 @@ struct weft_stats {
     uint64_t dropped_points;
     uint64_t acknowledged_points;
     uint64_t rejected_points;
+    uint64_t recorded_logs;
+    uint64_t dropped_logs; /* the agent is not told of these */
+    uint64_t acknowledged_logs;
+    uint64_t rejected_logs;
     uint64_t batches;        /* made */
     uint64_t batches_resent; /* written again after a reconnect or a refusal */
     uint64_t backlog_bytes;  /* encoded and not yet acknowledged */

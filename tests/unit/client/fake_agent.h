@@ -58,6 +58,8 @@ struct fake_agent {
     _Atomic uint64_t hellos, spans, duplicate_spans, points, strings, series, histogram_count, gaps;
     _Atomic uint64_t told_dropped_spans, told_dropped_points, rejected_spans, closed, duration_ns_sum;
     _Atomic uint64_t counter_value; /* the last one, whole */
+    _Atomic uint64_t logs;
+    _Atomic uint64_t log_bytes; /* lengths of all texts, and severities */
     char last_string[64];
     char workload[64];
     char close_reason[128];
@@ -157,6 +159,33 @@ static void fake_spans(
     }
 }
 
+static void fake_logs(
+    void *user, struct native_connection *native, struct slice payload, struct native_reply *reply)
+{
+    struct fake_connection *connection = user;
+    struct fake_agent *agent = connection->agent;
+    Weft__V1__LogBatch *batch = weft__v1__log_batch__unpack(NULL, payload.length, payload.ptr);
+
+    if (batch == NULL || batch->n_bodies != batch->log_count ||
+        batch->n_attribute_keys != batch->n_attribute_values) {
+        native_reply_error(reply, WEFT__V1__ERROR_CODE__ERROR_CODE_MALFORMED, "not a log batch");
+    } else if (!fake_refuses(agent, batch->sequence, reply) &&
+               native_connection_claim(native, batch->sequence, reply) == NATIVE_CLAIM_NEW) {
+        atomic_fetch_add(&agent->logs, batch->log_count);
+        for (size_t i = 0; i < batch->log_count; i++) {
+            atomic_fetch_add(&agent->log_bytes, batch->bodies[i].len);
+            atomic_fetch_add(&agent->log_bytes, batch->severity[i]);
+        }
+        for (size_t i = 0; i < batch->n_attribute_keys; i++) {
+            atomic_fetch_add(
+                &agent->log_bytes, batch->attribute_keys[i].len + batch->attribute_values[i].len);
+        }
+    }
+    if (batch != NULL) {
+        weft__v1__log_batch__free_unpacked(batch, NULL);
+    }
+}
+
 static void fake_apply_points(struct fake_agent *agent, const Weft__V1__MetricBatch *batch)
 {
     atomic_fetch_add(&agent->points, batch->n_counter_series + batch->n_gauge_series + batch->n_histograms);
@@ -243,6 +272,7 @@ static const struct native_handler fake_handler = {
     .dictionary = fake_dictionary,
     .spans = fake_spans_forgetful,
     .metrics = fake_metrics,
+    .logs = fake_logs,
     .stats = fake_stats,
     .closed = fake_closed,
 };

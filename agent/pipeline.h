@@ -137,10 +137,7 @@ void pipeline_expire_attempts(struct pipeline *pipeline, bool all);
 /* Counts a request that a span tells, holds it, or leaves it to the proxy's access log. */
 void pipeline_count_span(struct pipeline *pipeline, const struct request *request);
 
-/*
- * Counts a request that an access-log entry tells, unless the configuration leaves it to spans. Whether an
- * entry's attempts and connections count is asked of pipeline_log_counts.
- */
+/* Counts a request that an access-log entry tells, unless the configuration leaves it to spans. */
 void pipeline_count_log(struct pipeline *pipeline, const struct request *request);
 
 /* Whether what the proxy's access log tells counts. False: METRIC_LOGS_SUPERSEDED is the caller's to count.

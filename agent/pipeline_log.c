@@ -17,15 +17,6 @@ struct counted_entry {
     struct connection connection; /* of ACCESS_LOG_IS_CONNECTION */
 };
 
-static void take_connection(struct pipeline *pipeline, const struct connection *connection)
-{
-    if (pipeline_log_counts(pipeline, connection->voice)) {
-        directory_record_connection(pipeline->directory, connection);
-    } else {
-        LEDGER_ADD(pipeline->cells, METRIC_LOGS_SUPERSEDED, 1);
-    }
-}
-
 static void count(struct pipeline *pipeline, const struct access_log_entry *entry,
     struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns,
     struct counted_entry *counted)
@@ -41,7 +32,8 @@ static void count(struct pipeline *pipeline, const struct access_log_entry *entr
         pipeline_count_log(pipeline, &counted->request);
         break;
     case ACCESS_LOG_IS_CONNECTION:
-        take_connection(pipeline, &counted->connection);
+        /* whatever requests are counted from: no span tells a connection */
+        directory_record_connection(pipeline->directory, &counted->connection);
         break;
     case ACCESS_LOG_IS_ATTEMPT:
         LEDGER_ADD(pipeline->cells, METRIC_LOGS_ATTEMPTS, 1);

@@ -403,7 +403,6 @@ static void fill_connection(
         .response_flags = flags_of(entry),
         .sender = c->sender != NULL ? c->sender->interned : (uint32_t)INTERNED_UNKNOWN,
         .mesh = mesh_of(c),
-        .voice = memo->voice,
         .parties = memo->parties,
     };
 }

@@ -71,7 +71,7 @@ void access_log_memos_init(struct access_log_memos *memos);
 /*
  * Within a batch (context_batch_begin). Writes *ret_request for ACCESS_LOG_IS_REQUEST, with signal
  * REQUEST_FROM_LOG, and *ret_connection for ACCESS_LOG_IS_CONNECTION. `sender` is bound (context_sender_bind)
- * or NULL. The voice is filled; request.stored is left false. Counts METRIC_ROUTES_LIMITED and
+ * or NULL. A request's voice is filled; request.stored is left false. Counts METRIC_ROUTES_LIMITED and
  * METRIC_IDENTITY_CONFLICTS; the ledger's terms are the caller's: LOGS_RECEIVED always, then the one that the
  * meaning names; for a request pipeline_count_log, for a connection directory_record_connection, which count
  * the rest.

@@ -136,7 +136,6 @@ struct connection {
     uint64_t received_bytes; /* from there */
     uint64_t response_flags;
     uint32_t sender;
-    struct count_voice voice;
     struct request_parties parties; /* as in struct request */
 };
 

@@ -18,14 +18,20 @@ struct als_rig {
     struct buffer message;
 };
 
-static void start(struct als_rig *r)
+static void start_counting(struct als_rig *r, enum count_from from)
 {
     memset(r, 0, sizeof *r);
     rig_init(&r->rig);
+    r->rig.count_from = from;
     rig_start(&r->rig, NULL);
     r->peer = (struct peer){.pipeline = &r->rig.pipeline, .sender = r->rig.sender};
     r->call.connection_user = &r->peer;
     buffer_init(&r->message, ALS_BYTES_MAX);
+}
+
+static void start(struct als_rig *r)
+{
+    start_counting(r, COUNT_FROM_AUTO);
 }
 
 static void stop(struct als_rig *r)
@@ -82,6 +88,23 @@ static void takes_each_kind(void **state)
     rig_expect(&r.rig, METRIC_LOGS_ATTEMPTS, 4);
     rig_expect(&r.rig, METRIC_LOGS_NOT_A_REQUEST, 2);
     rig_expect_merged(&r.rig, METRIC_LOGS_RECORDED, METRIC_LOGS_AGGREGATED, 5);
+    stop(&r);
+}
+
+/* Requests may be left to spans; connections are told by no span, and say nothing of where requests are. */
+static void connections_count_whatever_requests_are_counted_from(void **state)
+{
+    struct als_rig r;
+
+    (void)state;
+    start_counting(&r, COUNT_FROM_SPANS);
+    als_put_identifier(&r.message, NODE_ID, "web.shop");
+    put_kind(&r, ALS_HTTP, 6, 3);
+    put_kind(&r, ALS_TCP, 3, 2);
+    assert_int_equal(say(&r), 0);
+    rig_expect(&r.rig, METRIC_LOGS_RECEIVED, 5);
+    rig_expect(&r.rig, METRIC_LOGS_SUPERSEDED, 3);
+    rig_expect_merged(&r.rig, METRIC_LOGS_RECORDED, METRIC_LOGS_AGGREGATED, 2);
     stop(&r);
 }
 
@@ -254,6 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_each_kind),
+        cmocka_unit_test(connections_count_whatever_requests_are_counted_from),
         cmocka_unit_test(drops_what_is_damaged_or_late),
         cmocka_unit_test(a_stream_without_identifier_is_refused),
         cmocka_unit_test(a_broken_message_is_refused_whole),

@@ -1,5 +1,5 @@
-"""Runs js/sender.js: the OpenTelemetry JavaScript SDK on a Unix socket. scripts/install-deps mesh puts its packages
-into build/js."""
+"""Runs js/sender.js: the OpenTelemetry JavaScript SDK on a Unix socket. scripts/install-deps mesh puts its
+packages into build/js."""
 
 import json
 import os

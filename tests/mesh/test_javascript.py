@@ -55,7 +55,9 @@ def assert_spans(rows, ids):
             assert [each.string_value for each in attributes["request.tags"].values] == ["a", "b"]
             assert attributes["request.ratio"] == 0.5 and attributes["request.cached"] in (True, False)
             assert attributes["http.request.header.authorization"] == "[redacted]"
-            assert span.status.message == ("no stock" if attributes["http.response.status_code"] == 503 else "")
+            assert span.status.message == (
+                "no stock" if attributes["http.response.status_code"] == 503 else ""
+            )
         elif span.kind == CLIENT:
             assert spans[span.parent_span_id].kind == SERVER and attributes["server.port"] == 8080
             assert [spans[link.span_id].kind for link in span.links] == [INTERNAL]
@@ -79,7 +81,9 @@ def test_metrics_and_logs_of_the_sdk(directory):
         sizes = [5 * (i + 1) for i in range(REQUESTS)]
         assert samples.total("order_size_bytes_sum") == sum(sizes)
         assert samples.total("order_size_bytes_count") == REQUESTS
-        buckets = {float(labels["le"]): value for labels, value in samples.matching("order_size_bytes_bucket")}
+        buckets = {
+            float(labels["le"]): value for labels, value in samples.matching("order_size_bytes_bucket")
+        }
         for bound in (10, 100, 1000):
             assert buckets[bound] == sum(size <= bound for size in sizes)
         assert samples.total("weft_records_received_total", signal="metrics") == 3

@@ -1,5 +1,5 @@
-"""OTLP as JSON against OTLP as protobuf: the same recorded requests, written by Google's own classes in both forms,
-come to the same spans, series and requests. And the answers, which are JSON."""
+"""OTLP as JSON against OTLP as protobuf: the same recorded requests, written by Google's own classes in both
+forms, come to the same spans, series and requests. And the answers, which are JSON."""
 
 import json
 import time
@@ -76,14 +76,22 @@ def mesh_rows(samples):
 )
 def test_spans_are_the_same_in_both_forms(directory, fixture):
     requests = recorded(fixture, ExportTraceServiceRequest, first_span_time)
-    count = sum(len(scope.spans) for each in requests for rs in each.resource_spans for scope in rs.scope_spans)
+    count = sum(
+        len(scope.spans) for each in requests for rs in each.resource_spans for scope in rs.scope_spans
+    )
     with ExitStack() as stack:
         (binary, binary_sink), (text, text_sink) = two_agents(stack, directory)
         for at, request in enumerate(requests):
-            status, kind, answer = otlp_json.post(binary.socket, "traces", request.SerializeToString(), headers=PROTOBUF)
+            status, kind, answer = otlp_json.post(
+                binary.socket, "traces", request.SerializeToString(), headers=PROTOBUF
+            )
             assert (status, kind, answer) == (200, "application/x-protobuf", b"")
             body = otlp_json.text_of(request, enum_names=at % 2 == 0, compact=at % 3 != 0)
-            assert otlp_json.post(text.socket, "traces", body, packed=at % 2 == 1) == (200, "application/json", b"{}")
+            assert otlp_json.post(text.socket, "traces", body, packed=at % 2 == 1) == (
+                200,
+                "application/json",
+                b"{}",
+            )
 
         def same():
             rows = [mesh_rows(agent.wait_spans(count)) for agent in (binary, text)]
@@ -92,10 +100,16 @@ def test_spans_are_the_same_in_both_forms(directory, fixture):
         wait_for(same, "the same requests in both")
         spans = []
         for sink in (binary_sink, text_sink):
-            wait_for(lambda: sum(1 for _ in corpus.spans(sink.traces())) >= count, f"{count} spans in the sink")
+            wait_for(
+                lambda: sum(1 for _ in corpus.spans(sink.traces())) >= count, f"{count} spans in the sink"
+            )
             spans.append(
                 sorted(
-                    (sorted(resource.items()), scope.SerializeToString(), span.SerializeToString(deterministic=True))
+                    (
+                        sorted(resource.items()),
+                        scope.SerializeToString(),
+                        span.SerializeToString(deterministic=True),
+                    )
                     for resource, scope, span in corpus.spans(sink.traces())
                 )
             )
@@ -121,7 +135,10 @@ def test_metrics_are_the_same_in_both_forms(directory, fixture):
             return rows if rows[0] == rows[1] and len(rows[0]) > 100 else None
 
         wait_for(same, "the same series in both")
-        received = [agent.samples().by((), "weft_records_received_total", signal="metrics") for agent in (binary, text)]
+        received = [
+            agent.samples().by((), "weft_records_received_total", signal="metrics")
+            for agent in (binary, text)
+        ]
         assert received[0] == received[1] and received[0]
 
 
@@ -132,7 +149,9 @@ def test_logs_are_the_same_in_both_forms(directory):
         ExportLogsServiceRequest,
         lambda request: request.resource_logs[0].scope_logs[0].log_records[0].time_unix_nano,
     )
-    count = sum(len(scope.log_records) for each in requests for rl in each.resource_logs for scope in rl.scope_logs)
+    count = sum(
+        len(scope.log_records) for each in requests for rl in each.resource_logs for scope in rl.scope_logs
+    )
     with ExitStack() as stack:
         (binary, _), (text, _) = two_agents(stack, directory)
         for request in requests:
@@ -146,7 +165,9 @@ def test_logs_are_the_same_in_both_forms(directory):
             rows = [mesh_rows(each) for each in samples]
             return rows if got == [count, count] and rows[0] == rows[1] and rows[0] else None
 
-        assert any(name == "mesh_requests_total" for name, _, _ in wait_for(same, "the same requests in both")[0])
+        assert any(
+            name == "mesh_requests_total" for name, _, _ in wait_for(same, "the same requests in both")[0]
+        )
 
 
 def test_answers_are_json(directory):
@@ -163,7 +184,12 @@ def test_answers_are_json(directory):
 
         assert refused(json.dumps(good).encode()) == (
             200,
-            {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "resource 0, scope 0, record 0, trace_id: invalid_trace_id"}},
+            {
+                "partialSuccess": {
+                    "rejectedSpans": "1",
+                    "errorMessage": "resource 0, scope 0, record 0, trace_id: invalid_trace_id",
+                }
+            },
         )
         assert refused(b"") == (400, {"code": 3, "message": "JSON: input ends inside a field"})
         assert refused(b'{"resourceSpans":7}')[1]["message"].startswith("resourceSpans: ")
@@ -171,12 +197,17 @@ def test_answers_are_json(directory):
         assert refused(b"{" + b" " * 65536 + b"}")[0] == 413
         assert refused(b"{}", headers=[("content-encoding", "br")])[0] == 400
         assert refused(b"{}") == (200, {})
-        point = {"name": "a", "histogram": {"dataPoints": [{"bucketCounts": [1], "explicitBounds": [1], "count": 9}]}}
+        point = {
+            "name": "a",
+            "histogram": {"dataPoints": [{"bucketCounts": [1], "explicitBounds": [1], "count": 9}]},
+        }
         metrics = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [point]}]}]}
         status, kind, answer = otlp_json.post(agent.socket, "metrics", json.dumps(metrics).encode())
         assert (status, kind) == (200, "application/json")
         assert json.loads(answer)["partialSuccess"]["rejectedDataPoints"] == "1"
-        assert otlp_json.post(agent.socket, "traces", b"{}", headers=[("content-type", "text/json")])[0] == 415
+        assert (
+            otlp_json.post(agent.socket, "traces", b"{}", headers=[("content-type", "text/json")])[0] == 415
+        )
         samples = agent.wait_spans(3)
         assert samples.total("weft_records_dropped_total", signal="spans", reason="invalid_trace_id") == 1
         assert samples.by(("reason",), "weft_messages_refused_total") == {

@@ -1,5 +1,5 @@
-"""Real Envoy sidecars with the X-Ray tracer, to the agent's UDP port in place of the X-Ray daemon's; and segments
-as an SDK sends them."""
+"""Real Envoy sidecars with the X-Ray tracer, to the agent's UDP port in place of the X-Ray daemon's; and
+segments as an SDK sends them."""
 
 import json
 import socket
@@ -65,9 +65,13 @@ def wait_received(agent):
 @pytest.mark.parametrize("spawn", [True, False], ids=["spawn_on", "spawn_off"])
 def test_thousand_requests_of_a_known_mix(directory, spawn):
     sink_port, port = free_port(), free_udp_port()
-    with Upstream() as upstream, Rotel(directory) as rotel, Sink(f"127.0.0.1:{sink_port}") as sink, xray_agent(
+    with Upstream() as upstream, Rotel(directory) as rotel, Sink(
+        f"127.0.0.1:{sink_port}"
+    ) as sink, xray_agent(
         directory, port, otlp_destination("rotel", rotel.grpc_port), otlp_destination("sink", sink_port)
-    ) as agent, Chain(directory, agent.socket, upstream.port, spawn, tracer=tracing_xray(port)) as chain:
+    ) as agent, Chain(
+        directory, agent.socket, upstream.port, spawn, tracer=tracing_xray(port)
+    ) as chain:
         answers = load.send(chain.port, known_mix(), connections=8)
         samples = wait_received(agent)
         seen = [status for _, _, _, status in upstream.seen]
@@ -77,16 +81,24 @@ def test_thousand_requests_of_a_known_mix(directory, spawn):
         assert samples.total("weft_datagrams_received_total", receiver="xray") == sent
         assert samples.total("weft_messages_accepted_total", protocol="xray") == sent
 
-        assert samples.by(CODE, "mesh_requests_total", **BY_SOURCE) == by_code(answer.status for answer in answers)
+        assert samples.by(CODE, "mesh_requests_total", **BY_SOURCE) == by_code(
+            answer.status for answer in answers
+        )
         assert samples.by(CODE, "mesh_requests_total", **BY_DESTINATION) == by_code(seen)
-        assert samples.total("mesh_requests_total") == REQUESTS + len(seen), "a request counted under other labels"
-        assert samples.by(("method", "protocol"), "mesh_requests_total") == {("GET", "http1"): REQUESTS + len(seen)}
+        assert samples.total("mesh_requests_total") == REQUESTS + len(
+            seen
+        ), "a request counted under other labels"
+        assert samples.by(("method", "protocol"), "mesh_requests_total") == {
+            ("GET", "http1"): REQUESTS + len(seen)
+        }
         if spawn:
             for reporter in ("source", "destination"):
                 assert samples.total("mesh_request_attempts_total", reporter=reporter, **REVIEWS) == len(seen)
             assert samples.matching("mesh_request_attempts_total", route="unknown") == []
         else:
-            assert samples.matching("mesh_request_attempts_total") == [], "they cannot be told, so they are absent"
+            assert (
+                samples.matching("mesh_request_attempts_total") == []
+            ), "they cannot be told, so they are absent"
         assert_no_raw_paths(samples)
         assert_passed_on(agent, sent, rotel, sink)
         assert_ledger(agent.samples(), sent, REQUESTS + len(seen), attempts)
@@ -112,7 +124,9 @@ def test_every_ending_is_counted_once_at_the_source(directory):
         load.send(chain.port, list(ENDINGS), connections=1)
         load.abandon(chain.port, "/reviews/9", "d300:200")
         samples = wait_received(agent)
-        got = samples.by(("destination", *CODE), "mesh_requests_total", reporter="source", source="productpage")
+        got = samples.by(
+            ("destination", *CODE), "mesh_requests_total", reporter="source", source="productpage"
+        )
         want = Counter(ENDINGS.values())
         left = [key for key in got if key not in want]
         assert got - Counter(left) == want
@@ -139,7 +153,9 @@ def test_spans_keep_what_envoy_said(directory):
     ) as agent:
         send(port, datagrams)
         agent.wait_spans(len(documents))
-        wait_for(lambda: sum(1 for _ in corpus.spans(sink.traces())) >= len(documents), "the spans in the sink")
+        wait_for(
+            lambda: sum(1 for _ in corpus.spans(sink.traces())) >= len(documents), "the spans in the sink"
+        )
         by_id = {document["id"]: document for document in documents}
         for resource, _, span in corpus.spans(sink.traces()):
             was = by_id.pop(span.span_id.hex())
@@ -168,11 +184,17 @@ def sdk_segment(at):
         "start_time": at,
         "end_time": at + 0.25,
         "http": {
-            "request": {"method": "POST", "url": f"https://cart.shop/buy/17?token={MARK}", "client_ip": "192.0.2.7"},
+            "request": {
+                "method": "POST",
+                "url": f"https://cart.shop/buy/17?token={MARK}",
+                "client_ip": "192.0.2.7",
+            },
             "response": {"status": 200, "content_length": 12},
         },
         "annotations": {"tenant": "a", "gold": True, "size": 4, "ratio": 0.5},
-        "metadata": {"default": {"headers": {"authorization": MARK, "accept": "*/*"}, "list": [1, "x", None]}},
+        "metadata": {
+            "default": {"headers": {"authorization": MARK, "accept": "*/*"}, "list": [1, "x", None]}
+        },
         "aws": {"ec2": {"instance_id": "i-1"}},
         "subsegments": [
             {
@@ -181,7 +203,10 @@ def sdk_segment(at):
                 "namespace": "remote",
                 "start_time": at + 0.01,
                 "end_time": at + 0.02,
-                "http": {"request": {"method": "GET", "url": "http://stock.shop/items/1"}, "response": {"status": 500}},
+                "http": {
+                    "request": {"method": "GET", "url": "http://stock.shop/items/1"},
+                    "response": {"status": 500},
+                },
                 "fault": True,
             },
             {
@@ -198,7 +223,12 @@ def sdk_segment(at):
                         "end_time": at + 0.039,
                         "aws": {"operation": "GetItem"},
                     },
-                    {"name": "later", "id": "70de5b6f19ff9a0e", "start_time": at + 0.035, "in_progress": True},
+                    {
+                        "name": "later",
+                        "id": "70de5b6f19ff9a0e",
+                        "start_time": at + 0.035,
+                        "in_progress": True,
+                    },
                 ],
             },
         ],
@@ -210,7 +240,9 @@ def test_segments_of_an_sdk(directory):
     with Sink(f"127.0.0.1:{sink_port}") as sink, xray_agent(
         directory, port, otlp_destination("sink", sink_port)
     ) as agent:
-        unfinished = {key: value for key, value in sdk_segment(at).items() if key not in ("end_time", "subsegments")}
+        unfinished = {
+            key: value for key, value in sdk_segment(at).items() if key not in ("end_time", "subsegments")
+        }
         documents = [json.dumps({**unfinished, "in_progress": True}), json.dumps(sdk_segment(at))]
         send(port, [HEADER + document.encode() for document in documents])
         samples = agent.wait_spans(4)
@@ -250,7 +282,10 @@ def test_bad_datagrams_are_refused_whole_and_bad_segments_alone(directory):
         HEADER + good + good,
         HEADER + b'{"a":' * 200,
     ]
-    bad = [{**sdk_segment(at), key: value} for key, value in (("trace_id", "1-2"), ("id", "7"), ("start_time", "x"))]
+    bad = [
+        {**sdk_segment(at), key: value}
+        for key, value in (("trace_id", "1-2"), ("id", "7"), ("start_time", "x"))
+    ]
     with xray_agent(directory, port) as agent:
         send(port, refused + [HEADER + json.dumps(each).encode() for each in bad] + [HEADER + good + b"\n"])
         samples = agent.wait_spans(4 + len(bad))

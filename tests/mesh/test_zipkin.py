@@ -1,13 +1,15 @@
-"""Real Envoy sidecars with the Zipkin tracer, through the agent's Unix socket: what Zipkin tells of each request
-is counted once, and each span reaches a back-end as OTLP with the ids that Envoy gave it."""
+"""Real Envoy sidecars with the Zipkin tracer, through the agent's Unix socket: what Zipkin tells of each
+request is counted once, and each span reaches a back-end as OTLP with the ids that Envoy gave it."""
 
 import gzip
+import http.client
 import json
 import socket
 import time
 from collections import Counter
 
 import pytest
+import yaml
 
 import corpus
 import load
@@ -16,7 +18,9 @@ from agent import Weftd, otlp_destination, settle
 from backends import Rotel
 from harness import REPOSITORY, free_port, wait_for
 from http_sink import HttpSink
-from sidecar import Chain, tracing_zipkin
+from logging_proxies import blocks, localized
+from sidecar import REVIEWS as CLUSTER
+from sidecar import Chain, Envoy, cluster, listener, route, tracing_zipkin
 from sink import Sink
 from test_envoy import (
     BY_DESTINATION,
@@ -41,7 +45,12 @@ FIXTURE = REPOSITORY / "tests/corpus/zipkin_envoy_spawn_on.json"
 
 def post(path, body, headers=()):
     """(status, headers, body) of POST /api/v2/spans on a Unix socket."""
-    fields = {"host": "weft", "content-type": "application/json", "content-length": str(len(body)), **dict(headers)}
+    fields = {
+        "host": "weft",
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        **dict(headers),
+    }
     head = "POST /api/v2/spans HTTP/1.1\r\nconnection: close\r\n"
     head += "".join(f"{key}: {value}\r\n" for key, value in fields.items())
     with socket.socket(socket.AF_UNIX) as client:
@@ -65,11 +74,17 @@ def test_thousand_requests_of_a_known_mix(directory, spawn):
         sent = settle(chain.spans_sent, quiet=3.0)  # the tracer's timer is 1 s
         samples = agent.wait_spans(sent)
 
-        assert samples.by(CODE, "mesh_requests_total", **BY_SOURCE) == by_code(answer.status for answer in answers)
+        assert samples.by(CODE, "mesh_requests_total", **BY_SOURCE) == by_code(
+            answer.status for answer in answers
+        )
         seen = [status for _, _, _, status in upstream.seen]
         assert samples.by(CODE, "mesh_requests_total", **BY_DESTINATION) == by_code(seen)
-        assert samples.total("mesh_requests_total") == REQUESTS + len(seen), "a request counted under other labels"
-        assert samples.by(("method", "protocol"), "mesh_requests_total") == {("GET", "http1"): REQUESTS + len(seen)}
+        assert samples.total("mesh_requests_total") == REQUESTS + len(
+            seen
+        ), "a request counted under other labels"
+        assert samples.by(("method", "protocol"), "mesh_requests_total") == {
+            ("GET", "http1"): REQUESTS + len(seen)
+        }
         assert samples.total("mesh_request_duration_seconds_count", **BY_SOURCE) == REQUESTS
         assert_attempts(samples, spawn, len(seen))
         assert_no_raw_paths(samples)
@@ -81,7 +96,9 @@ def test_thousand_requests_of_a_known_mix(directory, spawn):
 
 def assert_attempts(samples, spawn, attempts):
     if not spawn:
-        assert samples.matching("mesh_request_attempts_total") == [], "they cannot be told, so they are absent"
+        assert (
+            samples.matching("mesh_request_attempts_total") == []
+        ), "they cannot be told, so they are absent"
         return
     for reporter in ("source", "destination"):
         assert samples.total("mesh_request_attempts_total", reporter=reporter, **REVIEWS) == attempts
@@ -129,12 +146,17 @@ def ids_of_otlp(messages):
 
 
 def test_spans_keep_what_envoy_said(directory):
-    """The same bodies to a sink of our own and to the agent: ids, times, names and tags come out as they went in."""
+    """The same bodies to a sink of our own and to the agent: ids, times, names and tags come out as they
+    went in."""
     port = free_port()
     with Upstream() as upstream, HttpSink(directory / "zipkin.sock") as zipkin, Chain(
         directory, directory / "zipkin.sock", upstream.port, True, tracer=tracing_zipkin
     ) as chain:
-        load.send(chain.port, [("/reviews/1", "200"), ("/reviews/2", "503,200"), ("/reviews/3", "404")], connections=1)
+        load.send(
+            chain.port,
+            [("/reviews/1", "200"), ("/reviews/2", "503,200"), ("/reviews/3", "404")],
+            connections=1,
+        )
         sent = settle(chain.spans_sent, quiet=3.0)
         bodies = zipkin.bodies("/api/v2/spans")
         assert sum(len(json.loads(body)) for body in bodies) == sent
@@ -167,15 +189,17 @@ def test_spans_keep_what_envoy_said(directory):
 
 
 def test_every_ending_is_counted_once_at_the_source(directory):
-    """Without a span for each attempt Envoy's own end of a hop is CLIENT, so also a request without a route tells
-    that it left the source."""
+    """Without a span for each attempt Envoy's own end of a hop is CLIENT, so also a request without a route
+    tells that it left the source."""
     with Upstream() as upstream, Weftd(directory) as agent, Chain(
         directory, agent.socket, upstream.port, False, tracer=tracing_zipkin
     ) as chain:
         load.send(chain.port, list(ENDINGS), connections=1)
         load.abandon(chain.port, "/reviews/9", "d300:200")
         samples = agent.wait_spans(settle(chain.spans_sent, quiet=3.0))
-        got = samples.by(("destination", *CODE), "mesh_requests_total", reporter="source", source="productpage")
+        got = samples.by(
+            ("destination", *CODE), "mesh_requests_total", reporter="source", source="productpage"
+        )
         want = Counter(ENDINGS.values())
         left = [key for key in got if key not in want]
         assert got - Counter(left) == want
@@ -216,7 +240,14 @@ def test_bad_documents_are_refused_whole_and_bad_spans_alone(directory):
     bad = [{**good[0], "traceId": "xyz"}, {**good[0], "id": ""}, {**good[0], "tags": {"a": {}}}, 7]
     with Weftd(directory, limits={"message_bytes_max": 65536}) as agent:
         assert post(agent.socket, json.dumps(bad[:2] + good + bad[2:]).encode())[0] == 202
-        documents = [b"", b"{}", b"[{]", json.dumps(good).encode()[:-5], b"[" * 200, json.dumps(good).encode() + b"x"]
+        documents = [
+            b"",
+            b"{}",
+            b"[{]",
+            json.dumps(good).encode()[:-5],
+            b"[" * 200,
+            json.dumps(good).encode() + b"x",
+        ]
         for document in documents:
             status, headers, body = post(agent.socket, document)
             assert status == 400 and headers["content-type"] == "application/json"
@@ -242,3 +273,90 @@ def test_bad_documents_are_refused_whole_and_bad_spans_alone(directory):
             ("compression",): 2,
         }
         assert samples.total("weft_messages_accepted_total", protocol="zipkin") == 2
+
+
+# ---- the pages of docs/meshes/ ----
+
+
+def run_page(directory, tracing, agent_config, clusters=()):
+    """(samples, requests) once an Envoy with the pasted text has told of them."""
+    count, port = 20, free_port()
+    with Upstream() as upstream, Weftd(directory, **agent_config) as agent:
+        front = listener("public", port, "OUTBOUND", [route("/", CLUSTER, "all")], tracing, False)
+        clusters = [cluster(CLUSTER, upstream.port), *clusters]
+        with Envoy("page", directory, [front], clusters):
+            load.send(port, [("/reviews/1", "200")] * count, connections=2)
+            samples = agent.wait_spans(2 * count)
+        return samples, count
+
+
+def test_the_page_of_zipkin(directory):
+    pipe, tracing, _ = (
+        json.loads(localized(block, directory)) for block in blocks("envoy-zipkin.md", "json")
+    )
+    endpoint = pipe["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["pipe"]
+    assert endpoint["path"] == f"{directory}/weft.sock"
+    endpoint["path"] = f"{directory}/weftd.sock"
+    samples, count = run_page(directory, tracing, {}, [pipe])
+    assert (
+        samples.total("mesh_requests_total", reporter="source", source="page", destination="reviews") == count
+    )
+    assert samples.total("mesh_request_attempts_total", reporter="source") == count
+
+
+def test_the_page_of_xray(directory):
+    tracing = json.loads(blocks("envoy-zipkin.md", "json")[2])
+    (text,) = blocks("envoy-zipkin.md", "yaml")
+    config = yaml.safe_load(text)
+    port = free_port()
+    assert config["receivers"]["xray"]["udp"] == "127.0.0.1:2000"
+    assert tracing["provider"]["typed_config"]["daemon_endpoint"]["port_value"] == 2000
+    config["receivers"]["xray"]["udp"] = f"127.0.0.1:{port}"
+    tracing["provider"]["typed_config"]["daemon_endpoint"]["port_value"] = port
+    samples, count = run_page(directory, tracing, config)
+    assert (
+        samples.total("mesh_requests_total", reporter="source", source="productpage", destination="reviews")
+        == count
+    )
+    assert samples.total("mesh_request_attempts_total", reporter="source") == count
+
+
+def test_the_page_of_linkerd_1(directory):
+    """Linkerd does not run here: its plug-in's form of a span is posted to the port that the page tells."""
+    port = free_port()
+    config = yaml.safe_load(blocks("linkerd1.md", "yaml")[0])
+    telemeters = yaml.safe_load(blocks("linkerd1.md", "yaml")[1])["telemetry"]
+    assert [each["host"] for each in telemeters if each["kind"] == "io.zipkin.http"] == [
+        config["receivers"]["otlp"]["http"]
+    ]
+    config["receivers"]["otlp"]["http"] = f"127.0.0.1:{port}"
+    config["receivers"]["scrape"][0]["url"] = f"http://127.0.0.1:{free_port()}/admin/metrics/prometheus"
+    now = int(time.time() * 1e6)
+    local = {"serviceName": "web", "ipv4": "192.0.2.1"}
+    tags = {"http.method": "GET", "http.status_code": "503", "http.uri": "/a"}
+    spans = [
+        {"traceId": "00000000000000ab", "id": "01", "kind": "SERVER", "timestamp": now, "duration": 900},
+        {
+            "traceId": "00000000000000ab",
+            "id": "02",
+            "parentId": "01",
+            "kind": "CLIENT",
+            "timestamp": now,
+            "duration": 500,
+        },
+    ]
+    spans[1]["remoteEndpoint"] = {"serviceName": "books", "ipv4": "192.0.2.2", "port": 80}
+    body = gzip.compress(
+        json.dumps([{**span, "localEndpoint": local, "tags": tags} for span in spans]).encode()
+    )
+    with Weftd(directory, **config) as agent:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        fields = {"host": "weft", "content-type": "application/json", "content-encoding": "gzip"}
+        connection.request("POST", "/api/v2/spans", body, fields)
+        assert connection.getresponse().status == 202
+        connection.close()
+        labels = ("reporter", "source", "destination", "response_code", "outcome")
+        assert agent.wait_spans(2).by(labels, "mesh_requests_total") == {
+            ("destination", "unknown", "web", "503", "server_error"): 1,
+            ("source", "web", "books", "503", "server_error"): 1,
+        }

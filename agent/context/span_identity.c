@@ -38,7 +38,7 @@ static struct identity own_identity(const struct context *context, const struct 
     return identity;
 }
 
-static enum url_scheme scheme_of(const struct span *span)
+enum url_scheme span_scheme(const struct span *span)
 {
     struct slice scheme = span_text(span, SPAN_ATTRIBUTE_URL_SCHEME);
     struct slice url = span_text(span, SPAN_ATTRIBUTE_HTTP_URL);
@@ -89,6 +89,5 @@ void span_identify(struct context *context, const struct span *span, const struc
     }
     request->span_kind = (uint8_t)span->kind;
     request->span_status = (uint8_t)span->status;
-    request->scheme = (uint8_t)scheme_of(span);
     request->server_port = port_of(span);
 }

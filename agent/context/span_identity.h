@@ -14,12 +14,16 @@
 void span_identify(struct context *context, const struct span *span, const struct sender *sender,
     struct service_ids own, struct request *request);
 
-/* What each span has for itself: its size. */
+/* "http" or "https", as an attribute or the URL tells. */
+enum url_scheme span_scheme(const struct span *span);
+
+/* What each span has for itself: its size, and the scheme, as URLs may differ within a pattern. */
 static inline void span_note_record(
     const struct context *context, const struct span *span, struct request *request)
 {
     if (__builtin_expect(context->profiles != 0, 0)) {
         request->record_bytes = (uint32_t)(span->raw.length < UINT32_MAX ? span->raw.length : UINT32_MAX);
+        request->scheme = (uint8_t)span_scheme(span);
     }
 }
 

@@ -123,6 +123,7 @@ static int hand_over(struct tls_connection *connection)
 /* True when the connection may go on. */
 static bool shake_hands(struct tls_connection *connection)
 {
+    ERR_clear_error(); /* others of this thread may have left something, and SSL_get_error looks there */
     int result = SSL_do_handshake(connection->session);
 
     if (result != 1) {
@@ -145,6 +146,7 @@ static bool read_outer(struct tls_connection *connection)
     if (!is_empty(in) || in->ended) {
         return false;
     }
+    ERR_clear_error();
     int result = SSL_read_ex(connection->session, in->bytes, sizeof in->bytes, &bytes);
     if (result == 1) {
         in->begin = 0;
@@ -202,6 +204,7 @@ static bool write_outer(struct tls_connection *connection)
     if (is_empty(out)) {
         return false;
     }
+    ERR_clear_error();
     int result = SSL_write_ex(connection->session, out->bytes + out->begin, out->end - out->begin, &bytes);
     if (result == 1) {
         out->begin += bytes;

@@ -96,7 +96,7 @@ static void past_the_limit_connections_count_as_overflow(void **state)
     f->limits.series_count_max = 64;
     fixture_start(f, 1);
     for (int i = 0; i < FLOOD_COUNT; i++) {
-        char name[16];
+        char name[24];
 
         (void)snprintf(name, sizeof(name), "redis-%d", i);
         struct connection connection = connection_of(f, 0, "web", name);

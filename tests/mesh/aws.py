@@ -1,4 +1,4 @@
-"""AWS as the agent meets it: OTLP endpoints that verify each signature with botocore and keep to the published
+"""AWS as the agent meets it: OTLP endpoints that verify each signature with botocore, keep to the published
 limits, and the services that give credentials (an instance's metadata, a container's endpoint). All on
 loopback, over plain HTTP.
 """

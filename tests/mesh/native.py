@@ -1,4 +1,4 @@
-"""A client of the native stream that is not libweft: proto/README.md in a page of Python, messages by protoc's own
+"""A client of the native stream that is not libweft: proto/README.md in a page of Python, messages by protoc's
 description of the schema."""
 
 import functools
@@ -23,7 +23,12 @@ def schema(name):
     """The class of a message of proto/weft/v1/stream.proto."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "schema"
-        command = ["protoc", f"--proto_path={REPOSITORY}/proto", f"--descriptor_set_out={out}", "weft/v1/stream.proto"]
+        command = [
+            "protoc",
+            f"--proto_path={REPOSITORY}/proto",
+            f"--descriptor_set_out={out}",
+            "weft/v1/stream.proto",
+        ]
         subprocess.run(command, check=True, timeout=60)
         files = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes())
     pool = descriptor_pool.DescriptorPool()

@@ -240,7 +240,9 @@ def test_logs_go_to_their_group_and_stream(directory, environment, keys):
     request = ExportLogsServiceRequest()
     records = request.resource_logs.add().scope_logs.add().log_records
     for i in range(12000):
-        records.add(time_unix_nano=time.time_ns(), trace_id=i.to_bytes(16, "big")).body.string_value = f"line {i}"
+        records.add(time_unix_nano=time.time_ns(), trace_id=i.to_bytes(16, "big")).body.string_value = (
+            f"line {i}"
+        )
     with Endpoints(keys) as endpoints, Weftd(directory, [destination(endpoints, ["logs"])]) as agent:
         with grpc.insecure_channel(f"unix:{agent.socket}") as channel:
             method = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"

@@ -70,7 +70,13 @@ def test_what_is_wrong_is_refused_alone(directory):
         client = native.Client(agent.socket, "web", "shop")
         ack = client.send(
             native.LOGS,
-            batch(1, [os.urandom(16)] * 4, severity=[9, 25, 9, 9], bodies=[b"a", b"b", b"\xff", b"d"], time_offset_ns=[0, 0, 0, -(10**18)]),
+            batch(
+                1,
+                [os.urandom(16)] * 4,
+                severity=[9, 25, 9, 9],
+                bodies=[b"a", b"b", b"\xff", b"d"],
+                time_offset_ns=[0, 0, 0, -(10**18)],
+            ),
         )
         assert (ack.sequence, ack.rejected_logs) == (1, 3)
         # Columns that contradict each other: the whole batch, and the sequence goes on.

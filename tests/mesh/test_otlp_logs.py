@@ -87,7 +87,7 @@ def test_the_whole_mix(directory, how):
         total = assert_inbound(samples, mix, "productpage" if secure else "unknown")
         assert_envoy_agrees(samples, mix, expected)
         assert_ledger(samples, expected.total() + total, sum(expected.connections.values()), made)
-        # Envoy's own counts: all that it wrote was delivered, so each answer was one that it takes for success.
+        # Envoy's own counts: all that it wrote was delivered, so each answer was one of success to it.
         written = 0
         for envoy in (mix.front, mix.back):
             stats = envoy.stats(r"^access_logs\.open_telemetry_access_log\.logs_(written|dropped)$")
@@ -121,8 +121,8 @@ def export_ledger(agent):
 
 @pytest.mark.parametrize("secret", [False, True], ids=["as_they_came", "redacted"])
 def test_records_ship_with_their_trace_ids(directory, secret):
-    """What two sinks see is the same: Envoy's own records at one, the agent's at the other; only query strings
-    are gone, and what the configuration calls secret."""
+    """What two sinks see is the same: Envoy's own records at one, the agent's at the other; only query
+    strings are gone, and what the configuration calls secret."""
     port = free_port()
     more = {"redact": {"attributes": ["request_id"]}} if secret else {}
     with Sink(f"127.0.0.1:{port}") as sink, Upstream() as upstream, ratings.Ratings() as rpc, Weftd(
@@ -137,7 +137,9 @@ def test_records_ship_with_their_trace_ids(directory, secret):
         got = [record for _, record in otel_logs.records(otel_logs.messages(sink))]
     assert len(got) == count
     assert b"hunter2" not in b"".join(otel_logs.messages(sink))
-    requests = [record for record in got if otel_logs.attributes(record)["access_log_type"] == "DownstreamEnd"]
+    requests = [
+        record for record in got if otel_logs.attributes(record)["access_log_type"] == "DownstreamEnd"
+    ]
     assert requests and all(len(record.trace_id) == 16 and len(record.span_id) == 8 for record in requests)
     for record in requests:
         fields = otel_logs.attributes(record)
@@ -148,14 +150,12 @@ def test_records_ship_with_their_trace_ids(directory, secret):
 
 def as_otlp(record):
     """Attributes of a record that the agent wrote, by key."""
-    return {
-        pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in record.attributes
-    }
+    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in record.attributes}
 
 
 def test_access_log_service_entries_ship_as_otlp(directory):
-    """Entries of Envoy's access log service leave as OTLP log records: one each, with trace ids, severity from
-    the outcome, and the request's attributes."""
+    """Entries of Envoy's access log service leave as OTLP log records: one each, with trace ids, severity
+    from the outcome, and the request's attributes."""
     port = free_port()
     with Sink(f"127.0.0.1:{port}") as sink, Upstream() as upstream, ratings.Ratings() as rpc, Weftd(
         directory, [logs_destination(port)]
@@ -182,7 +182,11 @@ def test_access_log_service_entries_ship_as_otlp(directory):
         assert {pair.key: pair.value.string_value for pair in resource.attributes}[
             "service.name"
         ] == "productpage"
-        key = (fields["weft.destination"], str(fields.get("http.response.status_code", 0)), fields["weft.outcome"])
+        key = (
+            fields["weft.destination"],
+            str(fields.get("http.response.status_code", 0)),
+            fields["weft.outcome"],
+        )
         if "rpc.grpc.status_code" not in fields:
             fronts[key] = fronts.get(key, 0) + 1
         severities.setdefault(fields["weft.outcome"], set()).add(record.severity_text)
@@ -231,7 +235,9 @@ def blocks(page):
 def test_the_page_shows_what_was_run(directory):
     """The configuration of docs/meshes/envoy-otel-logs.md is what these tests use, and Envoy takes it."""
     pasted, logger = blocks("meshes/envoy-otel-logs.md")
-    shown = {pair["key"]: pair["value"]["string_value"] for pair in logger["typed_config"]["attributes"]["values"]}
+    shown = {
+        pair["key"]: pair["value"]["string_value"] for pair in logger["typed_config"]["attributes"]["values"]
+    }
     assert shown == {**otel_logs.HTTP, **otel_logs.BOTH, "weft.reporter": "source"}
     assert pasted == cluster("agent_grpc", "/run/weft/weft.sock", http2=True)
     manager = {
@@ -282,7 +288,9 @@ def post_http(agent, body, **headers):
         peer.connect(str(agent.socket))
         connection = http.client.HTTPConnection("agent")
         connection.sock = peer
-        connection.request("POST", "/v1/logs", body, {name.replace("_", "-"): text for name, text in headers.items()})
+        connection.request(
+            "POST", "/v1/logs", body, {name.replace("_", "-"): text for name, text in headers.items()}
+        )
         answer = connection.getresponse()
         return answer.status, answer.headers["content-type"], answer.read()
 
@@ -307,7 +315,10 @@ def test_http_takes_each_encoding_and_says_what_is_wrong(directory):
     proto = "application/x-protobuf"
     with Weftd(directory) as agent:
         assert post_http(agent, request_of(3), content_type=proto) == (200, proto, b"")
-        assert post_http(agent, gzip.compress(request_of(3)), content_type=proto, content_encoding="gzip")[0] == 200
+        assert (
+            post_http(agent, gzip.compress(request_of(3)), content_type=proto, content_encoding="gzip")[0]
+            == 200
+        )
         assert post_http(agent, zstd(request_of(3)), content_type=proto, content_encoding="zstd")[0] == 200
         status, _, body = post_http(agent, request_of(3, bad=2), content_type=proto)
         said = ExportLogsServiceResponse.FromString(body).partial_success
@@ -325,7 +336,9 @@ def test_http_takes_each_encoding_and_says_what_is_wrong(directory):
 
 def test_json_tells_the_same(directory):
     """The first message of the fixture, as protobuf to one agent and as OTLP/JSON to another."""
-    request = ExportLogsServiceRequest.FromString(corpus.read(REPOSITORY / "tests/corpus/otlp_logs_envoy.logs")[0])
+    request = ExportLogsServiceRequest.FromString(
+        corpus.read(REPOSITORY / "tests/corpus/otlp_logs_envoy.logs")[0]
+    )
     for resource in request.resource_logs:
         for record in resource.scope_logs[0].log_records:
             record.time_unix_nano = time.time_ns()
@@ -347,6 +360,8 @@ def test_json_tells_the_same(directory):
             count = sum(len(resource.scope_logs[0].log_records) for resource in request.resource_logs)
             samples = wait_logs(agent, count)
             told.append(
-                samples.by(("reporter", "source", "destination", "route", "response_code"), "mesh_requests_total")
+                samples.by(
+                    ("reporter", "source", "destination", "route", "response_code"), "mesh_requests_total"
+                )
             )
     assert told[0] == told[1] and sum(told[0].values()) > 0

@@ -6,9 +6,10 @@
  *          └─► MetricFamily ─► Metric ─► on_point | on_refused
  *
  * What becomes of each type: a counter is one, cumulative or delta as the proxy is configured, which the
- * message does not tell, under the name that Envoy gives it; gauges and untyped ones are gauges; a histogram, whose buckets say what the proxy's
- * last flush interval held, is an explicit one that adds; a summary, of the same interval, likewise, and is
- * called NAME_interval: Envoy sends it beside the histogram under one name.
+ * message does not tell, under the name that Envoy gives it; gauges and untyped ones are gauges; a histogram,
+ * whose buckets say what the proxy's last flush interval held, is an explicit one that adds; a summary, of
+ * the same interval, likewise, and is called NAME_interval: Envoy sends it beside the histogram under one
+ * name.
  *
  * A metric that is damaged within its own length, or contradicts itself, is refused alone. When the structure
  * around metrics is damaged the scan ends with an error. Source of the fields:

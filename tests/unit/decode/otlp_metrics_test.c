@@ -1,5 +1,4 @@
-/* OTLP metrics: each kind of data point, labels, repairs, what is refused and how much goes with it; recorded
- * messages of Envoy recounted with the generated classes. */
+/* OTLP metrics: each kind of data point, labels, repairs, what is refused and how much goes with it. */
 #include "decode/otlp_metrics.h"
 
 #include <math.h>
@@ -593,51 +592,6 @@ static void attributes_of_all_kinds_become_text(void **state)
     buffer_deinit(&parts.out);
 }
 
-static void values_as_text(void **state)
-{
-    static const struct {
-        enum attribute_type type;
-        uint8_t number;
-        double real;
-        int64_t integer;
-        const char *bytes;
-        const char *text;
-    } cases[] = {
-        {ATTRIBUTE_INTEGER, 3, 0, INT64_MIN, NULL, "-9223372036854775808"},
-        {ATTRIBUTE_INTEGER, 2, 0, 1, NULL, "true"},
-        {ATTRIBUTE_INTEGER, 2, 0, 0, NULL, "false"},
-        {ATTRIBUTE_DOUBLE, 4, 0.1, 0, NULL, "0.1"},
-        {ATTRIBUTE_DOUBLE, 4, 0.30000000000000004, 0, NULL, "0.30000000000000004"},
-        {ATTRIBUTE_BYTES, 7, 0, 0, "f", "Zg=="},
-        {ATTRIBUTE_BYTES, 7, 0, 0, "fo", "Zm8="},
-        {ATTRIBUTE_BYTES, 7, 0, 0, "foobar", "Zm9vYmFy"},
-        {ATTRIBUTE_TEXT, 1, 0, 0, "as is", "as is"},
-        {ATTRIBUTE_NONE, 0, 0, 0, NULL, ""},
-        {ATTRIBUTE_ARRAY, 5, 0, 0, "", "[]"},
-        {ATTRIBUTE_ARRAY, 5, 0, 0, "\x0a\x03\x0a\x01\x07", "[\"\\u0007\"]"},
-        {ATTRIBUTE_ARRAY, 5, 0, 0, "\x0a\x03\x3a\x01z", "[\"eg==\"]"},
-    };
-    char out[64];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct attribute_value value = {
-            .type = cases[i].type, .number = cases[i].number, .integer = cases[i].integer};
-        size_t used = 3;
-        struct slice text;
-
-        if (cases[i].bytes != NULL) {
-            value.text = slice_of_string(cases[i].bytes);
-        }
-        if (value.type == ATTRIBUTE_DOUBLE) {
-            memcpy(&value.integer, &cases[i].real, sizeof value.integer);
-        }
-        assert_int_equal(attribute_text(&value, 2, out, sizeof out, &used, &text), 0);
-        assert_true(slice_equal(text, slice_of_string(cases[i].text)));
-        assert_true(used >= 3 && used <= 3 + strlen(cases[i].text));
-    }
-}
-
 static void lists_too_deep_or_too_long_are_refused(void **state)
 {
     struct attribute_value value = {.type = ATTRIBUTE_BYTES, .number = 7};
@@ -778,101 +732,6 @@ static void resource_and_scope_may_stand_behind(void **state)
     buffer_deinit(&parts.out);
 }
 
-/* ---- what Envoy sent ---- */
-
-static uint64_t reference_count(const Otlp__ExportMetricsServiceRequest *request, uint64_t *sum)
-{
-    const Otlp__ScopeMetrics *scope = request->resource_metrics[0]->scope_metrics[0];
-    uint64_t count = 0;
-
-    for (size_t i = 0; i < scope->n_metrics; i++) {
-        const Otlp__Metric *metric = scope->metrics[i];
-
-        if (metric->data_case == OTLP__METRIC__DATA_GAUGE) {
-            count += metric->gauge->n_data_points;
-        } else if (metric->data_case == OTLP__METRIC__DATA_SUM) {
-            count += metric->sum->n_data_points;
-            for (size_t j = 0; j < metric->sum->n_data_points; j++) {
-                *sum += (uint64_t)metric->sum->data_points[j]->as_int;
-            }
-        } else if (metric->data_case == OTLP__METRIC__DATA_HISTOGRAM) {
-            count += metric->histogram->n_data_points;
-            for (size_t j = 0; j < metric->histogram->n_data_points; j++) {
-                *sum += metric->histogram->data_points[j]->count;
-            }
-        }
-    }
-    return count;
-}
-
-struct recount {
-    uint64_t count;
-    uint64_t sum;
-    bool are_deltas;
-};
-
-static void on_recorded(void *user, const struct sent_point *point, uint32_t record)
-{
-    struct recount *recount = user;
-
-    (void)record;
-    recount->count++;
-    if (point->type == SENT_COUNTER) {
-        recount->sum += (uint64_t)point->value;
-        assert_true(point->is_bare);
-    }
-    for (size_t i = 0; point->type == SENT_EXPLICIT && i < point->bucket_count; i++) {
-        recount->sum += point->buckets[i];
-    }
-    if (point->type != SENT_GAUGE) {
-        assert_int_equal(point->is_delta, recount->are_deltas);
-        assert_true(point->start_unix_ns > OTLP_START_UNIX_NS_MIN);
-        assert_true(point->start_unix_ns <= point->time_unix_ns);
-    }
-}
-
-static void check_recording(const char *name, bool are_deltas)
-{
-    char path[256];
-    static uint8_t bytes[1 << 18];
-    uint32_t length;
-
-    (void)snprintf(path, sizeof path, "%s/tests/corpus/%s", WEFT_SOURCE_DIR, name);
-    FILE *file = fopen(path, "rb");
-
-    assert_non_null(file);
-    while (fread(&length, 1, sizeof length, file) == sizeof length) {
-        struct recount recount = {.are_deltas = are_deltas};
-        struct otlp_metrics_sink sink = {.user = &recount, .on_point = on_recorded, .on_refused = on_refused};
-        struct otlp_metrics_result result;
-        struct decode_error error;
-        uint64_t sum = 0;
-
-        assert_true(length <= sizeof bytes && fread(bytes, 1, length, file) == length);
-        assert_int_equal(
-            otlp_metrics_scan(&table, &scratch, slice_of(bytes, length), &sink, &result, &error), 0);
-        Otlp__ExportMetricsServiceRequest *request =
-            otlp__export_metrics_service_request__unpack(NULL, length, bytes);
-
-        assert_non_null(request);
-        assert_int_equal(recount.count, reference_count(request, &sum));
-        assert_int_equal(recount.sum, sum);
-        assert_true(sum > 0 || are_deltas);
-        otlp__export_metrics_service_request__free_unpacked(request, NULL);
-    }
-    (void)fclose(file);
-}
-
-static void recorded_messages_recount(void **state)
-{
-    (void)state;
-    seen = (struct seen){.point_count = 0};
-    check_recording("envoy_grpc.metrics", false);
-    check_recording("envoy_http.metrics", false);
-    check_recording("envoy_delta.metrics", true);
-    assert_int_equal(seen.refused_count, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -887,13 +746,11 @@ int main(void)
         cmocka_unit_test(too_many_exponential_buckets_are_refused),
         cmocka_unit_test(summaries_are_read_or_refused),
         cmocka_unit_test(attributes_of_all_kinds_become_text),
-        cmocka_unit_test(values_as_text),
         cmocka_unit_test(lists_too_deep_or_too_long_are_refused),
         cmocka_unit_test(too_many_labels_are_refused),
         cmocka_unit_test(damage_around_points_ends_the_scan),
         cmocka_unit_test(fields_of_a_wrong_wire_type_are_damage),
         cmocka_unit_test(resource_and_scope_may_stand_behind),
-        cmocka_unit_test(recorded_messages_recount),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

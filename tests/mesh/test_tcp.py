@@ -21,6 +21,7 @@ from opentelemetry.trace import SpanKind
 import metrics_sinks
 from agent import WEFTD, Weftd
 from harness import free_port, wait_for
+from logging_proxies import blocks
 
 pytestmark = pytest.mark.agent_needed
 
@@ -303,3 +304,15 @@ def test_a_certificate_that_is_none_ends_the_start(directory, ports):
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode != 0
     assert "cert_file" in done.stdout + done.stderr
+
+
+def test_the_documented_configurations_load(directory):
+    """docs/meshes/otlp-tcp.md; certificate files are read at the start, not by the check."""
+    documented = blocks("otlp-tcp.md", "yaml")
+    assert len(documented) == 3
+    for text in documented:
+        path = directory / "weft.yaml"
+        path.write_text(text)
+        command = [WEFTD, "--config", path, "--check-config"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -222,8 +222,9 @@ static struct point_base base_of(
 
     if (last != NULL && !last->is_new && last->created_unix_ns == series->created_unix_ns) {
         const struct snapshot_histogram *now = series->histogram;
-        bool has_grown = now == NULL || (now->count >= last->histogram.count &&
-                                            now->bound_count == last->histogram.bound_count);
+        bool has_grown =
+            now == NULL || (now->count >= last->histogram.count &&
+                               (now->is_classic || now->bound_count == last->histogram.bound_count));
         base.start_unix_ns = last->time_unix_ns;
         base.exemplars_after_unix_ns = last->time_unix_ns;
         base.last = has_grown ? last : NULL;

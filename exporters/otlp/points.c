@@ -231,7 +231,9 @@ int point_exponential(struct point_context *context, const struct snapshot_serie
 static int fill_bounds(struct point_context *context, const struct snapshot_histogram *histogram,
     const struct series_last *last, Otlp__HistogramDataPoint *point)
 {
-    size_t count = histogram->bound_count;
+    /* One that lost bounds since (aggregate/bucket_histogram.h) tells this time how much it grew in all. */
+    size_t count =
+        last == NULL || last->histogram.bound_count == histogram->bound_count ? histogram->bound_count : 0;
     double *bounds = arena_alloc(context->arena, (count + 1) * sizeof *bounds);
     uint64_t *counts = arena_alloc(context->arena, (count + 1) * sizeof *counts);
     uint64_t below = 0;

@@ -268,6 +268,63 @@ static void a_gone_series_is_forgotten(void **state)
     type->memory_free(options.memory);
 }
 
+/* What a classic histogram (proxies' own bounds) grew by, also when it lost a bound in between. */
+static void deltas_of_classic_histograms(void **state)
+{
+    static const double bounds[] = {1, 2};
+    static const uint64_t first_counts[] = {1, 3};
+    static const uint64_t then_counts[] = {2, 5};
+    static const uint64_t last_counts[] = {6};
+    static const struct {
+        uint64_t count;
+        const uint64_t *counts;
+        size_t bound_count;
+        uint64_t grown[3];
+        size_t grown_count;
+    } rows[] = {
+        {4, first_counts, 2, {1, 2, 1}, 3}, {7, then_counts, 2, {1, 1, 1}, 3}, {9, last_counts, 1, {2}, 1}};
+    const struct encoder_type *type = exporter_otlp.encoders[0];
+    struct encoder_options options = {.delta = true, .exponential = true, .memory = type->memory_new()};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct snapshot_histogram histogram = {.is_classic = 1,
+            .count = rows[i].count,
+            .sum = (double)rows[i].count,
+            .bound_count = rows[i].bound_count,
+            .bounds = bounds,
+            .bound_counts = rows[i].counts};
+        const struct snapshot_series series = {
+            .labels_text = "", .created_unix_ns = 1, .histogram = &histogram};
+        const struct fake_family family = {
+            .family = {.name = "f", .type = SNAPSHOT_HISTOGRAM, .unit = "", .help = ""},
+            .series = &series,
+            .series_count = 1};
+        struct fake_snapshot fake = {
+            .snapshot = {.ops = &fake_ops, .time_unix_ns = 100 + i}, .families = &family, .family_count = 1};
+        struct buffer out;
+        void *encoder = NULL;
+
+        buffer_init(&out, SIZE_MAX);
+        assert_int_equal(type->open(&options, &out, &encoder), 0);
+        assert_int_equal(type->step(encoder, &fake.snapshot, 100), 0);
+        type->close(encoder);
+        Otlp__ExportMetricsServiceRequest *request =
+            otlp__export_metrics_service_request__unpack(NULL, out.length, out.data);
+        assert_non_null(request);
+        const Otlp__Metric *metric = request->resource_metrics[0]->scope_metrics[0]->metrics[0];
+        assert_int_equal(metric->data_case, OTLP__METRIC__DATA_HISTOGRAM);
+        const Otlp__HistogramDataPoint *point = metric->histogram->data_points[0];
+        assert_int_equal(point->count, rows[i].count - (i > 0 ? rows[i - 1].count : 0));
+        assert_int_equal(point->n_bucket_counts, rows[i].grown_count);
+        assert_int_equal(point->n_explicit_bounds, rows[i].grown_count - 1);
+        assert_memory_equal(point->bucket_counts, rows[i].grown, rows[i].grown_count * sizeof(uint64_t));
+        otlp__export_metrics_service_request__free_unpacked(request, NULL);
+        buffer_deinit(&out);
+    }
+    type->memory_free(options.memory);
+}
+
 static void delta_without_memory_is_refused(void **state)
 {
     (void)state;
@@ -420,6 +477,7 @@ int main(void)
         cmocka_unit_test(every_step_is_a_request_by_itself),
         cmocka_unit_test(a_series_that_began_anew_is_sent_whole),
         cmocka_unit_test(a_gone_series_is_forgotten),
+        cmocka_unit_test(deltas_of_classic_histograms),
         cmocka_unit_test(delta_without_memory_is_refused),
         cmocka_unit_test(a_full_buffer_is_an_error),
         cmocka_unit_test(the_memory_of_series_is_bounded_and_says_so),

@@ -271,7 +271,7 @@ static void a_gone_series_is_forgotten(void **state)
 /* What a classic histogram (proxies' own bounds) grew by, also when it lost a bound in between. */
 static void deltas_of_classic_histograms(void **state)
 {
-    static const double bounds[] = {1, 2};
+    static const double two_bounds[] = {1, 2};
     static const uint64_t first_counts[] = {1, 3};
     static const uint64_t then_counts[] = {2, 5};
     static const uint64_t last_counts[] = {6};
@@ -292,7 +292,7 @@ static void deltas_of_classic_histograms(void **state)
             .count = rows[i].count,
             .sum = (double)rows[i].count,
             .bound_count = rows[i].bound_count,
-            .bounds = bounds,
+            .bounds = two_bounds,
             .bound_counts = rows[i].counts};
         const struct snapshot_series series = {
             .labels_text = "", .created_unix_ns = 1, .histogram = &histogram};

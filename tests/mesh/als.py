@@ -216,3 +216,19 @@ def entries(messages):
             if number in (2, 3):
                 for _, entry in _fields(value):
                     yield "http" if number == 2 else "tcp", entry
+
+
+def streams_of(messages):
+    """The messages of a recording as lists, one a stream: an identifier begins each."""
+    streams = []
+    for message in messages:
+        if any(number == 1 for number, _ in _fields(message)):
+            streams.append([])
+        streams[-1].append(message)
+    return streams
+
+
+def entry_type(entry):
+    """(AccessLogType, numbers of the response flags' fields) of an encoded entry."""
+    common = dict(_fields(dict(_fields(entry))[1]))
+    return common.get(33, 0), tuple(number for number, _ in _fields(common.get(16, b"")))

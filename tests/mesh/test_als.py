@@ -244,13 +244,7 @@ def stream(agent, messages):
 
 
 def recorded_streams():
-    """Lists of messages of tests/corpus/als_envoy.als, each begins with an identifier."""
-    streams = []
-    for message in corpus.read(REPOSITORY / "tests/corpus/als_envoy.als"):
-        if message[0] == 0x0A:
-            streams.append([])
-        streams[-1].append(message)
-    return streams
+    return als.streams_of(corpus.read(REPOSITORY / "tests/corpus/als_envoy.als"))
 
 
 def test_streams_that_are_refused(directory):

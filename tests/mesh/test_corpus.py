@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+import als
 import corpus
 import otel_logs
 from harness import REPOSITORY
@@ -117,6 +118,20 @@ def test_metrics_hold_what_the_repair_is_for(name):
 def test_a_metrics_stream_begins_with_its_node(name):
     first, *others = corpus.read(FOLDER / name)
     assert first[0] == others[0][0] - 8 == 0x0A and len(first) > len(others[0]) + 50_000
+
+
+def test_access_log_streams_hold_every_ending():
+    streams = als.streams_of(corpus.read(FOLDER / "als_envoy.als"))
+    assert len(streams) == 5 and all(len(stream[0]) > 60_000 for stream in streams)
+    types, flags = Counter(), set()
+    for stream in streams:
+        for _, entry in als.entries(stream):
+            kind, told = als.entry_type(entry)
+            types[kind] += 1
+            flags |= set(told)
+    assert set(types) == {3, 6, 9}, "connections, requests and attempts"
+    # UT UF UO NR DI FI RL DC URX
+    assert flags >= {3, 6, 8, 9, 10, 11, 12, 15, 16}
 
 
 @pytest.mark.parametrize("name", ["otlp_logs_envoy.logs", "otlp_logs_envoy_body.logs"])

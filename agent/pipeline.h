@@ -152,7 +152,7 @@ void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry 
     struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns);
 
 /* The same for a record that its receiver passes on itself. */
-void pipeline_count_entry(struct pipeline *pipeline, const struct access_log_entry *entry,
+enum access_log_meaning pipeline_count_entry(struct pipeline *pipeline, const struct access_log_entry *entry,
     struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns);
 
 /* Settles the held requests whose proxy is decided; `all`: every one, because the shard ends. Once a second

@@ -51,12 +51,13 @@ static void count(struct pipeline *pipeline, const struct access_log_entry *entr
     }
 }
 
-void pipeline_count_entry(struct pipeline *pipeline, const struct access_log_entry *entry,
+enum access_log_meaning pipeline_count_entry(struct pipeline *pipeline, const struct access_log_entry *entry,
     struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns)
 {
     struct counted_entry counted;
 
     count(pipeline, entry, reporter, sender, now_unix_ns, &counted);
+    return counted.meaning;
 }
 
 /* ---- records out ---- */

@@ -28,8 +28,8 @@ static void on_entry(void *user, const struct access_log_entry *entry)
 {
     struct logs_pass *pass = user;
 
-    pipeline_count_entry(pass->pipeline, entry, &pass->reporter, pass->sender, pass->now_unix_ns);
-    pass->conflict_count += pass->pipeline->context.refuse_conflicts && pass->reporter.is_conflict;
+    pass->conflict_count += pipeline_count_entry(pass->pipeline, entry, &pass->reporter, pass->sender,
+                                pass->now_unix_ns) == ACCESS_LOG_IS_REFUSED;
 }
 
 static void on_other(void *user)

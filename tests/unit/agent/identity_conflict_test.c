@@ -31,6 +31,31 @@ static void start(struct rig *rig, bool refuse)
     rig->pipeline.context.refuse_conflicts = refuse;
 }
 
+static void put_spans(struct buffer *bytes, const char *key, const char *value, int count)
+{
+    struct wire_envelope resource_spans = wire_envelope_begin(bytes, 1, 1000);
+    struct wire_envelope resource = wire_envelope_begin(bytes, 1, 100);
+
+    put_attribute(bytes, 1, "service.name", "web");
+    put_attribute(bytes, 1, key, value);
+    wire_envelope_end(bytes, resource);
+    struct wire_envelope scope_spans = wire_envelope_begin(bytes, 2, 1000);
+    for (int i = 0; i < count; i++) {
+        put_span(bytes, i == 1 ? SPAN_INTERNAL : SPAN_GOOD, RIG_NOW_UNIX_NS);
+    }
+    wire_envelope_end(bytes, scope_spans);
+    wire_envelope_end(bytes, resource_spans);
+}
+
+static int take(struct rig *rig, struct buffer *bytes, struct otlp_outcome *ret_outcome)
+{
+    int code =
+        pipeline_otlp_traces(&rig->pipeline, &rig->sender, slice_of(bytes->data, bytes->length), ret_outcome);
+
+    buffer_deinit(bytes);
+    return code;
+}
+
 /* Spans of a resource with this attribute. */
 static int send_spans(
     struct rig *rig, const char *key, const char *value, int count, struct otlp_outcome *ret_outcome)
@@ -38,21 +63,8 @@ static int send_spans(
     struct buffer bytes;
 
     buffer_init(&bytes, MESSAGE_BYTES_MAX);
-    struct wire_envelope resource_spans = wire_envelope_begin(&bytes, 1, 1000);
-    struct wire_envelope resource = wire_envelope_begin(&bytes, 1, 100);
-    put_attribute(&bytes, 1, "service.name", "web");
-    put_attribute(&bytes, 1, key, value);
-    wire_envelope_end(&bytes, resource);
-    struct wire_envelope scope_spans = wire_envelope_begin(&bytes, 2, 1000);
-    for (int i = 0; i < count; i++) {
-        put_span(&bytes, i == 1 ? SPAN_INTERNAL : SPAN_GOOD, RIG_NOW_UNIX_NS);
-    }
-    wire_envelope_end(&bytes, scope_spans);
-    wire_envelope_end(&bytes, resource_spans);
-    int code =
-        pipeline_otlp_traces(&rig->pipeline, &rig->sender, slice_of(bytes.data, bytes.length), ret_outcome);
-    buffer_deinit(&bytes);
-    return code;
+    put_spans(&bytes, key, value, count);
+    return take(rig, &bytes, ret_outcome);
 }
 
 static const struct {
@@ -115,6 +127,30 @@ static void conflicts_are_refused(void **state)
         }
         rig_stop(&rig);
     }
+}
+
+/* What is true in such a message counts, but nothing of it is passed on. */
+static void a_message_with_both_is_not_passed_on(void **state)
+{
+    struct rig rig;
+    struct otlp_outcome outcome;
+    struct buffer bytes;
+
+    (void)state;
+    start(&rig, true);
+    buffer_init(&bytes, MESSAGE_BYTES_MAX);
+    put_spans(&bytes, "k8s.pod.uid", UID, 1);
+    put_spans(&bytes, "k8s.pod.uid", OTHER_UID, 3);
+    put_spans(&bytes, "k8s.pod.uid", UID, 1);
+    assert_int_equal(take(&rig, &bytes, &outcome), 0);
+    assert_int_equal(outcome.spans_count, 2);
+    assert_int_equal(outcome.rejected_count, 3);
+    rig_expect(&rig, METRIC_SPANS_RECEIVED, 5);
+    rig_expect(&rig, METRIC_SPANS_DROPPED_IDENTITY, 3);
+    rig_expect(&rig, METRIC_SPANS_EXPORT_LOST, 2);
+    rig_expect_spans(&rig, 2);
+    rig_expect_exported(&rig, 0);
+    rig_stop(&rig);
 }
 
 static void access_logs_of_another_are_refused(void **state)
@@ -203,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conflicts_are_counted),
         cmocka_unit_test(conflicts_are_refused),
+        cmocka_unit_test(a_message_with_both_is_not_passed_on),
         cmocka_unit_test(access_logs_of_another_are_refused),
         cmocka_unit_test(services_tell_what_stands_behind_them),
     };

@@ -102,6 +102,31 @@ static void spans_are_counted_and_exported(void **state)
     native_rig_stop(&n);
 }
 
+static void spans_in_anothers_name_are_refused(void **state)
+{
+    struct native_rig n = {0};
+    struct client client;
+    static struct span_columns columns;
+
+    (void)state;
+    rig_init(&n.rig);
+    native_rig_start(&n, rig_exporting);
+    client_open(&n, &client, 1, "pod/bank/web/web-0");
+    fill_spans(&columns, tell_strings(&client, "service", 1));
+    client.peer.dictionary.is_conflict = true; /* what its hello said is not what the kernel says */
+    send_spans(&client, &columns, 1, 2);
+    assert_int_equal(client.rejected_spans, 0); /* it is only counted */
+    n.rig.pipeline.context.refuse_conflicts = true;
+    send_spans(&client, &columns, 2, 3);
+    assert_int_equal(client.rejected_spans, 3);
+    rig_expect(&n.rig, METRIC_SPANS_RECEIVED, 5);
+    rig_expect(&n.rig, METRIC_SPANS_DROPPED_IDENTITY, 3);
+    rig_expect_spans(&n.rig, 2);
+    rig_expect_exported(&n.rig, 2);
+    client_close(&client);
+    native_rig_stop(&n);
+}
+
 static void each_reason_drops_a_span(void **state)
 {
     struct native_rig n = {0};
@@ -567,6 +592,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_are_counted_and_exported),
         cmocka_unit_test(each_reason_drops_a_span),
+        cmocka_unit_test(spans_in_anothers_name_are_refused),
         cmocka_unit_test(resent_spans_are_duplicates),
         cmocka_unit_test(batches_wait_while_memory_is_full),
         cmocka_unit_test(a_refused_payload_counts_no_record),

@@ -321,6 +321,36 @@ static void an_entry_that_outgrows_its_room_is_lost(void **state)
     rig_stop(&rig);
 }
 
+/* The sender is a pod of another namespace than the resource says: its entries are refused, nothing is passed
+ * on. */
+static void entries_in_anothers_name_are_refused(void **state)
+{
+    struct rig rig;
+    struct message message;
+    struct otlp_outcome outcome;
+
+    (void)state;
+    rig_init(&rig);
+    rig_start(&rig, exporting_logs);
+    rig.sender.kind = SENDER_POD;
+    (void)snprintf(rig.sender.namespace, sizeof rig.sender.namespace, "bank");
+    rig.pipeline.context.refuse_conflicts = true;
+    message_begin(&message);
+    put_record(&message.bytes, "DownstreamEnd", "/a", RIG_NOW_UNIX_NS);
+    put_record(&message.bytes, "UpstreamEnd", "/a", RIG_NOW_UNIX_NS);
+    put_record(&message.bytes, "DownstreamPeriodic", "/a", RIG_NOW_UNIX_NS);
+    assert_int_equal(take(&rig, &message, &outcome), 0);
+    assert_int_equal(outcome.rejected_count, 2);
+    assert_int_equal(outcome.spans_count, 1);
+    assert_non_null(strstr(outcome.text, "somebody else"));
+    rig_expect(&rig, METRIC_LOGS_RECEIVED, 3);
+    rig_expect(&rig, METRIC_LOGS_DROPPED_IDENTITY, 2);
+    rig_expect(&rig, METRIC_LOGS_NOT_A_REQUEST, 1);
+    rig_expect(&rig, METRIC_LOGS_EXPORT_LOST, 1);
+    expect_exported(&rig, 0);
+    rig_stop(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +362,7 @@ int main(void)
         cmocka_unit_test(entries_of_other_receivers_ship_too),
         cmocka_unit_test(a_copy_that_outgrows_its_room_is_lost),
         cmocka_unit_test(an_entry_that_outgrows_its_room_is_lost),
+        cmocka_unit_test(entries_in_anothers_name_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

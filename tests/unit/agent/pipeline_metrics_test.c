@@ -192,7 +192,7 @@ static void what_is_refused_is_told_and_counted(void **state)
     end(&parts);
     assert_int_equal(take(&rig, &parts, &outcome), 0);
     assert_int_equal(outcome.rejected_count, 3);
-    assert_non_null(strstr(outcome.text, "value: malformed"));
+    assert_non_null(strstr(outcome.text, "record 0, value"));
     assert_true(pipeline_otlp_reply(&outcome, reply, sizeof reply) > 0);
     rig_expect(&rig, METRIC_POINTS_RECEIVED, 5);
     rig_expect(&rig, METRIC_POINTS_DROPPED_MALFORMED, 1);

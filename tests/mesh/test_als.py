@@ -158,6 +158,19 @@ def test_the_whole_mix(directory, secure, attempts):
         assert "hunter2" not in agent.log()
 
 
+def test_metadata_names_callers_without_certificates(directory):
+    """Istio's peer metadata (as text, set by a real Envoy) tells who called where no certificate does."""
+    with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory) as agent, mixes.Mix(
+        directory, upstream.port, rpc.port, als.telemetry(agent.socket, attempts=False, peers=True, traced=True)
+    ) as mix:
+        load.send(mix.port, [(f"/reviews/{i}", "200") for i in range(30)], connections=2)
+        samples = wait_logs(agent, 60)
+        assert samples.total("mesh_requests_total", source="productpage", **DESTINATION) == 30
+        assert samples.total("mesh_requests_total", **SOURCE) == 30
+        assert samples.total("mesh_requests_total") == 60, "the tracer tells the same requests"
+        assert samples.total("weft_identity_conflicts_total") == 0
+
+
 def test_the_page_as_it_stands(directory):
     """docs/meshes/envoy.md: what it tells to paste gives what it says, on two workers."""
     with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory, shards=2) as agent, mixes.Mix(

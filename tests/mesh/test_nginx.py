@@ -5,11 +5,15 @@ import socket
 import pytest
 import yaml
 
+import corpus
+import load
 import logging_proxies
+import otel_logs
 import ratings
-from agent import Weftd
+from agent import Weftd, otlp_destination
 from harness import free_port, wait_for
 from logging_proxies import Nginx, blocks, check_counts, localized, play_nginx
+from sink import Sink
 from upstream import Upstream
 
 pytestmark = pytest.mark.agent_needed
@@ -71,6 +75,26 @@ def test_grpc_statuses(directory):
             ("ratings", "grpc", ratings.METHOD, "13", "server_error"): 1,
             ("ratings", "grpc", ratings.METHOD, "4", "server_error"): 1,
         }
+
+
+def test_lines_leave_as_otlp_logs_with_their_trace_ids(directory):
+    port = free_port()
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    destination = otlp_destination("logs", port, signals=["logs"])
+    with Sink(f"127.0.0.1:{port}") as sink, Upstream() as upstream, Weftd(
+        directory, [destination], **receivers(directory)
+    ) as agent, Nginx(directory, upstream.port) as nginx:
+        requests = [("/reviews/1?token=secret", "200"), ("/reviews/2?token=secret", "500")]
+        load.send(nginx.port, requests, connections=1, headers={"traceparent": traceparent})
+        logging_proxies.wait_lines(agent, 2)
+        wait_for(lambda: len(list(otel_logs.records(otel_logs.messages(sink)))) == 2, "both records")
+        got = [record for _, record in otel_logs.records(otel_logs.messages(sink))]
+        assert b"secret" not in b"".join(otel_logs.messages(sink))
+    fields = [corpus.attributes(record) for record in got]
+    assert [each["url.path"] for each in fields] == ["/reviews/1", "/reviews/2"]
+    assert [each["http.response.status_code"] for each in fields] == [200, 500]
+    assert {record.trace_id.hex() for record in got} == {traceparent[3:35]}
+    assert got[0].severity_number < got[1].severity_number
 
 
 BAD = [  # a datagram, and the reason under which it is dropped

@@ -30,6 +30,15 @@ static void fill_flags(uint64_t flags, struct series_key *key)
     }
 }
 
+/* Meshes count HTTP and gRPC; an SDK's span of a database call, say, has no status code that were not an
+ * error. */
+static bool is_http(const struct request *request)
+{
+    return request->protocol != PROTOCOL_TCP &&
+           (request->protocol != PROTOCOL_UNKNOWN || request->method != METHOD_NONE ||
+               request->response_code != 0);
+}
+
 /* istio */
 
 static uint8_t istio_protocol(uint8_t protocol)
@@ -61,7 +70,7 @@ static bool istio(
     key->protocol = istio_protocol(request->protocol);
     key->response_code = request->response_code;
     key->grpc_status = request->protocol == PROTOCOL_GRPC ? request->grpc_status : (int16_t)GRPC_STATUS_NONE;
-    return true;
+    return is_http(request);
 }
 
 static bool istio_bytes(
@@ -76,7 +85,7 @@ static bool linkerd(
     const struct profile_settings *settings, const struct request *request, struct series_key *key)
 {
     (void)settings;
-    if (request->reporter == REPORTER_WAYPOINT) {
+    if (request->reporter == REPORTER_WAYPOINT || !is_http(request)) {
         return false;
     }
     key->reporter = request->reporter;

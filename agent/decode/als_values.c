@@ -324,6 +324,22 @@ static inline void take_tag(
     }
 }
 
+/* Tags that most entries have and that counting does not need, told by how they begin. */
+static inline bool is_needless(struct slice encoded, const struct access_log_entry *entry)
+{
+    uint64_t begin, trace_id, span_id, upstream_cluster;
+
+    if (encoded.length < sizeof begin) {
+        return false;
+    }
+    memcpy(&begin, encoded.ptr, sizeof begin);
+    memcpy(&trace_id, "\n\x08trace_", sizeof begin);
+    memcpy(&span_id, "\n\x07span_i", sizeof begin);
+    memcpy(&upstream_cluster, "\n\x10upstre", sizeof begin);
+    return begin == trace_id || begin == span_id ||
+           (begin == upstream_cluster && entry->upstream_cluster.length > 0);
+}
+
 int als_read_tag(struct wire_reader *reader, bool wants_all, struct access_log_entry *entry)
 {
     struct slice encoded;
@@ -334,9 +350,7 @@ int als_read_tag(struct wire_reader *reader, bool wants_all, struct access_log_e
     if (error != 0) {
         return error;
     }
-    /* trace_id and span_id, which most entries have, without looking closer */
-    if (!wants_all && encoded.length > 9 &&
-        (memcmp(encoded.ptr, "\n\x08trace_i", 9) == 0 || memcmp(encoded.ptr, "\n\x07span_id", 9) == 0)) {
+    if (!wants_all && is_needless(encoded, entry)) {
         return 0;
     }
     if (!read_plain_pair(encoded, &key, &value)) {

@@ -103,7 +103,49 @@ bool view_self(struct view *view, size_t number, size_t place, const struct snap
     return true;
 }
 
-static void set_exponential(struct view *view, const struct exp_histogram *from)
+/*
+ * The classic view of a proxy's exponential histogram, for the text formats: at powers of two, which are
+ * bounds of its buckets at every scale from 0 on, so that the counts are exact. By the family's unit, so that
+ * all its series have the same: times from 1 ms to 64 s, anything else from 1 to 2^30.
+ */
+enum { TIME_POWER_MIN = -10, OTHER_POWER_MIN = 0, POWER_BOUND_COUNT = 17, OTHER_POWER_STEP = 2 };
+
+static const double time_bounds[POWER_BOUND_COUNT] = {0x1p-10, 0x1p-9, 0x1p-8, 0x1p-7, 0x1p-6, 0x1p-5, 0x1p-4,
+    0x1p-3, 0x1p-2, 0x1p-1, 0x1p0, 0x1p1, 0x1p2, 0x1p3, 0x1p4, 0x1p5, 0x1p6};
+static const double other_bounds[POWER_BOUND_COUNT - 1] = {0x1p0, 0x1p2, 0x1p4, 0x1p6, 0x1p8, 0x1p10, 0x1p12,
+    0x1p14, 0x1p16, 0x1p18, 0x1p20, 0x1p22, 0x1p24, 0x1p26, 0x1p28, 0x1p30};
+
+/* How many values lie at or below 2^power. */
+static uint64_t count_to_power(const struct exp_histogram *from, int power)
+{
+    int64_t end = ((int64_t)power * (1 << from->scale)) - from->offset; /* buckets up to that bound */
+    uint64_t count = from->zero_count;
+
+    for (uint32_t i = 0; i < from->bucket_count && (int64_t)i < end; i++) {
+        count += from->buckets[i];
+    }
+    return count;
+}
+
+static void set_power_bounds(struct view *view, const struct exp_histogram *from, const char *unit)
+{
+    bool is_time = strcmp(unit, "seconds") == 0;
+    size_t count = is_time ? POWER_BOUND_COUNT : POWER_BOUND_COUNT - 1;
+
+    if (from->bucket_count > 0 && from->scale < 0) {
+        return; /* too coarse: 160 octaves and more in one histogram */
+    }
+    for (size_t i = 0; i < count; i++) {
+        int power = is_time ? TIME_POWER_MIN + (int)i : OTHER_POWER_MIN + OTHER_POWER_STEP * (int)i;
+
+        view->bound_counts[i] = from->bucket_count > 0 ? count_to_power(from, power) : from->zero_count;
+    }
+    view->histogram.bounds = is_time ? time_bounds : other_bounds;
+    view->histogram.bound_count = count;
+    view->histogram.bound_counts = view->bound_counts;
+}
+
+static void set_exponential(struct view *view, const struct exp_histogram *from, const char *unit)
 {
     view->exponential = *from;
     exp_histogram_downscale(
@@ -117,6 +159,7 @@ static void set_exponential(struct view *view, const struct exp_histogram *from)
         .bucket_count = view->exponential.bucket_count,
         .buckets = view->exponential.buckets,
     };
+    set_power_bounds(view, from, unit);
 }
 
 _Static_assert((int)METRIC_BOUND_COUNT_MAX <= (int)BOUNDS_COUNT_MAX, "a view has room for their counts");
@@ -139,13 +182,13 @@ static void set_explicit(struct view *view, const struct bucket_histogram *from)
     };
 }
 
-static void set_distribution(
-    struct view *view, const struct point_distribution *from, struct snapshot_series *series)
+static void set_distribution(struct view *view, const struct point_distribution *from, const char *unit,
+    struct snapshot_series *series)
 {
     if (from->is_explicit) {
         set_explicit(view, &from->explicit);
     } else {
-        set_exponential(view, &from->exponential);
+        set_exponential(view, &from->exponential, unit);
     }
     series->histogram = &view->histogram;
 }
@@ -181,7 +224,7 @@ bool view_points(struct view *view, size_t number, size_t place, const struct sn
         .value = from->total,
     };
     if (family->type == METRIC_POINT_HISTOGRAM) {
-        set_distribution(view, from->distribution, series);
+        set_distribution(view, from->distribution, family->shown.unit, series);
     }
     *ret_filled = true;
     return true;

@@ -179,6 +179,8 @@ def test_times_are_seconds(directory):
             samples = wait_for(
                 lambda: (found := agent.samples()).total(f"{name}_count") == 25 and found, "25 request times"
             )
+        assert samples.total(f"{name}_bucket", le="0.0625") == 0
+        assert samples.total(f"{name}_bucket", le="64") == 25
         mean = samples.total(f"{name}_sum") / 25
         assert 0.09 < mean < 5
 

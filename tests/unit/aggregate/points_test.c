@@ -347,7 +347,55 @@ static void histograms_of_any_scale_merge(void **state)
     assert_int_equal(found.histogram.scale, 1);
     assert_int_equal(found.histogram.offset, 4); /* 16 >> 2 */
     assert_int_equal(found.histogram.bucket_count, 2);
+    assert_int_equal(found.histogram.bound_count, 16); /* 1, 4, 16 … 2^30 */
+    assert_int_equal(found.bound_counts[0], 2);
+    assert_int_equal(found.bound_counts[1], 2);
+    assert_int_equal(found.bound_counts[2], 16);
+    assert_int_equal(found.bound_counts[15], 16);
+}
+
+static struct found find_durations(struct fixture *f, int32_t scale, int32_t offset, const uint64_t *buckets,
+    size_t bucket_count, uint64_t zero_count)
+{
+    struct metric_point point = point_of(f, 0, METRIC_POINT_HISTOGRAM, "took", "pod-1");
+
+    point.unit = intern(f, 0, "s");
+    point.scale = scale;
+    point.offset = offset;
+    point.buckets = buckets;
+    point.bucket_count = bucket_count;
+    point.zero_count = zero_count;
+    directory_record_point(f->directories[0], &point);
+    fixture_flip_all(f);
+    return fixture_find(f, "took_seconds", NULL);
+}
+
+/* Text formats show a proxy's exponential histogram at powers of two, exactly; times from 1 ms to 64 s. */
+static void exponential_histograms_have_classic_bounds(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t buckets[64] = {[0] = 1, [31] = 2, [32] = 4, [63] = 8}; /* 0.5 s to 2 s at scale 5 */
+    const uint64_t far[] = {1};
+
+    fixture_start(f, 1);
+    struct found found = find_durations(f, 5, 0, NULL, 0, 3);
+    assert_int_equal(found.histogram.bound_count, 17);
+    assert_true(found.histogram.bounds[0] == 1.0 / 1024 && found.histogram.bounds[16] == 64);
+    assert_int_equal(found.bound_counts[0], 3);
+    assert_int_equal(found.bound_counts[16], 3);
+    found = find_durations(f, 5, -32, buckets, 64, 0);
+    assert_int_equal(found.histogram.count, 18);
+    assert_int_equal(found.bound_counts[0], 3);       /* 2^-10 s */
+    assert_int_equal(found.bound_counts[9], 3);       /* 0.5 s: buckets[0] begins there */
+    assert_int_equal(found.bound_counts[10], 3 + 3);  /* 1 s, the upper bound of buckets[31] */
+    assert_int_equal(found.bound_counts[11], 3 + 15); /* 2 s */
+    assert_int_equal(found.bound_counts[16], 3 + 15);
+    found = find_durations(f, 5, 32 * 12, far, 1, 0); /* above all bounds: in +Inf alone */
+    assert_int_equal(found.bound_counts[16], 18);
+    assert_int_equal(found.histogram.count, 19);
+    found = find_durations(f, -1, 300, far, 1, 0); /* too coarse for powers of two: no classic view */
     assert_int_equal(found.histogram.bound_count, 0);
+    assert_int_equal(found.histogram.count, 20);
 }
 
 /* Random merges against a recount of every value at the final scale. */
@@ -579,6 +627,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(forgotten_processes_count_no_more_than_they_did, setup, teardown),
         cmocka_unit_test_setup_teardown(a_gauge_is_its_last_value_by_time, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms_of_any_scale_merge, setup, teardown),
+        cmocka_unit_test_setup_teardown(exponential_histograms_have_classic_bounds, setup, teardown),
         cmocka_unit_test(exponential_merges_are_exact),
         cmocka_unit_test(extreme_scales_and_offsets_do_no_harm),
         cmocka_unit_test(names_are_made_fit),

@@ -238,6 +238,9 @@ int check_config(struct loader *loader)
         status = check_receivers(loader);
     }
     if (status == 0) {
+        status = check_identity(loader);
+    }
+    if (status == 0) {
         status = check_access_logs(loader);
     }
     if (status == 0) {

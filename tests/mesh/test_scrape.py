@@ -372,7 +372,7 @@ def test_recorded_expositions(directory, name):
     assert len(wanted) > 15 and not wrong, list(wrong.items())[:5]
 
 
-@pytest.mark.parametrize("page", ["scraping.md", "linkerd2.md", "dapr.md"])
+@pytest.mark.parametrize("page", ["scraping.md", "linkerd2.md", "dapr.md", "kubernetes.md"])
 def test_configurations_of_the_docs(directory, page):
     """What the pages say to paste is a configuration that weftd takes."""
     for number, block in enumerate(blocks(page, "yaml")):

@@ -222,7 +222,8 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
         } else if (strcmp(method, "POST") == 0 && is_path(exchange, "/api/v2/spans")) {
             http_zipkin_spans(routes, exchange);
         } else {
-            http_reply_text(exchange, STATUS_FORBIDDEN, "this socket takes records: POST /v1/traces\n");
+            http_reply_text(exchange, STATUS_FORBIDDEN,
+                "this socket takes records: POST /v1/traces, /v1/metrics, /v1/logs or /api/v2/spans\n");
         }
         return;
     }

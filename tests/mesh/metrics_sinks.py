@@ -171,13 +171,17 @@ def shown_by_agent(samples, names):
     return rows
 
 
-def settled_rows(agent, envoy, seconds=20):
-    """Both, once they are equal; AssertionError with what differs when they do not become so."""
+TIMED = "cluster_shop_svc_cluster_local_upstream_rq_time_count", (("envoy_cluster_name", "outbound|80||reviews"),)
+
+
+def settled_rows(agent, envoy, timed, seconds=20):
+    """Both, once they are equal and `timed` requests are in Envoy's histogram, which it updates at a flush;
+    AssertionError with what differs when they do not become so."""
     end = time.monotonic() + seconds
     while True:
         expected = told_by_envoy(envoy)
         shown = shown_by_agent(agent.samples(), {name for name, _ in expected})
-        if shown == expected:
+        if shown == expected and expected.get(TIMED) == timed:
             return expected
         if time.monotonic() > end:
             keys = sorted(key for key in expected.keys() | shown.keys() if expected.get(key) != shown.get(key))

@@ -33,14 +33,11 @@ def test_envoys_statistics_are_shown_as_it_counts_them(directory, deltas, emit):
         envoy, port = metrics_sinks.proxy(directory, agent.socket, upstream.port, sinks)
         with envoy:
             load.send(port, requests(60), connections=2)
-            rows = metrics_sinks.settled_rows(agent, envoy)
+            metrics_sinks.settled_rows(agent, envoy, timed=60)
             load.send(port, requests(30), connections=2)
-            more = metrics_sinks.settled_rows(agent, envoy)
+            metrics_sinks.settled_rows(agent, envoy, timed=90)
             if emit == "SUMMARY_AND_HISTOGRAM":
                 wait_for(lambda: is_quiet(agent), "quantiles of an interval in which nothing happened")
-        label = ("envoy_cluster_name", "outbound|80||reviews")
-        name = "cluster_shop_svc_cluster_local_upstream_rq_time_count"
-        assert (rows[name, (label,)], more[name, (label,)]) == (60, 90)
         samples = metrics_sinks.check_ledger(agent)
         assert samples.total("weft_records_dropped_total", signal="metrics") == 0
         assert samples.total("weft_messages_accepted_total", protocol="metrics_service") > 1

@@ -1,4 +1,4 @@
-"""A client of the native stream that is not libweft: proto/README.md in a page of Python, messages by protoc's
+"""A client of the native stream that is not libweft: proto/README.md in a page of Python, messages by protoc-c's
 description of the schema."""
 
 import functools
@@ -24,7 +24,7 @@ def schema(name):
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "schema"
         command = [
-            "protoc",
+            "protoc-c",
             f"--proto_path={REPOSITORY}/proto",
             f"--descriptor_set_out={out}",
             "weft/v1/stream.proto",

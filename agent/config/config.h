@@ -147,7 +147,7 @@ struct config_otlp_listeners {
     const char *http;
     const char *cert_file; /* both or none: TLS */
     const char *key_file;
-    const char *client_ca_file; /* NULL: no certificate is asked for */
+    const char *client_ca_file;  /* NULL: no certificate is asked for */
     struct config_strings allow; /* networks that may connect; none: every one */
 };
 

@@ -416,7 +416,7 @@ static void test_unknown_type_is_skipped(void **state)
     static const uint8_t zeros[300000];
 
     put_hello(&fixture->bytes, 1, 1);
-    put_frame(&fixture->bytes, NATIVE_TYPE_LOGS, 0, zeros, sizeof zeros); /* larger than one read */
+    put_frame(&fixture->bytes, 7, 0, zeros, sizeof zeros); /* larger than one read */
     put_frame(&fixture->bytes, 77, 0x80, NULL, 0);
     put_spans(&fixture->bytes, 1, 1);
     send_bytes(fixture);

@@ -137,10 +137,49 @@ static void write_value(struct buffer *out, const struct json_value *value)
     }
 }
 
+static uint8_t *put_bytes(uint8_t *to, uint32_t number, struct slice bytes)
+{
+    *to++ = (uint8_t)WIRE_TAG(number, WIRE_BYTES);
+    to = wire_put_varint(to, bytes.length);
+    if (bytes.length > 0) {
+        memcpy(to, bytes.ptr, bytes.length);
+    }
+    return to + bytes.length;
+}
+
+static size_t field_bytes(size_t content_bytes)
+{
+    return 1 + wire_varint_size(content_bytes) + content_bytes;
+}
+
+/* Nearly all attributes are texts without escapes: their lengths are known, so they are written at once. */
+static void write_plain(struct buffer *out, uint32_t number, struct slice key, struct slice text)
+{
+    size_t value_bytes = field_bytes(text.length);
+    size_t attribute_bytes = field_bytes(key.length) + field_bytes(value_bytes);
+    uint8_t *begin = buffer_reserve(out, field_bytes(attribute_bytes));
+
+    if (begin == NULL) {
+        return;
+    }
+    uint8_t *to = begin;
+    *to++ = (uint8_t)WIRE_TAG(number, WIRE_BYTES);
+    to = wire_put_varint(to, attribute_bytes);
+    to = put_bytes(to, 1, key);
+    *to++ = (uint8_t)WIRE_TAG(2, WIRE_BYTES);
+    to = wire_put_varint(to, value_bytes);
+    to = put_bytes(to, 1, text);
+    out->length += (size_t)(to - begin);
+}
+
 static void write_key_value(struct buffer *out, uint32_t number, const struct json_value *key,
     const struct json_value *value, bool as_text)
 {
     if (value->type == JSON_NULL) {
+        return;
+    }
+    if (!key->escaped && !value->escaped && (as_text || value->type == JSON_STRING)) {
+        write_plain(out, number, key->text, value->text);
         return;
     }
     struct wire_envelope attribute =
@@ -270,22 +309,20 @@ static int hex_value(uint8_t digit)
 
 int json_hex_id(struct slice digits, uint8_t *ret_id, size_t id_bytes)
 {
+    uint8_t id[JSON_HEX_ID_BYTES_MAX] = {0};
     size_t places = id_bytes * HEX_DIGITS_OF_BYTE;
 
-    if (digits.length == 0 || digits.length > places) {
+    if (digits.length == 0 || digits.length > places || id_bytes > sizeof id) {
         return WERR_INVALID;
     }
-    for (size_t i = 0; i < digits.length; i++) {
-        if (hex_value(digits.ptr[i]) < 0) {
+    for (size_t i = 0, place = places - digits.length; i < digits.length; i++, place++) {
+        int value = hex_value(digits.ptr[i]);
+        if (value < 0) {
             return WERR_INVALID;
         }
+        id[place / 2] = (uint8_t)(id[place / 2] << 4 | value);
     }
-    memset(ret_id, 0, id_bytes);
-    for (size_t i = 0; i < digits.length; i++) {
-        size_t place = places - digits.length + i;
-        int value = hex_value(digits.ptr[i]);
-        ret_id[place / 2] |= (uint8_t)(place % 2 == 0 ? value << 4 : value);
-    }
+    memcpy(ret_id, id, id_bytes);
     return 0;
 }
 

@@ -60,7 +60,7 @@ void json_write_text(struct buffer *out, uint32_t number, const struct json_valu
 
 /*
  * Attributes (KeyValue) of scalars: strings, booleans, integers, doubles; null is left out. write_tag writes
- * every value as text: Zipkin's tags are.
+ * every value as text: Zipkin's tags are. `number` is below 16.
  */
 void json_write_attribute(
     struct buffer *out, uint32_t number, const struct json_value *key, const struct json_value *value);
@@ -95,6 +95,8 @@ void json_otlp_head(struct json_otlp_writer *writer, const struct json_otlp_head
 
 /* Status: code 2, an error, with a message where `message` is a string that is not empty. */
 void json_otlp_failed(struct json_otlp_writer *writer, const struct json_value *message);
+
+enum { JSON_HEX_ID_BYTES_MAX = 16 };
 
 /*
  * Hex digits of any case into `id`, zeroes in front of a short one. WERR_INVALID: none, too many, or others;

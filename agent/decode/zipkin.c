@@ -224,34 +224,41 @@ static int read_annotations(struct zipkin_span *span, struct json_value *value)
 
 /* ---- the span ---- */
 
+#define MEMBER(text, member, json_type)                                                                      \
+    {                                                                                                        \
+        .key = (text), .key_bytes = sizeof(text) - 1, .at = offsetof(struct zipkin_span, member),            \
+        .type = JSON_##json_type                                                                             \
+    }
+
 /* Members that are scalars: where they go, and what they must be. */
+static const struct scalar_member {
+    const char *key;
+    size_t key_bytes;
+    size_t at; /* in struct zipkin_span */
+    enum json_type type;
+} scalar_members[] = {
+    MEMBER("traceId", trace_id, STRING),
+    MEMBER("id", id, STRING),
+    MEMBER("parentId", parent_id, STRING),
+    MEMBER("name", name, STRING),
+    MEMBER("kind", kind, STRING),
+    MEMBER("timestamp", timestamp, NUMBER),
+    MEMBER("duration", duration, NUMBER),
+    MEMBER("shared", shared, BOOLEAN),
+    MEMBER("debug", debug, BOOLEAN),
+};
+
 static int read_scalar(struct zipkin_span *span, struct slice key, struct json_value *value)
 {
-    const struct {
-        struct slice key;
-        struct json_value *place;
-        enum json_type type;
-        const char *field;
-    } members[] = {
-        {SLICE_LITERAL("traceId"), &span->trace_id, JSON_STRING, "traceId"},
-        {SLICE_LITERAL("id"), &span->id, JSON_STRING, "id"},
-        {SLICE_LITERAL("parentId"), &span->parent_id, JSON_STRING, "parentId"},
-        {SLICE_LITERAL("name"), &span->name, JSON_STRING, "name"},
-        {SLICE_LITERAL("kind"), &span->kind, JSON_STRING, "kind"},
-        {SLICE_LITERAL("timestamp"), &span->timestamp, JSON_NUMBER, "timestamp"},
-        {SLICE_LITERAL("duration"), &span->duration, JSON_NUMBER, "duration"},
-        {SLICE_LITERAL("shared"), &span->shared, JSON_BOOLEAN, "shared"},
-        {SLICE_LITERAL("debug"), &span->debug, JSON_BOOLEAN, "debug"},
-    };
-
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        if (!slice_equal(key, members[i].key)) {
+    for (size_t i = 0; i < sizeof scalar_members / sizeof scalar_members[0]; i++) {
+        const struct scalar_member *member = &scalar_members[i];
+        if (!slice_equal(key, slice_of(member->key, member->key_bytes))) {
             continue;
         }
-        if (value->type != members[i].type) {
-            return pass_over(span, value, members[i].field);
+        if (value->type != member->type) {
+            return pass_over(span, value, member->key);
         }
-        *members[i].place = *value;
+        memcpy((uint8_t *)span + member->at, value, sizeof *value);
         return 0;
     }
     return json_skip(span->reader, value);

@@ -1,5 +1,6 @@
 """The recorded fixtures are whole and hold what tests/corpus/README.md says. Needs no agent and no proxy."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -144,6 +145,46 @@ def test_log_records_hold_every_kind(name):
         assert (fields["access_log_type"] == "DownstreamEnd") <= (len(record.trace_id) == 16)
     assert {kind for kind, _ in kinds} >= {"DownstreamEnd", "UpstreamEnd"}
     assert "body" in name or ("TcpConnectionEnd", "source") in kinds
+
+
+@pytest.mark.parametrize("spawn", ["on", "off"])
+def test_zipkin_bodies_hold_every_ending(spawn):
+    bodies = json.loads((FOLDER / f"zipkin_envoy_spawn_{spawn}.json").read_text())
+    assert all(1 <= len(body) <= 5 for body in bodies)
+    spans = [span for body in bodies for span in body]
+    assert {span["kind"] for span in spans} == {"CLIENT", "SERVER"}
+    assert all(len(span["traceId"]) == 32 and span["tags"]["component"] == "proxy" for span in spans)
+    flags = {flag for span in spans for flag in span["tags"]["response_flags"].split(",")}
+    assert flags >= {"UT", "UF", "UH", "NR", "URX", "DC"}
+    attempts = [span for span in spans if is_attempt(span["tags"])]
+    assert bool(attempts) == (spawn == "on") and all(span["kind"] == "CLIENT" for span in attempts)
+    ids = Counter((span["id"], span["kind"]) for span in spans)
+    assert (max(ids.values()) > 1) == (spawn == "off"), "attempts share an id where they have no span"
+    assert any((id, "SERVER") in ids and (id, "CLIENT") in ids for id, _ in ids), "both ends of a hop do"
+
+
+@pytest.mark.parametrize("spawn", ["on", "off"])
+def test_xray_datagrams_are_a_header_and_a_segment(spawn):
+    datagrams = corpus.read(FOLDER / f"xray_envoy_spawn_{spawn}.datagrams")
+    pairs = [[json.loads(line) for line in datagram.split(b"\n")] for datagram in datagrams]
+    assert all(header == {"format": "json", "version": 1} for header, _ in pairs)
+    segments = [segment for _, segment in pairs]
+    assert {segment["annotations"]["direction"] for segment in segments} == {"ingress", "egress"}
+    attempts = [segment for segment in segments if segment.get("type") == "subsegment"]
+    assert bool(attempts) == (spawn == "on")
+    assert all(is_attempt(segment["annotations"]) for segment in attempts)
+    flags = {flag for segment in segments for flag in segment["annotations"]["response_flags"].split(",")}
+    assert flags >= {"UT", "UF", "UH", "NR", "DC"}
+
+
+@pytest.mark.parametrize("signal", ["Spans", "Metrics", "Logs"])
+def test_javascript_sends_json(signal):
+    name = {"Spans": "traces"}.get(signal, signal.lower())
+    request = json.loads((FOLDER / f"javascript_{name}.json").read_text())
+    (resource,) = request[f"resource{signal}"]
+    names = {each["key"]: each["value"] for each in resource["resource"]["attributes"]}
+    assert names["service.name"] == {"stringValue": "frontend"}
+    assert [scope["scope"]["name"] for scope in resource[f"scope{signal}"]] == ["sender"]
 
 
 @pytest.mark.parametrize("name", ["envoy_spawn_on.h2", "envoy_spawn_off.h2"])

@@ -179,7 +179,7 @@ static int read_bucket(struct reading *reading, struct slice encoded)
     return 0;
 }
 
-/* Histogram { sample_count = 1, sample_sum = 2, bucket = 3 } */
+/* Histogram { sample_count = 1, sample_sum = 2, bucket = 3 }; of several in a metric the last counts. */
 static int read_histogram(struct reading *reading, struct slice encoded)
 {
     struct wire_reader reader = wire_reader_of(encoded);
@@ -187,6 +187,9 @@ static int read_histogram(struct reading *reading, struct slice encoded)
     int status;
 
     reading->has_value = true;
+    reading->count = reading->upto = 0;
+    reading->point->value = 0;
+    reading->point->bound_count = reading->point->bucket_count = 0;
     while ((status = wire_next(&reader, &field)) > 0) {
         reading->field = "histogram";
         if (field.tag == WIRE_TAG(1, WIRE_VARINT)) {

@@ -261,6 +261,33 @@ static void histograms_add_what_their_interval_held(void **state)
     buffer_deinit(&parts.out);
 }
 
+/* No encoder writes a second one; of several the last counts. */
+static void a_metric_holds_one_histogram(void **state)
+{
+    struct parts parts;
+
+    (void)state;
+    parts_begin(&parts);
+    family_begin(&parts, "http.rq_time", 4);
+    begin(&parts, 4);
+    for (size_t i = 0; i < 2 * SENT_BUCKET_COUNT_MAX; i++) {
+        begin(&parts, 7);
+        wire_write_varint(&parts.out, 1, i);
+        begin(&parts, 3);
+        wire_write_varint(&parts.out, 1, i);
+        put_double(&parts, 2, 1);
+        end(&parts);
+        end(&parts);
+    }
+    message_end(&parts);
+    assert_int_equal(seen.point_count, 1);
+    assert_int_equal(seen.points[0].bound_count, 1);
+    assert_int_equal(seen.points[0].bucket_count, 2);
+    assert_int_equal(seen.buckets[0][0], 2 * SENT_BUCKET_COUNT_MAX - 1);
+    assert_int_equal(seen.buckets[0][1], 0);
+    buffer_deinit(&parts.out);
+}
+
 static void summaries_get_a_name_of_their_own(void **state)
 {
     struct parts parts;
@@ -521,6 +548,7 @@ int main(void)
         cmocka_unit_test(numbers_are_read_as_their_family_says),
         cmocka_unit_test(what_contradicts_its_family_is_refused),
         cmocka_unit_test(histograms_add_what_their_interval_held),
+        cmocka_unit_test(a_metric_holds_one_histogram),
         cmocka_unit_test(summaries_get_a_name_of_their_own),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(the_identifier_is_found),

@@ -32,6 +32,7 @@ HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin")
 RETRIED = "503,200"
 SLOW_MS = 200
 SINK_BYTES_MAX = 1 << 16
+GROUP_COUNT = 6  # requests at once: fewer than the datagrams that a socket holds
 
 
 def blocks(page, language):
@@ -226,9 +227,11 @@ def check_counts(agent, expected, not_requests=0):
 
 
 class Expected:
-    """What the proxy must have told, as it was asked for."""
+    """What the proxy must have told, as it was asked for. taken(lines) waits until so many lines were: a
+    socket's queue holds ten datagrams, and what a proxy finds no room for it drops."""
 
-    def __init__(self):
+    def __init__(self, taken):
+        self._taken = taken
         self.requests = Counter()  # (reporter, destination, response_code, outcome)
         self.flags = Counter()  # (destination, flag)
         self.attempts = Counter()  # destination
@@ -240,6 +243,7 @@ class Expected:
         for flag in flags:
             self.flags[(destination, flag)] += count
         self.lines += count
+        self._taken(self.lines)
 
 
 # What goes well, or badly by the upstream's own answer: the same through both proxies.
@@ -252,11 +256,12 @@ ANSWERED = [
 
 
 def answered(port, expected, destination="reviews"):
-    requests = []
     for plan, count, code, outcome in ANSWERED:
-        requests += [(f"/reviews/{len(requests) + i}?token=secret-{i}", plan) for i in range(count)]
-        expected.add(count, destination, code, outcome)
-    load.send(port, requests, connections=3)
+        requests = [(f"/reviews/{expected.lines + i}?token=secret-{i}", plan) for i in range(count)]
+        for at in range(0, count, GROUP_COUNT):
+            some = requests[at : at + GROUP_COUNT]
+            load.send(port, some, connections=3)
+            expected.add(len(some), destination, code, outcome)
     load.send(port, [(f"/reviews/{i}/again", RETRIED) for i in range(4)], connections=1)
     expected.add(4, destination, "200", "ok", attempts=2)
     load.send(port, [("/reviews/7/never", "503,503")], connections=1)
@@ -267,8 +272,20 @@ def each(port, path, count, plan="200"):
     assert len(answers) == count
 
 
-def play_nginx(port):
-    expected = Expected()
+def taken_by(agent):
+    """For Expected: waits for the agent."""
+
+    def taken(lines):
+        wait_for(
+            lambda: agent.samples().total("weft_messages_accepted_total", protocol="syslog") >= lines,
+            f"{lines} lines",
+        )
+
+    return taken
+
+
+def play_nginx(port, taken):
+    expected = Expected(taken)
     answered(port, expected)
     expected.add(1, "reviews", "503", "server_error", attempts=2)
     each(port, "/dead", 3)
@@ -292,8 +309,8 @@ def play_nginx(port):
     return expected
 
 
-def play_haproxy(port):
-    expected = Expected()
+def play_haproxy(port, taken):
+    expected = Expected(taken)
     answered(port, expected)
     expected.add(1, "reviews", "503", "server_error", attempts=3)
     each(port, "/dead", 2)

@@ -12,7 +12,7 @@ import otel_logs
 import ratings
 from agent import Weftd, otlp_destination
 from harness import free_port, wait_for
-from logging_proxies import Nginx, blocks, check_counts, localized, play_nginx
+from logging_proxies import Nginx, blocks, check_counts, localized, play_nginx, taken_by
 from sink import Sink
 from upstream import Upstream
 
@@ -34,7 +34,7 @@ def test_each_request_counts_once_with_its_end(directory):
     with Upstream() as upstream, Weftd(directory, **receivers(directory)) as agent, Nginx(
         directory, upstream.port
     ) as nginx:
-        expected = play_nginx(nginx.port)
+        expected = play_nginx(nginx.port, taken_by(agent))
         samples = check_counts(agent, expected)
         assert samples.total("weft_datagrams_received_total", receiver="access_log") == expected.lines
         assert samples.total("mesh_response_bytes_total", destination="reviews") == 3 * sum(

@@ -323,6 +323,7 @@ static int add_tls(struct shard *shard, int fd)
         .loop = &shard->thread.loop,
         .context = shard->common->guard->tls,
         .handshake_ms_max = shard->common->config->limits.sniff_timeout_ms,
+        .linger_ms_max = TLS_LINGER_MS,
         .cells = shard->cells,
         .done = on_tls_done,
         .user = shard,

@@ -33,6 +33,7 @@ struct tls_connection {
     bool done;   /* the handshake is */
     bool closing;
     bool told_end;    /* the servers know that nothing more comes */
+    bool lingers;     /* the servers have ended it; the peer may not have read yet what they said last */
     bool wants_write; /* TLS waits for room in the socket */
     struct direction in;
     struct direction out;
@@ -196,6 +197,14 @@ static bool read_inner(struct tls_connection *connection)
     return false;
 }
 
+/* To a peer that reads what the servers said last. */
+static void give_time(struct tls_connection *connection)
+{
+    const struct tls_inlet_config *config = &connection->inlet->config;
+
+    connection->deadline_ms = uv_now(config->loop) + config->linger_ms_max;
+}
+
 static bool write_outer(struct tls_connection *connection)
 {
     struct direction *out = &connection->out;
@@ -208,6 +217,7 @@ static bool write_outer(struct tls_connection *connection)
     int result = SSL_write_ex(connection->session, out->bytes + out->begin, out->end - out->begin, &bytes);
     if (result == 1) {
         out->begin += bytes;
+        give_time(connection);
         return true;
     }
     if (!tries_again(connection, result)) {
@@ -250,8 +260,9 @@ static void wait_next(struct tls_connection *connection, bool more)
     if (connection->done) {
         bool reads_inner = is_empty(&connection->out) && !connection->out.ended;
 
-        poll_for(&connection->inner_poll,
-            (reads_inner ? UV_READABLE : 0) | (!is_empty(&connection->in) ? UV_WRITABLE : 0));
+        poll_for(&connection->inner_poll, (reads_inner ? UV_READABLE : 0) |
+                                              (!is_empty(&connection->in) ? UV_WRITABLE : 0) |
+                                              (!connection->lingers ? UV_DISCONNECT : 0));
     }
 }
 
@@ -280,9 +291,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct tls_connection *connection = poll->data;
 
-    (void)events;
     if (connection->closing) {
         return;
+    }
+    if (poll == &connection->inner_poll && (status < 0 || (events & UV_DISCONNECT) != 0)) {
+        connection->lingers = true;
+        give_time(connection);
     }
     if (status < 0 && poll == &connection->outer_poll) {
         begin_close(connection);
@@ -291,7 +305,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     run(connection);
 }
 
-/* Handshakes that take too long. */
+/*
+ * Handshakes that take too long; and peers that do not read. To the servers those are gone and their places
+ * are given to others, so descriptors and buffers may not wait for them for ever.
+ */
 static void on_timer(uv_timer_t *timer)
 {
     struct tls_inlet *inlet = timer->data;
@@ -299,9 +316,15 @@ static void on_timer(uv_timer_t *timer)
 
     for (struct tls_connection *connection = LIST_FIRST(&inlet->connections); connection != NULL;
          connection = LIST_NEXT(connection, link)) { /* frees only from the loop */
-        if (!connection->done && now_ms >= connection->deadline_ms) {
-            begin_close(connection);
+        bool waits = !connection->done || connection->lingers;
+
+        if (!waits || connection->closing || now_ms < connection->deadline_ms) {
+            continue;
         }
+        if (connection->lingers) {
+            metric_add(inlet->config.cells, METRIC_CONNECTIONS_LIMITED, 1);
+        }
+        begin_close(connection);
     }
 }
 

@@ -21,7 +21,13 @@
 
 #include "core/metrics.h"
 
-enum { TLS_BUFFER_BYTES = 16384, TLS_NAME_BYTES = 256, TLS_ROUNDS_MAX = 16, TLS_LOOK_MS = 500 };
+enum {
+    TLS_BUFFER_BYTES = 16384,
+    TLS_NAME_BYTES = 256,
+    TLS_ROUNDS_MAX = 16,
+    TLS_LOOK_MS = 500,
+    TLS_LINGER_MS = 5000, /* for a peer to read what the servers said last; then it is cut */
+};
 
 /* Who is at the other end of a handed descriptor. */
 struct tls_peer {
@@ -35,6 +41,7 @@ struct tls_inlet_config {
     uv_loop_t *loop;
     SSL_CTX *context; /* borrowed; outlives the inlet */
     uint64_t handshake_ms_max;
+    uint64_t linger_ms_max; /* TLS_LINGER_MS, but for tests */
     struct metric_cells *cells;
     /* Owns fd; -1: the handshake failed, nothing comes. Never from inside tls_inlet_add. */
     void (*done)(void *user, int fd);

@@ -135,6 +135,7 @@ static void rig_start(struct rig *rig, const char *client_names, uint64_t handsh
     struct tls_inlet_config config = {.loop = &rig->loop,
         .context = rig->context,
         .handshake_ms_max = handshake_ms_max,
+        .linger_ms_max = 1,
         .cells = rig->cells,
         .done = on_done,
         .user = rig};
@@ -159,14 +160,19 @@ static void rig_stop(struct rig *rig)
     }
 }
 
-/* A connected pair of TCP sockets: the client's end is returned, the server's goes into the inlet. */
-static int connect_tcp(struct rig *rig)
+/* A connected pair of TCP sockets: the client's end is returned, the server's goes into the inlet.
+ * buffer_bytes: of the kernel between them; 0: as many as it likes. */
+static int connect_buffered(struct rig *rig, int buffer_bytes)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    if (buffer_bytes > 0) {
+        (void)setsockopt(listening, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
+        (void)setsockopt(client, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
+    }
     assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(listening, 1), 0);
     assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &length), 0);
@@ -176,6 +182,11 @@ static int connect_tcp(struct rig *rig)
     (void)close(listening);
     assert_int_equal(tls_inlet_add(rig->inlet, accepted), 0);
     return client;
+}
+
+static int connect_tcp(struct rig *rig)
+{
+    return connect_buffered(rig, 0);
 }
 
 /* The client's session on a socket made non-blocking, so that one thread does both sides. */
@@ -412,6 +423,34 @@ static void ends_pass_through(void **state)
     rig_stop(&rig);
 }
 
+/* The servers are done with it, so it may not hold descriptors for as long as its peer likes. */
+static void a_peer_that_does_not_read_is_cut(void **state)
+{
+    static const char bytes[65536];
+    struct rig rig;
+    SSL_CTX *context;
+
+    (void)state;
+    rig_start(&rig, NULL, 5000);
+    int fd = connect_buffered(&rig, 8192);
+    SSL *session = client_new(&rig, fd, false, &context);
+    shake_hands(&rig, session);
+    for (int idle = 0, i = 0; idle < 1000 && i < TURNS_MAX; i++) { /* until all buffers are full */
+        ssize_t put = send(rig.handed, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+        idle = put > 0 ? 0 : idle + 1;
+        turn(&rig);
+    }
+    (void)close(rig.handed);
+    rig.handed = -1;
+    for (int i = 0; i < 20 && metric_get(rig.cells, METRIC_CONNECTIONS_LIMITED) == 0; i++) {
+        (void)uv_run(&rig.loop, UV_RUN_ONCE); /* the inlet's timer */
+    }
+    assert_int_equal(metric_get(rig.cells, METRIC_CONNECTIONS_LIMITED), 1);
+    assert_int_equal(rig.done_count, 1);
+    client_free(session, context, fd);
+    rig_stop(&rig);
+}
+
 static void bad_files_are_named(void **state)
 {
     struct rig rig;
@@ -445,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_handshake_that_never_ends_is_given_up),
         cmocka_unit_test(closing_ends_all),
         cmocka_unit_test(ends_pass_through),
+        cmocka_unit_test(a_peer_that_does_not_read_is_cut),
         cmocka_unit_test(bad_files_are_named),
     };
 

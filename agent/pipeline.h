@@ -134,15 +134,8 @@ size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, siz
  */
 void pipeline_expire_attempts(struct pipeline *pipeline, bool all);
 
-/* Counts a request that a span tells, holds it, or leaves it to the proxy's access log. */
-void pipeline_count_span(struct pipeline *pipeline, const struct request *request);
-
-/* Counts a request that an access-log entry tells, unless the configuration leaves it to spans. */
-void pipeline_count_log(struct pipeline *pipeline, const struct request *request);
-
-/* Whether what the proxy's access log tells counts. False: METRIC_LOGS_SUPERSEDED is the caller's to count.
- */
-bool pipeline_log_counts(struct pipeline *pipeline, struct count_voice voice);
+/* Counts a request, holds it, or leaves it to what tells its proxy's requests better. */
+void pipeline_count_request(struct pipeline *pipeline, const struct request *request);
 
 /*
  * Takes one access-log record, whatever it came as: counts it as received and as what it is. Within a batch

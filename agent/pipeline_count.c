@@ -1,31 +1,44 @@
 /*
- * Each request once: between context and aggregate, what a proxy tells by spans and by an access log is
- * counted from one of them. Runs on the shard's loop.
+ * Each request once: between context and aggregate, what a proxy tells by spans and by access logs is counted
+ * from one of them. Runs on the shard's loop.
  */
 #include "core/error.h"
 #include "pipeline.h"
 
-static void supersede_span(struct pipeline *pipeline)
+static void supersede(struct pipeline *pipeline, const struct request *request)
 {
-    LEDGER_ADD(pipeline->cells, METRIC_SPANS_SUPERSEDED, 1);
+    if (request->signal == REQUEST_FROM_SPAN) {
+        LEDGER_ADD(pipeline->cells, METRIC_SPANS_SUPERSEDED, 1);
+    } else {
+        LEDGER_ADD(pipeline->cells, METRIC_LOGS_SUPERSEDED, 1);
+    }
 }
 
-static void show_held(struct pipeline *pipeline)
+/* By how many more, or fewer, are held. */
+static void show_held(struct pipeline *pipeline, const struct request *request, int64_t by)
 {
-    metric_set(pipeline->cells, METRIC_SPANS_HELD, pipeline->held.count);
+    metric_add(pipeline->cells, request->signal == REQUEST_FROM_SPAN ? METRIC_SPANS_HELD : METRIC_LOGS_HELD,
+        (uint64_t)by);
 }
 
-void pipeline_count_span(struct pipeline *pipeline, const struct request *request)
+static enum count_verdict verdict_on(
+    struct pipeline *pipeline, const struct request *request, uint64_t now_monotonic_ns)
+{
+    return count_source_verdict(pipeline->counts, (enum request_signal)request->signal, request->voice,
+        now_monotonic_ns, pipeline->cells);
+}
+
+void pipeline_count_request(struct pipeline *pipeline, const struct request *request)
 {
     uint64_t now_ns = pipeline->context.now_monotonic_ns;
 
-    switch (count_source_of_span(pipeline->counts, request->voice, now_ns, pipeline->cells)) {
+    switch (verdict_on(pipeline, request, now_ns)) {
     case COUNT_SUPERSEDED:
-        supersede_span(pipeline);
+        supersede(pipeline, request);
         return;
     case COUNT_HOLD:
         if (held_requests_add(&pipeline->held, request) == 0) {
-            show_held(pipeline);
+            show_held(pipeline, request, 1);
             return;
         }
         count_source_end_wait(pipeline->counts, request->voice, now_ns, pipeline->cells);
@@ -35,12 +48,6 @@ void pipeline_count_span(struct pipeline *pipeline, const struct request *reques
         break;
     }
     directory_record(pipeline->directory, request);
-}
-
-bool pipeline_log_counts(struct pipeline *pipeline, struct count_voice voice)
-{
-    return count_source_of_log(
-               pipeline->counts, voice, pipeline->context.now_monotonic_ns, pipeline->cells) == COUNT_NOW;
 }
 
 void pipeline_take_workloads(struct pipeline *pipeline)
@@ -53,15 +60,6 @@ void pipeline_take_workloads(struct pipeline *pipeline)
     context->workload_note_count = 0;
 }
 
-void pipeline_count_log(struct pipeline *pipeline, const struct request *request)
-{
-    if (pipeline_log_counts(pipeline, request->voice)) {
-        directory_record(pipeline->directory, request);
-    } else {
-        LEDGER_ADD(pipeline->cells, METRIC_LOGS_SUPERSEDED, 1);
-    }
-}
-
 struct settling {
     struct pipeline *pipeline;
     uint64_t now_monotonic_ns;
@@ -72,14 +70,14 @@ static bool settle(void *user, const struct request *request)
 {
     const struct settling *settling = user;
     struct pipeline *pipeline = settling->pipeline;
-    enum count_verdict verdict =
-        count_source_of_span(pipeline->counts, request->voice, settling->now_monotonic_ns, pipeline->cells);
+    enum count_verdict verdict = verdict_on(pipeline, request, settling->now_monotonic_ns);
 
     if (verdict == COUNT_HOLD && !settling->all) {
         return false;
     }
+    show_held(pipeline, request, -1);
     if (verdict == COUNT_SUPERSEDED) {
-        supersede_span(pipeline);
+        supersede(pipeline, request);
     } else {
         directory_record(pipeline->directory, request);
     }
@@ -95,5 +93,4 @@ void pipeline_settle_held(struct pipeline *pipeline, bool all)
         return;
     }
     held_requests_settle(&pipeline->held, settle, &settling);
-    show_held(pipeline);
 }

@@ -47,8 +47,8 @@ static void on_attempts(void *user, const struct attempt *attempt, uint32_t coun
     struct pipeline *pipeline = user;
     struct attempt live = *attempt;
 
-    if (count_source_of_span(pipeline->counts, attempt->voice, clock_monotonic_ns(pipeline->clock),
-            pipeline->cells) == COUNT_SUPERSEDED) {
+    if (count_source_verdict(pipeline->counts, REQUEST_FROM_SPAN, attempt->voice,
+            clock_monotonic_ns(pipeline->clock), pipeline->cells) == COUNT_SUPERSEDED) {
         return; /* the access log tells how many there were */
     }
     live.source = live_id(pipeline, attempt->source);
@@ -84,7 +84,7 @@ static void on_span(void *user, const struct span *span, uint32_t record)
         if (request.attempts == 0) {
             request.attempts = pending_attempts_take(pipeline->pending, span);
         }
-        pipeline_count_span(pipeline, &request);
+        pipeline_count_request(pipeline, &request);
         break;
     case SPAN_IS_ATTEMPT:
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_ATTEMPTS, 1);

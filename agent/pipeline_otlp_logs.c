@@ -22,6 +22,7 @@ static void on_resource(void *user, const struct access_log_reporter *names)
     struct logs_pass *pass = user;
 
     pass->reporter = (struct log_reporter){.names = *names};
+    pass->reporter.names.is_otlp = true;
 }
 
 static void on_entry(void *user, const struct access_log_entry *entry)

@@ -199,7 +199,7 @@ static bool span_size(
 static bool shows_no_mesh(const struct request *request)
 {
     return request->destination == INTERNED_EXTERNAL ||
-           (request->signal == REQUEST_FROM_LOG && request->parties.destination_identity == INTERNED_NONE &&
+           (request->signal != REQUEST_FROM_SPAN && request->parties.destination_identity == INTERNED_NONE &&
                request->parties.security != SECURITY_MUTUAL_TLS);
 }
 

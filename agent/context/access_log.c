@@ -361,7 +361,7 @@ static void fill_request(struct log_case *c, struct access_log_memo *memo, struc
     *request = (struct request){
         .reporter = memo->reporter,
         .method = memo->method,
-        .signal = REQUEST_FROM_LOG,
+        .signal = c->reporter->names.is_otlp ? REQUEST_FROM_OTLP_LOG : REQUEST_FROM_LOG,
         .source = memo->source.service,
         .source_namespace = memo->source.service_namespace,
         .destination = memo->destination.service,

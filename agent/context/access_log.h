@@ -70,11 +70,11 @@ void access_log_memos_init(struct access_log_memos *memos);
 
 /*
  * Within a batch (context_batch_begin). Writes *ret_request for ACCESS_LOG_IS_REQUEST, with signal
- * REQUEST_FROM_LOG, and *ret_connection for ACCESS_LOG_IS_CONNECTION. `sender` is bound (context_sender_bind)
- * or NULL. A request's voice is filled; request.stored is left false. Counts METRIC_ROUTES_LIMITED and
- * METRIC_IDENTITY_CONFLICTS; the ledger's terms are the caller's: LOGS_RECEIVED always, then the one that the
- * meaning names; for a request pipeline_count_log, for a connection directory_record_connection, which count
- * the rest.
+ * REQUEST_FROM_LOG or REQUEST_FROM_OTLP_LOG, and *ret_connection for ACCESS_LOG_IS_CONNECTION. `sender` is
+ * bound (context_sender_bind) or NULL. A request's voice is filled; request.stored is left false. Counts
+ * METRIC_ROUTES_LIMITED and METRIC_IDENTITY_CONFLICTS; the ledger's terms are the caller's: LOGS_RECEIVED
+ * always, then the one that the meaning names; for a request pipeline_count_request, for a connection
+ * directory_record_connection, which count the rest.
  */
 enum access_log_meaning access_log_to_request(struct context *context, struct access_log_memos *memos,
     const struct access_log_entry *entry, struct log_reporter *reporter, const struct sender *sender,

@@ -2,29 +2,33 @@
 #include "context/count_source.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum state { STATE_NEW, STATE_UNDECIDED, STATE_SPANS, STATE_ACCESS_LOG };
+/* Which of a proxy's sources it is counted from, or seems to be. */
+enum stage { STAGE_NEW, STAGE_UNDECIDED, STAGE_DECIDED };
 
-enum { STATE_BITS = 2, TOUCH_MS = 1000, NS_PER_MS = 1000000 };
+enum { STAGE_BITS = 2, SOURCE_BITS = 2, TOUCH_MS = 1000, NS_PER_MS = 1000000 };
 
-/* A state with its time in ms: when it was last used; of an undecided one, when its wait began. */
-static inline uint64_t word_of(enum state state, uint64_t ms)
+struct state {
+    enum stage stage;
+    enum request_signal source; /* the best one that was seen */
+    uint64_t ms;                /* when it was last used; of an undecided one, when its wait began */
+};
+
+static inline uint64_t word_of(struct state state)
 {
-    return ms << STATE_BITS | state;
+    return state.ms << (STAGE_BITS + SOURCE_BITS) | (uint64_t)state.source << STAGE_BITS | state.stage;
 }
 
-static inline enum state state_of(uint64_t word)
+static inline struct state state_of(uint64_t word)
 {
-    return (enum state)(word & ((1u << STATE_BITS) - 1));
-}
-
-static inline uint64_t ms_of(uint64_t word)
-{
-    return word >> STATE_BITS;
+    return (struct state){.stage = (enum stage)(word & ((1u << STAGE_BITS) - 1)),
+        .source = (enum request_signal)(word >> STAGE_BITS & ((1u << SOURCE_BITS) - 1)),
+        .ms = word >> (STAGE_BITS + SOURCE_BITS)};
 }
 
 struct place {
@@ -80,13 +84,15 @@ static bool take_place(struct place *place, uint64_t key, uint64_t now_ms, bool 
     }
     if (found != 0) {
         uint64_t word = atomic_load_explicit(&place->word, memory_order_relaxed);
-        if (!may_evict || ms_of(word) + COUNT_SOURCE_IDLE_S * 1000ull > now_ms ||
-            !atomic_compare_exchange_strong(&place->word, &word, word_of(STATE_NEW, now_ms))) {
+        if (!may_evict || state_of(word).ms + COUNT_SOURCE_IDLE_S * 1000ull > now_ms ||
+            !atomic_compare_exchange_strong(
+                &place->word, &word, word_of((struct state){.stage = STAGE_NEW, .ms = now_ms}))) {
             return false;
         }
     }
     if (atomic_compare_exchange_strong(&place->key, &found, key)) {
-        atomic_store_explicit(&place->word, word_of(STATE_NEW, now_ms), memory_order_relaxed);
+        atomic_store_explicit(
+            &place->word, word_of((struct state){.stage = STAGE_NEW, .ms = now_ms}), memory_order_relaxed);
         return true;
     }
     return found == key;
@@ -110,42 +116,52 @@ struct count_voice count_sources_find(struct count_sources *sources, const struc
     return (struct count_voice){.key = 0};
 }
 
-/* The next word for a span in a place that is not new to spans, and the verdict on it. */
-static uint64_t after_span(
-    const struct count_sources *sources, uint64_t word, uint64_t now_ms, enum count_verdict *ret_verdict)
+static enum count_verdict decide(struct state *state, enum request_signal source, uint64_t now_ms)
 {
-    *ret_verdict = COUNT_HOLD;
-    switch (state_of(word)) {
-    case STATE_UNDECIDED:
-        if (now_ms < ms_of(word) + sources->wait_ms) {
-            return word;
-        }
-        *ret_verdict = COUNT_NOW;
-        return word_of(STATE_SPANS, now_ms);
-    case STATE_SPANS:
-        *ret_verdict = COUNT_NOW;
-        return now_ms > ms_of(word) + TOUCH_MS ? word_of(STATE_SPANS, now_ms) : word;
-    case STATE_ACCESS_LOG:
-        if (now_ms <= ms_of(word) + sources->silence_ms) {
-            *ret_verdict = COUNT_SUPERSEDED;
-            return word;
-        }
-        return word_of(STATE_UNDECIDED, now_ms);
-    case STATE_NEW:
-    default:
-        return word_of(STATE_UNDECIDED, now_ms);
+    bool touch = state->stage != STAGE_DECIDED || state->source != source || now_ms > state->ms + TOUCH_MS;
+
+    if (touch) {
+        *state = (struct state){.stage = STAGE_DECIDED, .source = source, .ms = now_ms};
     }
+    return COUNT_NOW;
 }
 
-enum count_verdict count_source_of_span(struct count_sources *sources, struct count_voice voice,
-    uint64_t now_monotonic_ns, struct metric_cells *cells)
+/* What a record of `source` makes of its proxy's state, and the verdict on it. */
+static enum count_verdict take_record(
+    const struct count_sources *sources, struct state *state, enum request_signal source, uint64_t now_ms)
 {
-    enum count_verdict verdict;
+    if (state->stage == STAGE_UNDECIDED && now_ms >= state->ms + sources->wait_ms) {
+        *state = (struct state){.stage = STAGE_DECIDED, .source = state->source, .ms = now_ms};
+    }
+    if (state->stage == STAGE_DECIDED && source < state->source && now_ms > state->ms + sources->silence_ms) {
+        state->stage = STAGE_NEW; /* what told better has fallen silent */
+    }
+    if (state->stage == STAGE_NEW && source != REQUEST_FROM_LOG && sources->wait_ms > 0) {
+        *state = (struct state){.stage = STAGE_UNDECIDED, .source = source, .ms = now_ms};
+        return COUNT_HOLD;
+    }
+    if (state->stage != STAGE_NEW && source < state->source) {
+        return COUNT_SUPERSEDED;
+    }
+    if (state->stage != STAGE_UNDECIDED || source == REQUEST_FROM_LOG) {
+        return decide(state, source, now_ms);
+    }
+    state->source = source;
+    return COUNT_HOLD;
+}
 
-    if (voice.key == 0 || sources->from == COUNT_FROM_SPANS) {
+enum count_verdict count_source_verdict(struct count_sources *sources, enum request_signal source,
+    struct count_voice voice, uint64_t now_monotonic_ns, struct metric_cells *cells)
+{
+    bool is_log = source != REQUEST_FROM_SPAN;
+
+    if (voice.key == 0) {
         return COUNT_NOW;
     }
-    if (sources->from == COUNT_FROM_ACCESS_LOG) {
+    if (sources->from == COUNT_FROM_SPANS) {
+        return is_log ? COUNT_SUPERSEDED : COUNT_NOW;
+    }
+    if (sources->from == COUNT_FROM_ACCESS_LOG && !is_log) {
         return COUNT_SUPERSEDED;
     }
     struct place *place = &sources->places[voice.place];
@@ -154,44 +170,20 @@ enum count_verdict count_source_of_span(struct count_sources *sources, struct co
     }
     uint64_t word = atomic_load_explicit(&place->word, memory_order_relaxed);
     for (;;) {
-        uint64_t next = after_span(sources, word, now_monotonic_ns / NS_PER_MS, &verdict);
+        struct state before = state_of(word);
+        struct state state = before;
+        enum count_verdict verdict = take_record(sources, &state, source, now_monotonic_ns / NS_PER_MS);
+        uint64_t next = word_of(state);
         if (next == word) {
             return verdict;
         }
         if (atomic_compare_exchange_weak(&place->word, &word, next)) {
-            if (state_of(word) == STATE_ACCESS_LOG) {
+            if (before.stage == STAGE_DECIDED && before.source != state.source) {
                 metric_add(cells, METRIC_COUNT_SOURCE_CHANGES, 1);
             }
             return verdict;
         }
     }
-}
-
-enum count_verdict count_source_of_log(struct count_sources *sources, struct count_voice voice,
-    uint64_t now_monotonic_ns, struct metric_cells *cells)
-{
-    uint64_t now_ms = now_monotonic_ns / NS_PER_MS;
-
-    if (voice.key == 0) {
-        return COUNT_NOW;
-    }
-    if (sources->from == COUNT_FROM_SPANS) {
-        return COUNT_SUPERSEDED;
-    }
-    struct place *place = &sources->places[voice.place];
-    if (atomic_load_explicit(&place->key, memory_order_relaxed) != voice.key) {
-        return COUNT_NOW;
-    }
-    uint64_t word = atomic_load_explicit(&place->word, memory_order_relaxed);
-    while (state_of(word) != STATE_ACCESS_LOG || now_ms > ms_of(word) + TOUCH_MS) {
-        if (atomic_compare_exchange_weak(&place->word, &word, word_of(STATE_ACCESS_LOG, now_ms))) {
-            if (state_of(word) == STATE_SPANS) {
-                metric_add(cells, METRIC_COUNT_SOURCE_CHANGES, 1);
-            }
-            break;
-        }
-    }
-    return COUNT_NOW;
 }
 
 void count_source_end_wait(struct count_sources *sources, struct count_voice voice, uint64_t now_monotonic_ns,
@@ -200,9 +192,10 @@ void count_source_end_wait(struct count_sources *sources, struct count_voice voi
     struct place *place = &sources->places[voice.place];
     uint64_t word = atomic_load_explicit(&place->word, memory_order_relaxed);
 
-    while (state_of(word) == STATE_UNDECIDED) {
-        if (atomic_compare_exchange_weak(
-                &place->word, &word, word_of(STATE_SPANS, now_monotonic_ns / NS_PER_MS))) {
+    while (state_of(word).stage == STAGE_UNDECIDED) {
+        struct state state = {
+            .stage = STAGE_DECIDED, .source = state_of(word).source, .ms = now_monotonic_ns / NS_PER_MS};
+        if (atomic_compare_exchange_weak(&place->word, &word, word_of(state))) {
             metric_add(cells, METRIC_COUNT_SOURCES_EARLY, 1);
             return;
         }

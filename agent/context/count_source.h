@@ -1,16 +1,17 @@
 /*
- * What a proxy's requests are counted from, when it may tell them twice: by spans and by an access log. One
- * answer for each proxy and reporter side, shared by all shards: its connections may end on different ones.
+ * What a proxy's requests are counted from, when it tells them more than once: by spans, by OpenTelemetry log
+ * records, by an access log. One answer for each proxy and reporter side, shared by all shards: its
+ * connections may end on different ones.
  *
- *            a span                    5 s without a log entry
- *   new ───────────────► undecided ───────────────────────────► spans
- *    │                       │                                    │
- *    └────── a log entry ────┴──────────► access log ◄────────────┘ (a change: counted)
- *                                             │ no entry for a while, and a span
- *                                             └──────► undecided
+ *            spans, OTLP logs            limits.count_decision_ms
+ *   new ─────────────────────► undecided ────────────────────────► the best that was seen
+ *    │                             │                                         │
+ *    └────── an access log ────────┴──────► access log ◄── anything better ──┘ (a change: counted)
+ *                                               │ nothing of it for limits.access_log_silence_ms, and
+ * something └──────► undecided                        that tells less
  *
- * While it is undecided the requests of spans are held (held_requests.h). A change doubles at most the
- * requests of that moment. Access logs win because they tell every request; spans may be sampled.
+ * While it is undecided, requests are held (held_requests.h). A change doubles at most the requests of that
+ * moment. Access logs win because they tell every request; spans may be sampled.
  *
  * Any thread, without locks: a place is two atomic words, and a lost race only repeats a step.
  */
@@ -55,13 +56,9 @@ void count_sources_free(struct count_sources *sources);
 struct count_voice count_sources_find(struct count_sources *sources, const struct sender *sender,
     struct slice node_id, enum reporter reporter, uint64_t now_monotonic_ns, struct metric_cells *cells);
 
-/* Whether a request that a span tells counts. A voice of zeroes always does. */
-enum count_verdict count_source_of_span(struct count_sources *sources, struct count_voice voice,
-    uint64_t now_monotonic_ns, struct metric_cells *cells);
-
-/* Whether a request that an access log tells counts: COUNT_NOW or COUNT_SUPERSEDED. */
-enum count_verdict count_source_of_log(struct count_sources *sources, struct count_voice voice,
-    uint64_t now_monotonic_ns, struct metric_cells *cells);
+/* Whether a request that came as `source` counts. With a voice of zeroes it always does. */
+enum count_verdict count_source_verdict(struct count_sources *sources, enum request_signal source,
+    struct count_voice voice, uint64_t now_monotonic_ns, struct metric_cells *cells);
 
 /* No longer wait for a log, for want of room to hold what its spans tell. The voice is not zeroes. */
 void count_source_end_wait(struct count_sources *sources, struct count_voice voice, uint64_t now_monotonic_ns,

@@ -48,8 +48,9 @@ enum method {
     METHOD_COUNT
 };
 
-/* What it came as: which terms of the ledger count it. */
-enum request_signal { REQUEST_FROM_SPAN, REQUEST_FROM_LOG };
+/* What it came as: which terms of the ledger count it. In rising order of what counts when a proxy sends
+ * several: spans may be sampled, Envoy's access log service tells most. */
+enum request_signal { REQUEST_FROM_SPAN, REQUEST_FROM_OTLP_LOG, REQUEST_FROM_LOG };
 
 enum { GRPC_STATUS_NONE = -1, WEIGHT_FRACTION_BITS = 32 };
 #define WEIGHT_ONE (1ull << WEIGHT_FRACTION_BITS)

@@ -37,6 +37,7 @@
     X(SPANS_SUPERSEDED,      "weft_records_superseded", COUNTER, PROCESS, "signal=\"spans\"", "", "stable", "Records of requests that are counted from the proxy's other source.") \
     X(LOGS_SUPERSEDED,         "weft_records_superseded", COUNTER, PROCESS, "signal=\"logs\"", "", "stable", "Records of requests that are counted from the proxy's other source.") \
     X(SPANS_HELD,            "weft_records_held", GAUGE, PROCESS, "signal=\"spans\"", "", "experimental", "Records that wait for whether an access log tells their requests too; in flight.") \
+    X(LOGS_HELD,               "weft_records_held", GAUGE, PROCESS, "signal=\"logs\"", "", "experimental", "Records that wait for whether an access log tells their requests too; in flight.") \
     X(SPANS_DROPPED_MALFORMED,  "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"malformed\"",          "", "stable", RECORDS_DROPPED) \
     X(SPANS_DROPPED_TRACE_ID,   "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_trace_id\"",   "", "stable", RECORDS_DROPPED) \
     X(SPANS_DROPPED_SPAN_ID,    "weft_records_dropped", COUNTER, PROCESS, "signal=\"spans\",reason=\"invalid_span_id\"",    "", "stable", RECORDS_DROPPED) \

@@ -61,6 +61,7 @@ struct access_log_reporter {
     struct slice address;        /* of the workload, without port */
     struct access_log_peer self; /* the rest of what its node says */
     bool is_envoy;               /* names as Istio writes them: "productpage.shop" */
+    bool is_otlp;                /* the records came as OTLP */
 };
 
 struct access_log_entry {

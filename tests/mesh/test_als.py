@@ -38,7 +38,8 @@ def wait_logs(agent, count):
 
     def arrived():
         samples = agent.samples()
-        merged = logs(samples, "recorded") == logs(samples, "aggregated")
+        held = samples.total("weft_records_held", signal="logs")
+        merged = logs(samples, "recorded") == logs(samples, "aggregated") and not held
         return samples if merged and logs(samples, "received") >= count else None
 
     try:

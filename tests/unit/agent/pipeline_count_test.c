@@ -36,7 +36,7 @@ static void take_log(struct rig *rig)
         clock_monotonic_ns(&rig->clock.clock), rig->shard_cells);
     LEDGER_ADD(rig->shard_cells, METRIC_LOGS_RECEIVED, 1);
     rig_expect(rig, METRIC_LOGS_RECEIVED, 1);
-    pipeline_count_log(&rig->pipeline, &request);
+    pipeline_count_request(&rig->pipeline, &request);
 }
 
 static void pass(struct rig *rig, uint64_t ms)

@@ -57,12 +57,14 @@ static void stop(struct fixture *fixture)
 
 static enum count_verdict span_at(struct fixture *fixture, uint64_t after_ns)
 {
-    return count_source_of_span(fixture->sources, fixture->voice, START + after_ns, fixture->cells);
+    return count_source_verdict(
+        fixture->sources, REQUEST_FROM_SPAN, fixture->voice, START + after_ns, fixture->cells);
 }
 
 static enum count_verdict log_at(struct fixture *fixture, uint64_t after_ns)
 {
-    return count_source_of_log(fixture->sources, fixture->voice, START + after_ns, fixture->cells);
+    return count_source_verdict(
+        fixture->sources, REQUEST_FROM_LOG, fixture->voice, START + after_ns, fixture->cells);
 }
 
 static void expect_changes(struct fixture *fixture, uint64_t count)
@@ -131,6 +133,45 @@ static void spans_come_back_after_the_log_fell_silent(void **state)
     stop(&f);
 }
 
+static enum count_verdict otlp_at(struct fixture *fixture, uint64_t after_ns)
+{
+    return count_source_verdict(
+        fixture->sources, REQUEST_FROM_OTLP_LOG, fixture->voice, START + after_ns, fixture->cells);
+}
+
+static void otlp_logs_stand_between(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, COUNT_FROM_AUTO);
+    assert_int_equal(span_at(&f, 0), COUNT_HOLD);
+    assert_int_equal(otlp_at(&f, SECOND), COUNT_HOLD);
+    assert_int_equal(span_at(&f, 2 * SECOND), COUNT_SUPERSEDED);
+    assert_int_equal(otlp_at(&f, 5 * SECOND), COUNT_NOW);
+    assert_int_equal(span_at(&f, 6 * SECOND), COUNT_SUPERSEDED);
+    expect_changes(&f, 0);
+    assert_int_equal(log_at(&f, 7 * SECOND), COUNT_NOW);
+    expect_changes(&f, 1);
+    assert_int_equal(otlp_at(&f, 8 * SECOND), COUNT_SUPERSEDED);
+    assert_int_equal(otlp_at(&f, 40 * SECOND), COUNT_HOLD);
+    expect_changes(&f, 2);
+    stop(&f);
+}
+
+static void an_access_log_beats_held_otlp_logs(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, COUNT_FROM_AUTO);
+    assert_int_equal(otlp_at(&f, 0), COUNT_HOLD);
+    assert_int_equal(log_at(&f, SECOND), COUNT_NOW);
+    assert_int_equal(otlp_at(&f, 2 * SECOND), COUNT_SUPERSEDED);
+    expect_changes(&f, 0);
+    stop(&f);
+}
+
 static void the_configuration_decides(void **state)
 {
     struct fixture f;
@@ -155,8 +196,8 @@ static void voiceless_records_always_count(void **state)
     f.voice = (struct count_voice){.key = 0};
     assert_int_equal(span_at(&f, 0), COUNT_NOW);
     assert_int_equal(log_at(&f, 0), COUNT_NOW);
-    assert_int_equal(count_source_of_span(NULL, f.voice, 0, f.cells), COUNT_NOW);
-    assert_int_equal(count_source_of_log(NULL, f.voice, 0, f.cells), COUNT_NOW);
+    assert_int_equal(count_source_verdict(NULL, REQUEST_FROM_SPAN, f.voice, 0, f.cells), COUNT_NOW);
+    assert_int_equal(count_source_verdict(NULL, REQUEST_FROM_LOG, f.voice, 0, f.cells), COUNT_NOW);
     stop(&f);
 }
 
@@ -209,7 +250,8 @@ static void a_full_table_counts_everything_and_makes_room_later(void **state)
     struct count_voice voice =
         count_sources_find(f.sources, &late, no_node, REPORTER_SOURCE, hour_later, f.cells);
     assert_true(voice.key != 0);
-    assert_int_equal(count_source_of_span(f.sources, voice, hour_later, f.cells), COUNT_HOLD);
+    assert_int_equal(
+        count_source_verdict(f.sources, REQUEST_FROM_SPAN, voice, hour_later, f.cells), COUNT_HOLD);
     stop(&f);
 }
 
@@ -225,7 +267,8 @@ static void an_old_voice_of_a_place_that_was_given_away_counts(void **state)
         struct sender sender = process(pid, 1);
         (void)count_sources_find(f.sources, &sender, no_node, REPORTER_SOURCE, hour_later, f.cells);
     }
-    assert_int_equal(count_source_of_span(f.sources, f.voice, hour_later + SECOND, f.cells), COUNT_NOW);
+    assert_int_equal(
+        count_source_verdict(f.sources, REQUEST_FROM_SPAN, f.voice, hour_later + SECOND, f.cells), COUNT_NOW);
     stop(&f);
 }
 
@@ -258,9 +301,9 @@ static void *speak(void *user)
         struct sender sender = process((int)(1 + i % 100), 1);
         struct count_voice voice =
             count_sources_find(f->sources, &sender, no_node, REPORTER_SOURCE, START, cells);
-        (void)count_source_of_span(f->sources, voice, START + i * MS, cells);
+        (void)count_source_verdict(f->sources, REQUEST_FROM_SPAN, voice, START + i * MS, cells);
         if (i % 3 == 0) {
-            (void)count_source_of_log(f->sources, voice, START + i * MS, cells);
+            (void)count_source_verdict(f->sources, REQUEST_FROM_LOG, voice, START + i * MS, cells);
         }
     }
     free(cells);
@@ -287,7 +330,8 @@ static void threads_agree_on_a_place(void **state)
         struct count_voice first =
             count_sources_find(f.sources, &sender, no_node, REPORTER_SOURCE, START, f.cells);
         assert_int_equal(
-            count_source_of_span(f.sources, first, START + ROUNDS * MS, f.cells), COUNT_SUPERSEDED);
+            count_source_verdict(f.sources, REQUEST_FROM_SPAN, first, START + ROUNDS * MS, f.cells),
+            COUNT_SUPERSEDED);
     }
     stop(&f);
 }
@@ -299,6 +343,8 @@ int main(void)
         cmocka_unit_test(a_log_in_the_wait_supersedes),
         cmocka_unit_test(a_late_log_is_a_change),
         cmocka_unit_test(spans_come_back_after_the_log_fell_silent),
+        cmocka_unit_test(otlp_logs_stand_between),
+        cmocka_unit_test(an_access_log_beats_held_otlp_logs),
         cmocka_unit_test(the_configuration_decides),
         cmocka_unit_test(voiceless_records_always_count),
         cmocka_unit_test(proxies_and_sides_are_kept_apart),

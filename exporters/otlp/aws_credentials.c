@@ -413,6 +413,7 @@ int aws_provider_get(
         *ret_credentials = &provider->credentials;
         if (is_due && provider->step == STEP_NONE && now >= provider->pause_until_unix_ns &&
             !begin_fetch(provider)) {
+            drop_headers(provider);
             fail(provider, "refresh", "cannot be begun");
         }
         return 0;
@@ -422,6 +423,7 @@ int aws_provider_get(
     waiter->waiting = true;
     provider->waiters = waiter;
     if (provider->step == STEP_NONE && !begin_fetch(provider)) {
+        drop_headers(provider);
         provider->step = STEP_NONE;
         tell_waiters(provider); /* at once: there is nothing to wait for */
     }
@@ -431,6 +433,11 @@ int aws_provider_get(
 void aws_provider_forget(struct aws_provider *provider)
 {
     provider->has_credentials = false;
+    provider->refresh_unix_ns = 0;
+}
+
+void aws_provider_doubt(struct aws_provider *provider)
+{
     provider->refresh_unix_ns = 0;
 }
 

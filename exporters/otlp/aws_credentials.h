@@ -56,6 +56,9 @@ void aws_provider_leave(struct aws_provider *provider, struct aws_waiter *waiter
 /* The destination refused these credentials: the next get fetches anew. */
 void aws_provider_forget(struct aws_provider *provider);
 
+/* They are used on, but the next aws_provider_get fetches others in the background. */
+void aws_provider_doubt(struct aws_provider *provider);
+
 /* No waiter is called any more; frees itself in the next turns of the loop. NULL is fine. */
 void aws_provider_close(struct aws_provider *provider);
 

@@ -93,7 +93,8 @@ bool aws_parse_time(const char *text, uint64_t *ret_unix_ns)
     if (seconds < 0) {
         return false;
     }
-    *ret_unix_ns = (uint64_t)seconds * NS_PER_S;
+    bool fits = (uint64_t)seconds <= UINT64_MAX / NS_PER_S; /* the year 9999 does not, and means never */
+    *ret_unix_ns = fits ? (uint64_t)seconds * NS_PER_S : UINT64_MAX;
     return true;
 }
 

@@ -112,7 +112,8 @@ static void tell_body(const struct http_transport *self, struct otlp_answer *ans
 
 /*
  * A refusal of the credentials: they may have been withdrawn, or have expired by another clock, so the same
- * batch is tried once more with fresh ones. A second refusal is for good.
+ * batch is tried once more with fresh ones. A second refusal is for good; the batches behind it do not wait,
+ * but let fresh ones be fetched meanwhile: they may be there long before these expire.
  */
 static void judge_credentials(struct http_transport *self, struct otlp_answer *answer)
 {
@@ -128,6 +129,8 @@ static void judge_credentials(struct http_transport *self, struct otlp_answer *a
         self->is_refused = true;
         answer->verdict = OTLP_VERDICT_RETRY;
         aws_provider_forget(self->config.aws);
+    } else if (refused) {
+        aws_provider_doubt(self->config.aws);
     }
 }
 

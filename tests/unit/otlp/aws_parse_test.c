@@ -114,6 +114,8 @@ static void times_have_one_form(void **state)
     assert_true(unix_ns == 1440938160000000000u);
     assert_true(aws_parse_time("2015-08-30T12:36:00.123Z", &unix_ns));
     assert_true(unix_ns == 1440938160000000000u);
+    assert_true(aws_parse_time("9999-12-31T23:59:59Z", &unix_ns)); /* never, as some providers say it */
+    assert_true(unix_ns == UINT64_MAX);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(aws_parse_time(bad[i], &unix_ns));
     }

@@ -224,6 +224,34 @@ static void a_refusal_is_tried_once_more(void **state)
     }
 }
 
+/* What was refused twice is dropped; those behind it do not wait until the keys expire. */
+static void keys_that_stay_refused_are_fetched_anew(void **state)
+{
+    (void)state;
+    static const struct script_step refusals[] = {{.http_status = 403}};
+    static const struct metadata_answer script[] = {{200, KEYS("AK1")}};
+    struct fixture *fixture = aws_fixture(refusals, 1);
+    struct metadata metadata;
+    char url[128];
+
+    metadata_start(&metadata, &fixture->loop, script, 1);
+    (void)snprintf(url, sizeof url, "%s/creds", metadata.url);
+    fixture->destination.aws.container_url = url;
+    fixture_start(fixture);
+    offer(fixture, 3);
+    run_until(fixture, METRIC_EXPORT_SPANS_DROPPED_REJECTED, 3);
+    assert_int_equal(metadata.request_count, 2); /* at first, and for the second try */
+    offer(fixture, 3);
+    run_until(fixture, METRIC_EXPORT_SPANS_DROPPED_REJECTED, 6);
+    assert_int_equal(fixture->server.request_count, 3);
+    for (int i = 0; i < 100 && metadata.request_count < 3; i++) {
+        (void)uv_run(&fixture->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(metadata.request_count, 3);
+    metadata_stop(&metadata);
+    fixture_end(fixture);
+}
+
 static void an_instance_gives_its_roles_keys(void **state)
 {
     (void)state;
@@ -401,6 +429,7 @@ int main(void)
         cmocka_unit_test(requests_are_signed),
         cmocka_unit_test(logs_have_their_group_and_stream),
         cmocka_unit_test(a_refusal_is_tried_once_more),
+        cmocka_unit_test(keys_that_stay_refused_are_fetched_anew),
         cmocka_unit_test(an_instance_gives_its_roles_keys),
         cmocka_unit_test(what_metadata_says_wrong_is_told_and_tried_again),
         cmocka_unit_test(a_container_is_shown_its_token),

@@ -72,7 +72,7 @@ static const char *host_name(struct view *view, const struct series_key *key)
 
 /* istio */
 
-/* The names of one side's labels, by field of the identity; a cluster is the configured one or absent. */
+/* The names of one side's labels, by field of the identity; a cluster may be absent. */
 static const char *const istio_sides[2][IDENTITY_FIELDS_COUNT] = {
     {"source_workload", "source_workload_namespace", "source_principal", "source_app", "source_version",
         "source_canonical_service", "source_canonical_revision", "source_cluster"},
@@ -81,15 +81,25 @@ static const char *const istio_sides[2][IDENTITY_FIELDS_COUNT] = {
         "destination_cluster"},
 };
 
-/* `service`: what is known when there is no identity, an id. */
-static void add_istio_side(struct view *view, uint32_t identity, uint32_t service, const char *const *names)
+static bool tells_cluster(struct view *view, uint32_t identity)
+{
+    return identity_field(interner_text(view->aggregator->interner, identity), IDENTITY_CLUSTER).length > 0;
+}
+
+/* `service`: what is known when there is no identity, an id. A side that nothing is known of is in the
+ * cluster `unknown` where the other side has one, as with Istio: Kiali asks for the failures of a service in
+ * that cluster or this. A known side without a cluster must not have that word, since Kiali would leave it
+ * out. */
+static void add_istio_side(
+    struct view *view, uint32_t identity, uint32_t service, uint32_t other, const char *const *names)
 {
     for (unsigned i = 0; i < IDENTITY_FIELDS_COUNT; i++) {
         const char *value = identity == INTERNED_NONE && i == IDENTITY_CANONICAL_SERVICE
                                 ? view_text(view, service)
                                 : field(view, identity, i);
+        bool as_told = i == IDENTITY_CLUSTER && (identity != INTERNED_NONE || !tells_cluster(view, other));
 
-        view_add_label(view, names[i], i == IDENTITY_CLUSTER ? value : or_unknown(value));
+        view_add_label(view, names[i], as_told ? value : or_unknown(value));
     }
 }
 
@@ -111,9 +121,9 @@ static void add_istio(struct view *view, const struct series_key *key)
         [SECURITY_UNKNOWN] = "unknown", [SECURITY_NONE] = "none", [SECURITY_MUTUAL_TLS] = "mutual_tls"};
 
     view_add_label(view, "reporter", reporter_name((enum reporter)key->reporter));
-    add_istio_side(view, key->source, key->route, istio_sides[0]);
+    add_istio_side(view, key->source, key->route, key->source_namespace, istio_sides[0]);
     add_istio_side(view, key->source_namespace,
-        key->reporter == REPORTER_DESTINATION ? key->destination : (uint32_t)INTERNED_UNKNOWN,
+        key->reporter == REPORTER_DESTINATION ? key->destination : (uint32_t)INTERNED_UNKNOWN, key->source,
         istio_sides[1]);
     view_add_label(view, "destination_service", host_name(view, key));
     view_add_label(view, "destination_service_name", view_text(view, key->destination));

@@ -2,11 +2,9 @@
 made for, over what two real Envoy sidecars log, also when the scrape's target labels clash with the
 profile's own.
 
-The queries are those of the published boards with their variables filled in: Istio's workload and service
-boards (istio/istio manifests/addons/dashboards), Linkerd's deployment and route boards (linkerd2
-grafana/dashboards), Grafana's span metrics and service graph, Kiali's graph (kiali graph/telemetry/istio)
-and Flagger's canary checks (flagger pkg/metrics/observers); see docs/profiles. Boards use irate over 30 s
-and more: a scrape each second is within that.
+The queries are those of published boards and programs with their variables filled in; docs/profiles says
+which, and which of theirs a profile cannot answer. Boards use irate over 30 s and more: a scrape each second
+is within that.
 """
 
 import json
@@ -42,67 +40,192 @@ TARGET_LABELS = {
 }
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
+# The labels of boards and programs, with their variables filled in.
 ISTIO_WORKLOAD = (
     'reporter=~"destination",destination_workload_namespace=~"shop",destination_workload=~"reviews-v2"'
 )
-ISTIO_CLIENT = 'reporter="source",source_workload_namespace="shop",source_workload="productpage-v1"'
-ISTIO_SERVICE = 'destination_service=~"reviews.shop.svc.cluster.local"'
-KIALI_BY = (
+ISTIO_FROM = 'source_workload=~"productpage-v1",source_workload_namespace=~"shop"'
+ISTIO_CLIENT = f'reporter="source",{ISTIO_FROM},destination_service=~"reviews.shop.svc.cluster.local"'
+ISTIO_SERVICE = 'destination_service="reviews.shop.svc.cluster.local"'
+ISTIO_SERVED = f'reporter="destination",{ISTIO_SERVICE},destination_workload=~"reviews-v2"'
+ISTIO_MESH = 'reporter=~"source|waypoint"'
+ISTIO_TABLE = '"destination_workload_var",".","destination_workload","destination_workload_namespace"'
+ISTIO_HISTOGRAMS = ("istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes")
+ISTIO_TCP_BYTES = ("istio_tcp_received_bytes_total", "istio_tcp_sent_bytes_total")
+ISTIO_REDIS = 'destination_service="redis.shop.svc.cluster.local"'
+KIALI_EDGE = (
     "source_cluster,source_workload_namespace,source_workload,source_canonical_service,"
-    "source_canonical_revision,"
-    "destination_cluster,destination_service_namespace,destination_service,destination_service_name,"
-    "destination_workload_namespace,destination_workload,destination_canonical_service,"
-    "destination_canonical_revision,request_protocol,response_code,grpc_response_status,response_flags"
+    "source_canonical_revision,destination_cluster,destination_service_namespace,destination_service,"
+    "destination_service_name,destination_workload_namespace,destination_workload,"
+    "destination_canonical_service,destination_canonical_revision"
+)
+KIALI_BY = f"{KIALI_EDGE},request_protocol,response_code,grpc_response_status,response_flags"
+KIALI_PRINCIPALS = "source_principal,destination_principal,connection_security_policy"
+KIALI_IN = '{reporter="destination",destination_workload_namespace="shop"}[60s]'
+KIALI_IN_AMBIENT = '{reporter=~"waypoint|destination",destination_workload_namespace="shop"}[60s]'
+KIALI_OUT = '{reporter="source",source_workload_namespace="shop"}[60s]'
+KIALI_SERVICE = '{reporter=~"destination|waypoint",destination_service_namespace="shop"}[60s]'
+KIALI_NO_ANSWER = r'response_code=~"^0$|^[4-5]\\d\\d$"'
+KIALI_GRPC = rf'grpc_response_status=~"^[1-9]$|^1[0-6]$",{KIALI_NO_ANSWER.replace("=~", "!~")}'
+KIALI_APP = (
+    'reporter="destination",destination_workload_namespace="shop",destination_canonical_service="reviews"'
 )
 LINKERD = 'namespace="shop",deployment="reviews-v2",direction="inbound"'
+LINKERD_OUT = 'namespace="shop",deployment="productpage-v1",direction="outbound"'
+LINKERD_TO = 'dst_namespace="shop",dst_deployment="reviews-v2",direction="outbound"'
+LINKERD_FROM = f'deployment!="",deployment="productpage-v1",{LINKERD_TO}'
 LINKERD_ROUTE = 'namespace="shop",direction="inbound",rt_route="/reviews/*"'
+LINKERD_ROUTE_OUT = 'namespace="shop",direction="outbound",rt_route="/reviews/*"'
+LINKERD_SERVICE = 'namespace="shop",dst_service="reviews",direction="outbound"'
+LINKERD_POD = 'direction="inbound",namespace="shop",pod="reviews-v2-6b746f74dc-9rlmh"'
+LINKERD_TCP = 'direction="outbound",namespace="shop",peer="src",deployment="productpage-v1"'
+JAEGER = 'service_name =~ "productpage|reviews", '
+JAEGER_KIND = 'span_kind =~ "SPAN_KIND_SERVER"'
+DEMO = 'service_name=~".*", span_name=~".*"'
+GRAPH_EDGE = 'client="productpage",server="reviews"'
+APM = 'deployment_environment_name=~".*", service_namespace=~"shop", service_name="reviews"'
+APM_CLIENT = APM.replace("reviews", "productpage")
+APM_BY = "deployment_environment_name, service_namespace, service_name"
+APM_ROUTE = '"operation", " ", "http_request_method", "http_route"'
+APM_CALL = '"outbound_service", " ", "server_address", "http_request_method", "url_template"'
+ASPNET = 'job=~"weft-otel", instance=~".*"'
+
+
+def share(of, everything, by=""):
+    """A ratio of two rates, as most boards write a success rate."""
+    return f"sum({of}){by} / sum({everything}){by}"
+
 
 QUERIES = {
+    "istio mesh": [
+        f"round(sum(rate(istio_requests_total{{{ISTIO_MESH}}}[1m])), 0.001)",
+        share(
+            f'rate(istio_requests_total{{{ISTIO_MESH},response_code!~"5.."}}[1m])',
+            f"rate(istio_requests_total{{{ISTIO_MESH}}}[1m])",
+        ),
+        f'round(sum(rate(istio_requests_total{{{ISTIO_MESH},response_code=~"5.."}}[1m])), 0.001)',
+        f"label_join(sum by (destination_workload,destination_workload_namespace,destination_service) "
+        f"(rate(istio_requests_total{{{ISTIO_MESH}}}[1m])), {ISTIO_TABLE})",
+        f"label_join(histogram_quantile(0.9, sum by (le,destination_workload,destination_workload_namespace) "
+        f"(rate(istio_request_duration_milliseconds_bucket{{{ISTIO_MESH}}}[1m]))), {ISTIO_TABLE})",
+        f"label_join(sum by (destination_workload,destination_workload_namespace,destination_service) "
+        f"(rate(istio_tcp_received_bytes_total{{{ISTIO_MESH}}}[1m])), {ISTIO_TABLE})",
+    ],
     "istio workload": [
         f"round(sum(irate(istio_requests_total{{{ISTIO_WORKLOAD}}}[5m])), 0.001)",
-        f'sum(irate(istio_requests_total{{{ISTIO_WORKLOAD},response_code!~"5.*"}}[5m])) / '
-        f"sum(irate(istio_requests_total{{{ISTIO_WORKLOAD}}}[5m]))",
+        share(
+            f'irate(istio_requests_total{{{ISTIO_WORKLOAD},response_code!~"5.*"}}[5m])',
+            f"irate(istio_requests_total{{{ISTIO_WORKLOAD}}}[5m])",
+        ),
         "(histogram_quantile(0.50, sum(irate(istio_request_duration_milliseconds_bucket"
-        f"{{{ISTIO_WORKLOAD}}}[1m])) by (le)) / 1000)",
-        "histogram_quantile(0.95, sum(irate(istio_request_bytes_bucket"
-        f'{{{ISTIO_WORKLOAD},connection_security_policy="mutual_tls"}}[1m])) '
-        "by (source_workload, source_workload_namespace, le))",
-        f"histogram_quantile(0.99, sum(irate(istio_response_bytes_bucket{{{ISTIO_WORKLOAD}}}[1m])) by (le))",
+        f"{{{ISTIO_WORKLOAD}}}[1m])) by (le)) / 1000) or histogram_quantile(0.50, "
+        f"sum(irate(istio_request_duration_seconds_bucket{{{ISTIO_WORKLOAD}}}[1m])) by (le))",
+        f'sum(irate(istio_tcp_sent_bytes_total{{reporter=~"source",{ISTIO_FROM}}}[1m])) + '
+        f'sum(irate(istio_tcp_received_bytes_total{{reporter=~"source",{ISTIO_FROM}}}[1m]))',
         f'round(sum(irate(istio_requests_total{{connection_security_policy="mutual_tls",{ISTIO_WORKLOAD},'
-        'source_workload=~"productpage-v1",source_workload_namespace=~"shop"}[5m])) '
-        "by (source_workload, source_workload_namespace, response_code), 0.001)",
-        f'round(sum(irate(istio_requests_total{{{ISTIO_CLIENT},destination_service=~"reviews.*"}}[5m])) '
+        f"{ISTIO_FROM}}}[5m])) by (source_workload, source_workload_namespace, response_code), 0.001)",
+        share(
+            f'irate(istio_requests_total{{{ISTIO_WORKLOAD},connection_security_policy="mutual_tls",'
+            f'response_code!~"5.*",{ISTIO_FROM}}}[5m])',
+            f'irate(istio_requests_total{{{ISTIO_WORKLOAD},connection_security_policy="mutual_tls",'
+            f"{ISTIO_FROM}}}[5m])",
+            " by (source_workload, source_workload_namespace)",
+        ),
+        *(
+            f"histogram_quantile(0.95, sum(irate({family}_bucket{{{ISTIO_WORKLOAD},"
+            f'connection_security_policy="mutual_tls",{ISTIO_FROM}}}[1m])) '
+            "by (source_workload, source_workload_namespace, le))"
+            for family in ISTIO_HISTOGRAMS
+        ),
+        f'round(sum(irate(istio_requests_total{{destination_principal=~"spiffe.*",{ISTIO_CLIENT}}}[5m])) '
         "by (destination_service, response_code), 0.001)",
-        'sum(istio_requests_total{reporter="destination"}) by (destination_workload_namespace)',
-        "sum(istio_requests_total) by (destination_workload, destination_workload_namespace, "
-        "destination_service)",
+        share(
+            f'irate(istio_requests_total{{connection_security_policy!="mutual_tls",response_code!~"5.*",'
+            f"{ISTIO_CLIENT}}}[5m])",
+            f'irate(istio_requests_total{{connection_security_policy!="mutual_tls",{ISTIO_CLIENT}}}[5m])',
+            " by (destination_service)",
+        ),
+        *(
+            f'histogram_quantile(0.99, sum(irate({family}_bucket{{connection_security_policy!="mutual_tls",'
+            f"{ISTIO_CLIENT}}}[1m])) by (destination_service, le))"
+            for family in ISTIO_HISTOGRAMS
+        ),
+        *(
+            f'round(sum(irate({family}{{connection_security_policy!="mutual_tls",reporter="source",'
+            f'{ISTIO_FROM},destination_service=~".*"}}[1m])) by (destination_service), 0.001)'
+            for family in ISTIO_TCP_BYTES
+        ),
+        "sum(istio_requests_total) by (destination_workload_namespace) or "
+        "sum(istio_tcp_sent_bytes_total) by (destination_workload_namespace)",
+        '(sum(istio_requests_total{destination_workload_namespace=~"shop"}) by (destination_workload) or '
+        'sum(istio_requests_total{source_workload_namespace=~"shop"}) by (source_workload)) or '
+        '(sum(istio_tcp_sent_bytes_total{destination_workload_namespace=~"shop"}) by (destination_workload) '
+        'or sum(istio_tcp_sent_bytes_total{source_workload_namespace=~"shop"}) by (source_workload))',
+        f"sum(istio_requests_total{{{ISTIO_WORKLOAD}}}) by (source_workload_namespace) or "
+        f"sum(istio_tcp_sent_bytes_total{{{ISTIO_WORKLOAD}}}) by (source_workload_namespace)",
+        f'sum(istio_requests_total{{reporter="source",{ISTIO_FROM}}}) by (destination_service) or '
+        f'sum(istio_tcp_sent_bytes_total{{reporter="source",{ISTIO_FROM}}}) by (destination_service)',
     ],
     "istio service": [
-        f'round(sum(irate(istio_requests_total{{reporter="source",{ISTIO_SERVICE}}}[5m])), 0.001)',
-        f'sum(irate(istio_requests_total{{reporter="destination",{ISTIO_SERVICE},'
-        f'response_code!~"5.*"}}[5m])) / '
-        f'sum(irate(istio_requests_total{{reporter="destination",{ISTIO_SERVICE}}}[5m]))',
+        f'round(sum(irate(istio_requests_total{{reporter=~"source|destination",{ISTIO_SERVICE}}}[1m])), '
+        "0.001)",
+        f'sum(irate(istio_requests_total{{reporter=~"source",{ISTIO_SERVICE},response_code!~"5.*"}}[1m])) / '
+        f'(sum(irate(istio_requests_total{{reporter=~"source",{ISTIO_SERVICE}}}[1m])) or on () vector(1))',
+        f'round(sum(irate(istio_requests_total{{reporter="destination",{ISTIO_SERVICE}}}[1m])), 0.001)',
         "(histogram_quantile(0.99, sum(irate(istio_request_duration_milliseconds_bucket"
-        f'{{reporter="source",{ISTIO_SERVICE}}}[1m])) by (destination_workload, '
-        f'destination_workload_namespace, le)) '
-        "/ 1000)",
-        'sum(istio_requests_total{reporter="source"}) by (destination_service)',
-        'round(sum(irate(istio_tcp_received_bytes_total{reporter="source",'
-        'destination_service=~"redis.shop.svc.cluster.local"}[5m])), 0.001)',
-        "sum(istio_tcp_sent_bytes_total) by (destination_service)",
+        f'{{reporter="destination",{ISTIO_SERVICE}}}[1m])) by (le)) / 1000) or histogram_quantile(0.99, '
+        "sum(irate(istio_request_duration_seconds_bucket"
+        f'{{reporter="destination",{ISTIO_SERVICE}}}[1m])) by (le))',
+        *(
+            f'sum(irate({family}{{reporter=~"source",{ISTIO_REDIS}}}[1m]))'
+            for family in ISTIO_TCP_BYTES
+        ),
+        f'round(sum(irate(istio_requests_total{{connection_security_policy="mutual_tls",{ISTIO_SERVICE},'
+        f'reporter=~"destination",{ISTIO_FROM}}}[1m])) '
+        "by (source_workload, source_workload_namespace, response_code), 0.001)",
+        f'histogram_quantile(0.99, sum(irate(istio_response_bytes_bucket{{{ISTIO_SERVED},'
+        f'connection_security_policy="mutual_tls",destination_workload_namespace=~"shop"}}[1m])) '
+        "by (destination_workload, destination_workload_namespace, le))",
+        "sum(istio_requests_total{}) by (destination_service) or "
+        "sum(istio_tcp_sent_bytes_total{}) by (destination_service)",
+        f'sum(istio_requests_total{{reporter=~"destination",{ISTIO_SERVICE}}}) by (source_cluster) or '
+        f'sum(istio_tcp_sent_bytes_total{{reporter=~"destination",{ISTIO_SERVICE}}}) by (source_cluster)',
+        f'sum(istio_requests_total{{reporter="destination",{ISTIO_SERVICE},destination_cluster=~"east",'
+        'destination_workload_namespace=~"shop"}) by (destination_workload)',
     ],
     "kiali": [
-        f'sum(rate(istio_requests_total{{reporter="source",source_workload_namespace="shop"}}[60s])) by '
-        f'({KIALI_BY}) > 0',
-        'sum(rate(istio_requests_total{reporter="destination",destination_workload_namespace="shop"}[60s])) '
-        f"by ({KIALI_BY}) > 0",
-        'sum(rate(istio_requests_total{response_code=~"^0$|^[4-5]\\\\d\\\\d$"}[60s])) by '
-        '(destination_service) > 0',
-        'sum(rate(istio_requests_total{grpc_response_status=~"^[1-9]$|^1[0-6]$"}[60s])) by '
-        '(destination_service)',
-        'sum(istio_tcp_sent_bytes_total{reporter="source"}) by (destination_service_name)',
-        'histogram_quantile(0.95, sum(rate(istio_request_duration_milliseconds_bucket{reporter="destination",'
-        'destination_canonical_service="reviews"}[60s])) by (le))',
+        f"round(sum(rate(istio_requests_total{KIALI_OUT})) by ({KIALI_BY}) > 0,0.001)",
+        f"round(sum(rate(istio_requests_total{KIALI_IN})) by ({KIALI_BY}) > 0,0.001)",
+        f"round(sum(rate(istio_requests_total{KIALI_IN_AMBIENT})) by ({KIALI_BY}) > 0,0.001)",
+        *(
+            f'round(sum(rate({family}{{app!="ztunnel",reporter="source",source_workload_namespace="shop"}}'
+            f"[60s])) by (app,{KIALI_EDGE},response_flags) > 0,0.001)"
+            for family in ISTIO_TCP_BYTES
+        ),
+        f"histogram_quantile(0.95, sum(rate(istio_request_duration_milliseconds_bucket{KIALI_SERVICE})) by "
+        f"(le,{KIALI_EDGE},request_protocol)) > 0",
+        f"sum(rate(istio_request_duration_milliseconds_sum{KIALI_SERVICE})) by "
+        f"({KIALI_EDGE},request_protocol) / "
+        f"sum(rate(istio_request_duration_milliseconds_count{KIALI_SERVICE})) by "
+        f"({KIALI_EDGE},request_protocol) > 0",
+        f"sum(rate(istio_response_bytes_sum{KIALI_IN})) by ({KIALI_EDGE}) > 0",
+        '(sum(rate(istio_requests_total{reporter="destination",source_workload_namespace="shop"}[60s])) by '
+        f"({KIALI_EDGE.replace('destination_service,', '')},{KIALI_PRINCIPALS}) > 0)",
+        'rate(istio_requests_total{source_workload_namespace="shop",source_cluster="east"}[60s]) > 0',
+        'rate(istio_requests_total{destination_service_namespace="shop",destination_cluster="east"}[60s]) '
+        "> 0",
+        'rate(istio_requests_total{destination_service_name="details",destination_service_namespace="shop",'
+        'destination_cluster=~"east|unknown"}[60s]) > 0',
+        'rate(istio_requests_total{destination_workload_namespace="shop",destination_workload="reviews-v2",'
+        'destination_cluster="east"}[60s]) > 0',
+        f"(sum(rate(istio_requests_total{{{KIALI_APP},{KIALI_NO_ANSWER}}}[60s])) OR "
+        f"sum(rate(istio_requests_total{{{KIALI_APP},{KIALI_GRPC}}}[60s])))",
+        'sum(rate(istio_requests_total{reporter="source",source_workload_namespace="shop",'
+        f'destination_service_name="ratings",{KIALI_GRPC}}}[60s]))',
+        f"sum(rate(istio_request_bytes_sum{{{KIALI_APP}}}[60s])) / "
+        f"sum(rate(istio_request_bytes_count{{{KIALI_APP}}}[60s]))",
+        "histogram_quantile(0.95, "
+        f"sum(rate(istio_request_duration_milliseconds_bucket{{{KIALI_APP}}}[60s])) by (le))",
     ],
     "flagger istio": [
         'sum(rate(istio_requests_total{reporter="destination",destination_workload_namespace="shop",'
@@ -110,41 +233,90 @@ QUERIES = {
         'sum(rate(istio_requests_total{reporter="destination",destination_workload_namespace="shop",'
         'destination_workload=~"reviews-v2"}[1m])) * 100',
         "histogram_quantile(0.99, "
-        "sum(rate(istio_request_duration_milliseconds_bucket{reporter=\"destination\","
+        'sum(rate(istio_request_duration_milliseconds_bucket{reporter="destination",'
         'destination_workload_namespace="shop",destination_workload=~"reviews-v2"}[1m])) by (le))',
     ],
     "linkerd deployment": [
-        f'sum(irate(response_total{{classification="success",{LINKERD}}}[30s])) / '
-        f"sum(irate(response_total{{{LINKERD}}}[30s]))",
+        share(
+            f'irate(response_total{{classification="success",{LINKERD}}}[30s])',
+            f"irate(response_total{{{LINKERD}}}[30s])",
+            " by (deployment)",
+        ),
         f"sum(irate(request_total{{{LINKERD}}}[30s]))",
         f'sum(irate(request_total{{{LINKERD},tls="true"}}[30s])) by (deployment)',
         f"histogram_quantile(0.95, sum(irate(response_latency_ms_bucket{{{LINKERD}}}[30s])) by (le, "
         f"deployment))",
-        'count(count(request_total{dst_namespace="shop",dst_deployment="reviews-v2",direction="outbound"}) '
+        f'count(count(request_total{{deployment!="",dst_deployment!="",{LINKERD_TO}}}) '
         "by (namespace, deployment))",
-        'sum(irate(response_total{classification="success",deployment!="",deployment!="reviews-v2",'
-        'dst_namespace="shop",dst_deployment="reviews-v2",direction="outbound"}[30s])) by (deployment, pod)',
+        f"count(count(request_total{{{LINKERD_OUT}}}) by (namespace, dst_deployment))",
+        share(
+            f'irate(response_total{{classification="success",{LINKERD_FROM}}}[30s])',
+            f"irate(response_total{{{LINKERD_FROM}}}[30s])",
+            " by (deployment, pod)",
+        ),
+        f'sum(irate(request_total{{{LINKERD_FROM},tls!="true"}}[30s])) by (deployment, pod)',
+        f"histogram_quantile(0.5, sum(rate(response_latency_ms_bucket{{{LINKERD_FROM}}}[30s])) by (le, "
+        f"deployment))",
+        share(
+            f'irate(response_total{{classification="success",{LINKERD_OUT}}}[30s])',
+            f"irate(response_total{{{LINKERD_OUT}}}[30s])",
+            " by (dst_deployment)",
+        ),
+        f'sum(irate(request_total{{{LINKERD_OUT},dst_deployment="reviews-v2",tls!="true"}}[30s])) '
+        "by (dst_deployment)",
+        f"histogram_quantile(0.95, sum(rate(response_latency_ms_bucket{{{LINKERD_OUT}}}[30s])) by (le, "
+        f"dst_deployment))",
         'process_start_time_seconds{deployment!=""}',
         'process_start_time_seconds{namespace="shop"}',
-        'sum(tcp_close_total{namespace="shop"}) by (peer)',
-        'sum(tcp_read_bytes_total{namespace="shop"}) by (peer) + '
-        'sum(tcp_write_bytes_total{namespace="shop"}) by (peer)',
+        'request_total{dst_namespace="shop",dst_deployment="reviews-v2"}',
     ],
     "linkerd route": [
-        f'sum(irate(route_response_total{{classification="success",{LINKERD_ROUTE}}}[30s])) by (rt_route) / '
-        f"sum(irate(route_response_total{{{LINKERD_ROUTE}}}[30s])) by (rt_route)",
+        share(
+            f'irate(route_response_total{{classification="success",{LINKERD_ROUTE}}}[30s])',
+            f"irate(route_response_total{{{LINKERD_ROUTE}}}[30s])",
+            " by (rt_route)",
+        ),
         f"sum(irate(route_request_total{{{LINKERD_ROUTE}}}[30s]))",
         f"histogram_quantile(0.95, sum(irate(route_response_latency_ms_bucket{{{LINKERD_ROUTE}}}[30s])) "
         f"by (le, rt_route))",
         f'sum(irate(route_request_total{{{LINKERD_ROUTE},tls!="true"}}[30s])) by (rt_route)',
+        share(
+            f'irate(route_response_total{{classification="success",{LINKERD_ROUTE_OUT}}}[30s])',
+            f"irate(route_response_total{{{LINKERD_ROUTE_OUT}}}[30s])",
+            " by (deployment, rt_route)",
+        ),
+        f'sum(irate(route_request_total{{{LINKERD_ROUTE_OUT},tls!="true"}}[30s])) by (pod, rt_route)',
+        f"histogram_quantile(0.95, sum(rate(route_response_latency_ms_bucket{{{LINKERD_ROUTE_OUT}}}[30s])) "
+        f"by (le, pod))",
+        'route_request_total{namespace="shop"}',
     ],
     "linkerd service": [
-        'sum(irate(response_total{classification="success",dst_namespace="shop",dst_service="reviews",'
-        'direction="outbound"}[30s])) by (dst_service) / sum(irate(response_total{dst_namespace="shop",'
-        'dst_service="reviews",direction="outbound"}[30s])) by (dst_service)',
-        'histogram_quantile(0.99, sum(irate(response_latency_ms_bucket{dst_service="reviews",'
-        'dst_namespace="shop",'
-        'direction="outbound"}[30s])) by (le, dst_service))',
+        share(
+            f'irate(response_total{{classification="success",{LINKERD_SERVICE}}}[30s])',
+            f"irate(response_total{{{LINKERD_SERVICE}}}[30s])",
+            " by (dst_service)",
+        ),
+        f"sum(irate(request_total{{{LINKERD_SERVICE}}}[30s]))",
+        f'sum(irate(request_total{{{LINKERD_SERVICE},tls="true"}}[30s])) by (dst_service, deployment)',
+        f"histogram_quantile(0.99, sum(irate(response_latency_ms_bucket{{{LINKERD_SERVICE}}}[30s])) by (le, "
+        f"dst_service))",
+        f"histogram_quantile(0.95, sum(rate(response_latency_ms_bucket{{{LINKERD_SERVICE}}}[30s])) by (le, "
+        f"dst_service, pod))",
+        'request_total{dst_namespace="shop",dst_service="reviews"}',
+    ],
+    "linkerd viz": [
+        f"sum(increase(response_total{{{LINKERD_POD}}}[1m])) by (namespace, pod, classification, tls)",
+        f"histogram_quantile(0.99, sum(irate(response_latency_ms_bucket{{{LINKERD_POD}}}[1m])) by (le, "
+        "namespace, pod))",
+        *(
+            f"sum(increase({family}{{{LINKERD_TCP}}}[1m])) by (namespace, deployment)"
+            for family in ("tcp_read_bytes_total", "tcp_write_bytes_total")
+        ),
+        r'sum(increase(route_response_total{direction="inbound",'
+        r'dst=~"(reviews.shop.svc.cluster.local)(:\\d+)?",namespace="shop"}[1m])) by '
+        "(rt_route, dst, classification)",
+        r'histogram_quantile(0.5, sum(irate(route_response_latency_ms_bucket{direction="inbound",'
+        r'dst=~"(reviews.shop.svc.cluster.local)(:\\d+)?",namespace="shop"}[1m])) by (le, dst, rt_route))',
     ],
     "flagger linkerd": [
         'sum(rate(response_total{namespace="shop",deployment=~"reviews-v2",classification!="failure",'
@@ -154,39 +326,90 @@ QUERIES = {
         'deployment=~"reviews-v2",'
         'direction="inbound"}[1m])) by (le))',
     ],
-    "spanmetrics": [
-        'sum(rate(traces_span_metrics_calls_total{service_name="reviews",'
-        'span_kind="SPAN_KIND_SERVER"}[1m])) by (span_name)',
-        'sum(rate(traces_span_metrics_calls_total{status_code="STATUS_CODE_ERROR"}[1m])) by (service_name)',
-        "topk(5, histogram_quantile(0.95, sum(rate(traces_span_metrics_duration_milliseconds_bucket"
-        '{service_name=~"productpage|reviews"}[1m])) by (le, service_name)))',
-        "sum(rate(traces_span_metrics_duration_milliseconds_sum[1m])) by (service_name, span_name) / "
-        "sum(rate(traces_span_metrics_duration_milliseconds_count[1m])) by (service_name, span_name)",
+    "spanmetrics jaeger": [
+        "histogram_quantile(0.95, sum(rate(traces_span_metrics_duration_milliseconds_bucket"
+        f"{{{JAEGER}{JAEGER_KIND}}}[1m])) by (service_name,span_name,le))",
+        f"sum(rate(traces_span_metrics_calls_total{{{JAEGER}{JAEGER_KIND}}}[1m])) by "
+        "(service_name,span_name)",
+        f'sum(rate(traces_span_metrics_calls_total{{{JAEGER}status_code = "STATUS_CODE_ERROR", '
+        f"{JAEGER_KIND}}}[1m])) by (service_name) / "
+        f"sum(rate(traces_span_metrics_calls_total{{{JAEGER}{JAEGER_KIND}}}[1m])) by (service_name)",
+        f"sum(rate(traces_span_metrics_calls_total{{{JAEGER}}}[1m])) by (service_name)",
+    ],
+    "spanmetrics demo": [
+        "topk(7,histogram_quantile(0.95, sum(rate(traces_span_metrics_duration_milliseconds_bucket"
+        f"{{{DEMO}}}[1m])) by (le,service_name)))",
+        f"topk(7,sum by (service_name) (rate(traces_span_metrics_calls_total{{{DEMO}}}[1m])))",
+        f'topk(7, sum(rate(traces_span_metrics_calls_total{{status_code="STATUS_CODE_ERROR",{DEMO}}}[1m])) '
+        "by (span_name,service_name))",
+        "topk(7, sum by (span_name,service_name)(increase(traces_span_metrics_duration_milliseconds_sum"
+        f"{{{DEMO}}}[5m]) / increase(traces_span_metrics_duration_milliseconds_count{{{DEMO}}}[5m])))",
+        "count by (service_name)(count_over_time(traces_span_metrics_calls_total[1m]))",
+        'sum ({__name__=~".*traces_span_metrics_calls_total",service_name=~".*"}) by (span_name)',
     ],
     "tempo": [
         'topk(5, sum(rate(traces_spanmetrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m])) by (span_name))',
+        'topk(5, sum(rate(traces_spanmetrics_calls_total{service="reviews",span_kind="SPAN_KIND_SERVER"}'
+        "[1m])) by (span_name))",
+        'topk(5, sum(rate(traces_spanmetrics_calls_total{status_code="STATUS_CODE_ERROR",'
+        'span_name=~"/reviews/.*|unknown"}[1m])) by (span_name))',
         "histogram_quantile(.9, sum(rate(traces_spanmetrics_latency_bucket"
-        '{service=~"reviews",span_name=~".*"}[1m])) by (le))',
-        'topk(5, sum(rate(traces_spanmetrics_calls_total{status_code="STATUS_CODE_ERROR"}[1m])) by '
-        '(span_name))',
+        '{service="reviews",span_name=~"/reviews/.*"}[1m])) by (le))',
+        'sum(rate(traces_spanmetrics_calls_total{span_name="/reviews/*"}[1m]))',
     ],
     "servicegraph": [
-        "sum by (client, server) (rate(traces_service_graph_request_server_seconds_sum[1m]))",
-        "group by (client, connection_type, server) (traces_service_graph_request_server_seconds_sum)",
-        "sum by (client, server) (rate(traces_service_graph_request_total[1m]))",
-        "sum by (client, server) (rate(traces_service_graph_request_failed_total[1m]))",
+        *(
+            query
+            for family in (
+                "traces_service_graph_request_server_seconds_sum",
+                "traces_service_graph_request_total",
+                "traces_service_graph_request_failed_total",
+                "traces_service_graph_request_server_seconds_bucket",
+            )
+            for query in (
+                f"sum by (client, server) (rate({family}[1m]))",
+                f"group by (client, connection_type, server) ({family})",
+            )
+        ),
+        "sum by (client, server, client_service_namespace, server_service_namespace) "
+        '(rate(traces_service_graph_request_total{server="reviews"}[1m]))',
+        f"sum by (client, server)(rate(traces_service_graph_request_total{{{GRAPH_EDGE}}}[1m]))",
+        "histogram_quantile(0.9, sum(rate(traces_service_graph_request_server_seconds_bucket"
+        f"{{{GRAPH_EDGE}}}[1m])) by (le, client, server))",
+        f"sum by (client, server)(rate(traces_service_graph_request_failed_total{{{GRAPH_EDGE}}}[1m]))",
         "histogram_quantile(.9, sum(rate(traces_service_graph_request_client_seconds_bucket[1m])) by (le,"
         " client, server))",
-        'sum by (client, server) '
-        '(rate(traces_service_graph_request_server_seconds_sum{client="productpage"}[1m])) '
-        '/ sum by (client, server) (rate(traces_service_graph_request_total{client="productpage"}[1m]))',
     ],
-    "otel": [
-        "histogram_quantile(0.99, sum(rate(http_server_request_duration_seconds_bucket[1m])) by (le, "
-        "http_route))",
-        'sum(rate(http_server_request_duration_seconds_count{error_type="500"}[1m])) by (service_name)',
-        'sum(rate(http_client_request_duration_seconds_count{server_address="reviews.shop"}[1m])) '
-        "by (http_response_status_code, http_request_method)",
+    "otel apm": [
+        f"histogram_quantile(0.99, sum by(le, {APM_BY}) "
+        f"(rate(http_server_request_duration_seconds_bucket{{{APM}}}[1m])))",
+        f"avg by({APM_BY}) (rate(http_server_request_duration_seconds_sum{{{APM}}}[1m])) / "
+        f"avg by({APM_BY}) (rate(http_server_request_duration_seconds_count{{{APM}}}[1m]))",
+        f"(sum by({APM_BY}) (rate(http_server_request_duration_seconds_count{{{APM}, "
+        f'http_response_status_code=~"5.."}}[1m])) * 100) / '
+        f"sum by({APM_BY}) (rate(http_server_request_duration_seconds_count{{{APM}}}[1m]))",
+        "sum by (operation) (label_join(rate(http_server_request_duration_seconds_count"
+        f"{{{APM}}}[1m]), {APM_ROUTE}))",
+        "histogram_quantile(0.99, sum by (le, operation) (label_join(rate("
+        f"http_server_request_duration_seconds_bucket{{{APM}}}[5m]), {APM_ROUTE})))",
+        "sum by (outbound_service) (label_join(rate(http_client_request_duration_seconds_count"
+        f"{{{APM_CLIENT}}}[1m]), {APM_CALL}))",
+        "sum by (outbound_service) (label_join(rate(http_client_request_duration_seconds_count"
+        f'{{{APM_CLIENT}, http_response_status_code=~"5.."}}[1m]), {APM_CALL}))',
+    ],
+    "otel aspnetcore": [
+        f"histogram_quantile(0.50, sum(rate(http_server_request_duration_seconds_bucket{{{ASPNET}}}[1m])) "
+        "by (le))",
+        "sum(rate(http_server_request_duration_seconds_bucket"
+        f'{{{ASPNET}, http_response_status_code=~"4..|5.."}}[1m]) or vector(0)) / '
+        f"sum(rate(http_server_request_duration_seconds_bucket{{{ASPNET}}}[1m]))",
+        f'sum(increase(http_server_request_duration_seconds_count{{{ASPNET}, error_type!=""}}[1m])) > 0',
+        f"sum by (url_scheme) (increase(http_server_request_duration_seconds_count{{{ASPNET}}}[1m])) > 0",
+        "sum by (method_route) (label_replace(increase(http_server_request_duration_seconds_count"
+        f'{{{ASPNET}}}[1m]), "method_route", "http/$1", "network_protocol_version", "(.*)")) > 0',
+        "topk(10, sum by (http_route, http_request_method, method_route) (label_join(floor(increase("
+        f'http_server_request_duration_seconds_count{{{ASPNET}, http_route!=""}}[1m])), "method_route", " ", '
+        '"http_request_method", "http_route")))',
     ],
 }
 
@@ -246,6 +469,7 @@ class Trickle(threading.Thread):
         ("/reviews/2", "d20:200"),
         ("/reviews/3", "500,500,500"),
         ("/reviews/4", "404"),
+        ("/full/5", "200"),
     ]
 
     def __init__(self, mix):

@@ -28,21 +28,27 @@ struct prom_family *prom_family_find(const struct prom_reader *reader, struct sl
     return family;
 }
 
-struct prom_family *prom_family_obtain(struct prom_reader *reader, struct slice name)
+int prom_family_obtain(struct prom_reader *reader, struct slice name, struct prom_family **ret_family)
 {
     struct prom_family *family = prom_family_find(reader, name);
 
     if (family == NULL) {
-        family = arena_zalloc(reader->arena, sizeof *family);
-        if (family != NULL) {
-            struct prom_family **chain = family_chain(reader, name);
+        struct prom_family **chain = family_chain(reader, name);
 
-            family->name = name;
-            family->next = *chain;
-            *chain = family;
+        if (reader->family_count >= reader->series_count_max) {
+            return WERR_FULL; /* chains would grow long: TYPE lines alone cost their sender nothing */
         }
+        family = arena_zalloc(reader->arena, sizeof *family);
+        if (family == NULL) {
+            return WERR_NOMEM;
+        }
+        family->name = name;
+        family->next = *chain;
+        *chain = family;
+        reader->family_count++;
     }
-    return family;
+    *ret_family = family;
+    return 0;
 }
 
 /* ---- finding ---- */

@@ -73,6 +73,7 @@ struct prom_reader {
     struct prom_result *result;
     uint64_t series_count_max;
     uint64_t series_count;
+    uint64_t family_count;     /* likewise at most series_count_max */
     struct prom_sample sample; /* the line being read */
     struct prom_series *first;
     struct prom_series *last;
@@ -83,8 +84,9 @@ struct prom_reader {
 /* NULL when there is none. */
 struct prom_family *prom_family_find(const struct prom_reader *reader, struct slice name);
 
-/* Made when it is new; NULL when the arena is full. The name is borrowed. */
-struct prom_family *prom_family_obtain(struct prom_reader *reader, struct slice name);
+/* Made when it is new; WERR_NOMEM when the arena is full, WERR_FULL when there may be no more. The name is
+ * borrowed. */
+int prom_family_obtain(struct prom_reader *reader, struct slice name, struct prom_family **ret_family);
 
 /* Enters the reader's sample. WERR_INVALID: it has no place in its family, or was there before. WERR_NOMEM.
  */

@@ -98,9 +98,10 @@ static int read_comment(struct prom_reader *reader, struct slice line)
     if (name.length == 0 || name.length > PROM_NAME_BYTES_MAX || prom_name_length(name) != name.length) {
         return WERR_INVALID;
     }
-    struct prom_family *family = prom_family_obtain(reader, name);
-    if (family == NULL) {
-        return WERR_NOMEM;
+    struct prom_family *family;
+    int error = prom_family_obtain(reader, name, &family);
+    if (error < 0) {
+        return error == WERR_FULL ? 0 : error; /* its samples are counted as past the limit */
     }
     if (is_type) {
         return read_type(family, at);
@@ -112,9 +113,10 @@ static int read_comment(struct prom_reader *reader, struct slice line)
     return 0;
 }
 
-/* The family of a sample and what it is to it; one of its own, untyped, when nobody told of it. */
-static struct prom_family *family_of(
-    struct prom_reader *reader, const struct prom_sample *sample, enum prom_role *ret_role)
+/* The family of a sample and what it is to it; one of its own, untyped, when nobody told of it. As
+ * prom_family_obtain. */
+static int family_of(struct prom_reader *reader, const struct prom_sample *sample,
+    struct prom_family **ret_family, enum prom_role *ret_role)
 {
     struct prom_family *family = prom_family_find(reader, sample->name);
 
@@ -123,7 +125,8 @@ static struct prom_family *family_of(
         *ret_role = family->kind == PROM_KIND_SUMMARY     ? PROM_ROLE_QUANTILE
                     : family->kind == PROM_KIND_HISTOGRAM ? PROM_ROLE_WRONG
                                                           : PROM_ROLE_VALUE;
-        return family;
+        *ret_family = family;
+        return 0;
     }
     for (size_t i = 0; i < ROLE_COUNT; i++) {
         struct slice suffix = slice_of_string(roles[i].suffix);
@@ -135,10 +138,11 @@ static struct prom_family *family_of(
             prom_family_find(reader, slice_sub(sample->name, 0, sample->name.length - suffix.length));
         if (base != NULL && base->kind == roles[i].kind) {
             *ret_role = roles[i].role;
-            return base;
+            *ret_family = base;
+            return 0;
         }
     }
-    return family != NULL ? family : prom_family_obtain(reader, sample->name);
+    return prom_family_obtain(reader, sample->name, ret_family);
 }
 
 static int read_sample(struct prom_reader *reader, struct slice line)
@@ -151,9 +155,14 @@ static int read_sample(struct prom_reader *reader, struct slice line)
     if (error < 0) {
         return error;
     }
-    struct prom_family *family = family_of(reader, sample, &role);
-    if (family == NULL) {
-        return WERR_NOMEM;
+    struct prom_family *family;
+    error = family_of(reader, sample, &family, &role);
+    if (error == WERR_FULL) {
+        reader->result->point_over_count++;
+        return 0;
+    }
+    if (error < 0) {
+        return error;
     }
     family->has_samples = true;
     return role == PROM_ROLE_NONE ? 0 : prom_series_add(reader, family, role);

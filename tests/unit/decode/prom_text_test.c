@@ -292,6 +292,13 @@ static void test_limits(void **state)
     assert_int_equal(read_limited(fixture, PROM_FORMAT_TEXT, "a 1\nb 2\nc 3\na 4\n", 2), 0);
     assert_string_equal((const char *)fixture->told.data, "untyped a : 1\nuntyped b : 2\n");
     assert_int_equal(fixture->result.point_over_count, 1);
+    /* Families are bounded as well, though nobody counts those without samples. */
+    assert_int_equal(read_limited(fixture, PROM_FORMAT_TEXT,
+                         "# TYPE a gauge\n# TYPE b gauge\n# TYPE c gauge\n# HELP d D.\nc 3\nb 2\nd 4\n", 2),
+        0);
+    assert_string_equal((const char *)fixture->told.data, "gauge b : 2\n");
+    assert_int_equal(fixture->result.point_over_count, 2);
+    expect_bad(fixture, 0, 0, 0);
 
     buffer_init(&text, 1048576);
     (void)buffer_append_text(&text, "ok 1\nm{");

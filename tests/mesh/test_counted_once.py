@@ -11,6 +11,7 @@ import pytest
 
 import als
 import load
+import otel_logs
 from agent import Weftd, settle
 from harness import free_port, wait_for
 from mix import Mix, http_listener
@@ -28,7 +29,7 @@ def requests(count=REQUESTS):
 
 
 def telling(agent_socket, outbound, inbound, flush="0.3s"):
-    """A telemetry for Mix: each side tells by any of the words "spans" and "log"."""
+    """A telemetry for Mix: each side tells by any of the words "spans", "log" and "otlp"."""
     sides = {"outbound": outbound, "inbound": inbound}
 
     def pieces(service, direction):
@@ -37,6 +38,9 @@ def telling(agent_socket, outbound, inbound, flush="0.3s"):
         if "log" in sides[direction]:
             keys = {"buffer_flush_interval": flush, "buffer_size_bytes": 1 << 20}
             made["manager"]["access_log"] = [als.http_log(f"http_{direction}", side, **keys)]
+        if "otlp" in sides[direction]:
+            fields = otel_logs.HTTP | otel_logs.BOTH
+            made["manager"].setdefault("access_log", []).append(otel_logs.log(service, fields, side))
         if "spans" in sides[direction]:
             made["manager"]["tracing"] = tracing(service, False)
         return made
@@ -111,6 +115,19 @@ def test_tracer_first_and_the_access_log_three_seconds_later(directory):
         assert counted(samples, "source") == REQUESTS
         assert counted(samples, "destination") == REQUESTS
         assert records(samples, "superseded", "spans") == 2 * REQUESTS
+        assert changes(samples) == 0
+
+
+def test_both_kinds_of_access_log_and_the_tracer(directory):
+    with Upstream() as upstream, Weftd(directory) as agent, mix(
+        directory, upstream, telling(agent.socket, "spans log otlp", "spans otlp")
+    ) as chain:
+        load.send(chain.port, requests())
+        samples = settled(agent, spans=2 * REQUESTS, logs=3 * REQUESTS)
+        assert counted(samples, "source") == REQUESTS
+        assert counted(samples, "destination") == REQUESTS
+        assert records(samples, "superseded", "spans") == 2 * REQUESTS
+        assert records(samples, "superseded", "logs") == REQUESTS
         assert changes(samples) == 0
 
 

@@ -97,7 +97,7 @@ static bool is_container_url(const char *url)
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
         size_t length = strlen(hosts[i]);
         if (strncmp(host, hosts[i], length) == 0 && strchr(":/", host[length]) != NULL) {
-            return true;
+            return strchr(url, '@') == NULL; /* before one stands a user, not a host */
         }
     }
     return false;

@@ -82,8 +82,8 @@ static void test_a_token_goes_only_to_the_node(void **state)
     static const char *const good[] = {"http://127.0.0.1:5/x", "http://localhost/x",
         "https://creds.example/x", "http://[::1]:5/", "http://169.254.170.23/v1/credentials",
         "http://[fd00:ec2::23]/v1/credentials"};
-    static const char *const bad[] = {"http://creds.example/x", "http://127.0.0.1.example/x",
-        "http://localhosts/", "ftp://127.0.0.1/", "http://169.254.170.2x/", ""};
+    static const char *const bad[] = {"http://169.254.170.2:1@h/x", "http://creds.example/x",
+        "http://127.0.0.1.example/x", "http://localhosts/", "ftp://127.0.0.1/", "http://169.254.170.2x/", ""};
     char variable[128];
     const char *const environment[] = {variable, "AWS_EC2_METADATA_DISABLED=true", NULL};
 

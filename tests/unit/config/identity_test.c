@@ -48,6 +48,10 @@ static void bad_ones_name_their_key(void **state)
     } rows[] = {
         {"identity:\n  kubelet:\n    url: 10.0.0.5:10250\n", 3, "identity.kubelet.url", "https://HOST"},
         {"identity:\n  kubelet:\n    token_file: /dev/null\n", 3, "identity.kubelet.token_file", "url"},
+        {"identity:\n  kubelet:\n    url: http://127.0.0.1.evil/pods\n    token_file: /dev/null\n", 3,
+            "identity.kubelet.url", "https://HOST"},
+        {"identity:\n  kubelet:\n    url: http://localhost:1@h/pods\n    token_file: /dev/null\n", 3,
+            "identity.kubelet.url", "https://HOST"},
         {"identity:\n  kubelet:\n    url: https://h/pods\n    token_file: /nonexistent\n", 4,
             "identity.kubelet.token_file", "readable"},
         {"identity:\n  downward_api: podinfo\n", 2, "identity.downward_api", "absolute"},

@@ -19,7 +19,7 @@ enum {
     STATUS_INTERNAL_ERROR = 500,
     SMI_PARTS_MAX = 5,        /* of the path behind the version */
     SMI_NAME_BYTES_MAX = 512, /* of one of them */
-    SMI_ITEMS_MAX = 1000,     /* of a list; how many more there are is said */
+    SMI_ITEMS_MAX = 1000,     /* of a list; about how many more there are is said */
 };
 
 enum smi_kind { SMI_NAMESPACES, SMI_SERVICES };
@@ -157,14 +157,13 @@ static json_t *resources_json(void)
         "services", "namespaced", 1, "kind", "TrafficMetrics", "verbs", "get", "list");
 }
 
-static void add_item(struct smi_scan *scan, json_t *item)
+/* Asked before an item is made: each costs a walk over all series, on the thread that takes all records. */
+static bool has_room(struct smi_scan *scan)
 {
-    if (json_array_size(scan->items) >= SMI_ITEMS_MAX) {
-        json_decref(item);
-        scan->left_out_count++;
-        return;
-    }
-    (void)json_array_append_new(scan->items, item);
+    bool has = json_array_size(scan->items) < SMI_ITEMS_MAX;
+
+    scan->left_out_count += !has;
+    return has;
 }
 
 /* ---- what was observed ---- */
@@ -258,13 +257,13 @@ static void add_edge(struct smi_scan *scan, const struct smi_resource *resource,
         .resource = is_to ? &to : &from};
     struct latency_filter filter = {.reporter = view->reporter};
 
-    if (view->is_scraped || (!is_to && !is_from) || is_listed(scan, &edge)) {
+    if (view->is_scraped || (!is_to && !is_from) || is_listed(scan, &edge) || !has_room(scan)) {
         return;
     }
     fill_filter(is_to ? resource : &from, &filter.source, &filter.source_namespace);
     fill_filter(is_to ? &to : resource, &filter.destination, &filter.destination_namespace);
     if (read_windows(scan, &filter)) {
-        add_item(scan, traffic_json(scan, resource, &edge));
+        (void)json_array_append_new(scan->items, traffic_json(scan, resource, &edge));
     }
 }
 
@@ -313,8 +312,8 @@ static void add_all(struct smi_scan *scan, enum smi_kind kind, struct slice name
         struct smi_resource resource = far_end(kind, service.name, service.name_space);
         bool fits = kind == SMI_NAMESPACES || slice_equal(service.name_space, name_space);
 
-        if (fits && !has_item(scan, &resource)) {
-            add_item(scan, received_json(scan, &resource));
+        if (fits && !has_item(scan, &resource) && has_room(scan)) {
+            (void)json_array_append_new(scan->items, received_json(scan, &resource));
         }
     }
 }

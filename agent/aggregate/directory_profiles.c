@@ -39,15 +39,15 @@ static void record_count(struct directory *directory, uint32_t id, uint64_t weig
     slot->count += directory_whole_weight(&series_at(directory, id)->fraction, weight) * unit;
 }
 
-/* Only durations have exemplars: theirs are durations. */
-static void record_histogram(struct directory *directory, uint32_t id, const struct request *request,
-    uint64_t weight, uint64_t value_ns)
+/* The slot that has it now; NULL when it is lost. */
+static struct duration_slot *record_value(
+    struct directory *directory, uint32_t id, uint64_t weight, uint64_t value_ns)
 {
     struct duration_slot *slot = directory_value_slot(directory, id, &directory->active->durations);
 
     if (slot == NULL) {
         count_lost(directory);
-        return;
+        return NULL;
     }
     uint64_t count = directory_whole_weight(&series_at(directory, id)->fraction, weight);
 
@@ -55,7 +55,18 @@ static void record_histogram(struct directory *directory, uint32_t id, const str
         0) {
         directory->is_full = true;
         count_lost(directory);
-    } else if (request->stored && value_ns == request->duration_ns) {
+        return NULL;
+    }
+    return slot;
+}
+
+/* Only durations have exemplars: theirs are durations. */
+static void record_histogram(struct directory *directory, uint32_t id, const struct request *request,
+    uint64_t weight, uint64_t value_ns)
+{
+    struct duration_slot *slot = record_value(directory, id, weight, value_ns);
+
+    if (slot != NULL && request->stored && value_ns == request->duration_ns) {
         directory_note_exemplar(directory, slot, request);
     }
 }
@@ -85,6 +96,7 @@ static void record_measure(struct directory *directory, enum profile_measure mea
         record_histogram(directory, id, request, weight, bytes_as_ns(request->response_bytes));
         break;
     case MEASURES_CONNECTION:
+    case MEASURES_CONNECTION_DURATION:
         break;
     }
 }
@@ -101,25 +113,36 @@ void directory_record_measures(struct directory *directory, const struct request
     }
 }
 
+static void record_connection(struct directory *directory, uint32_t id, const struct connection *connection)
+{
+    struct tcp_slot *slot = directory_value_slot(directory, id, &directory->active->tcp);
+
+    if (slot == NULL) {
+        count_lost(directory);
+        return;
+    }
+    slot->connections++;
+    slot->sent_bytes += connection->sent_bytes;
+    slot->received_bytes += connection->received_bytes;
+}
+
 void directory_record_connection_measures(struct directory *directory, const struct connection *connection)
 {
     for (uint32_t i = 0; i < directory->measure_count; i++) {
         enum profile_measure measure = (enum profile_measure)directory->measures[i];
+        enum measure_value value = (enum measure_value)measure_rows[measure].value;
         struct series_key key;
 
-        if (measure_rows[measure].value != MEASURES_CONNECTION ||
+        if ((value != MEASURES_CONNECTION && value != MEASURES_CONNECTION_DURATION) ||
             !measure_connection_key(measure, connection, &key)) {
             continue;
         }
         uint32_t id = directory_obtain_series(directory, &key, connection->sender);
-        struct tcp_slot *slot = directory_value_slot(directory, id, &directory->active->tcp);
 
-        if (slot == NULL) {
-            count_lost(directory);
-            continue;
+        if (value == MEASURES_CONNECTION) {
+            record_connection(directory, id, connection);
+        } else {
+            record_value(directory, id, WEIGHT_ONE, connection->duration_ns);
         }
-        slot->connections++;
-        slot->sent_bytes += connection->sent_bytes;
-        slot->received_bytes += connection->received_bytes;
     }
 }

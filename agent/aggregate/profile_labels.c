@@ -305,6 +305,7 @@ void view_add_profile_labels(struct view *view, const struct series_key *key)
         add_linkerd_place(view, key);
         break;
     case MEASURE_LINKERD_TCP:
+    case MEASURE_LINKERD_TCP_DURATION:
         add_linkerd_tcp(view, key);
         break;
     case MEASURE_SPANMETRICS:

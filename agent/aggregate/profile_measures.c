@@ -307,6 +307,7 @@ const struct measure_row measure_rows[MEASURE_COUNT] = {
     ROW(LINKERD_ROUTE_LATENCY, LINKERD, FIRST_BYTE, HISTOGRAMS, linkerd_route_latency),
     ROW(LINKERD_PROCESS, LINKERD, REQUESTS, COUNTS, linkerd_process),
     ROW(LINKERD_TCP, LINKERD, CONNECTION, TCP, NULL),
+    ROW(LINKERD_TCP_DURATION, LINKERD, CONNECTION_DURATION, HISTOGRAMS, NULL),
     ROW(SPANMETRICS, SPANMETRICS, DURATION, HISTOGRAMS, span),
     ROW(TEMPO, TEMPO, DURATION, HISTOGRAMS, span),
     ROW(TEMPO_SIZE, TEMPO, RECORD_BYTES, COUNTS, span_size),
@@ -333,9 +334,13 @@ bool measure_key(const struct profile_settings *settings, enum profile_measure m
 bool measure_connection_key(
     enum profile_measure measure, const struct connection *connection, struct series_key *ret_key)
 {
-    struct series_key key = {
-        .family = FAMILY_PROFILE_TCP, .measure = (uint8_t)measure, .reporter = connection->reporter};
+    struct series_key key = {.family = measure_rows[measure].family,
+        .measure = (uint8_t)measure,
+        .reporter = connection->reporter};
 
+    if (measure_rows[measure].value == MEASURES_CONNECTION_DURATION && connection->duration_ns == 0) {
+        return false;
+    }
     if (measure == MEASURE_ISTIO_TCP) {
         fill_parties(&connection->parties, connection->source, connection->destination,
             connection->destination_namespace, &key);

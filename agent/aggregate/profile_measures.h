@@ -29,6 +29,7 @@ enum profile_measure {
     MEASURE_LINKERD_ROUTE_LATENCY,
     MEASURE_LINKERD_PROCESS,
     MEASURE_LINKERD_TCP,
+    MEASURE_LINKERD_TCP_DURATION,
     MEASURE_SPANMETRICS,
     MEASURE_TEMPO,
     MEASURE_TEMPO_SIZE,
@@ -50,6 +51,7 @@ enum measure_value {
     MEASURES_REQUEST_BYTES,
     MEASURES_RESPONSE_BYTES,
     MEASURES_CONNECTION, /* connections and their bytes */
+    MEASURES_CONNECTION_DURATION,
 };
 
 struct profile_settings {
@@ -73,8 +75,7 @@ extern const struct measure_row measure_rows[MEASURE_COUNT];
 bool measure_key(const struct profile_settings *settings, enum profile_measure measure,
     const struct request *request, struct series_key *ret_key);
 
-/* The key of a connection in MEASURE_ISTIO_TCP or MEASURE_LINKERD_TCP; false when the measure leaves it out.
- */
+/* The key of a connection in a measure of connections; false when the measure leaves it out. */
 bool measure_connection_key(
     enum profile_measure measure, const struct connection *connection, struct series_key *ret_key);
 

@@ -66,6 +66,8 @@ static const struct shown_family families[] = {
         "Bytes of TCP connections that were read from the one who opened them."),
     FAMILY("tcp_write_bytes", COUNTER, "bytes", LINKERD_TCP, SENT_BYTES,
         "Bytes of TCP connections that were written to the one who opened them."),
+    FAMILY("tcp_connection_duration_ms", HISTOGRAM, "", LINKERD_TCP_DURATION, HISTOGRAM,
+        "Milliseconds that TCP connections were open."),
     FAMILY("process_start_time_seconds", GAUGE, "seconds", LINKERD_PROCESS, CREATED,
         "Since when the agent knows the proxy, not when the proxy was started."),
 

@@ -400,6 +400,7 @@ static void fill_connection(
         .destination_namespace = memo->destination.service_namespace,
         .sent_bytes = entry->response_bytes <= REQUEST_BODY_BYTES_MAX ? entry->response_bytes : 0,
         .received_bytes = entry->request_bytes <= REQUEST_BODY_BYTES_MAX ? entry->request_bytes : 0,
+        .duration_ns = entry->duration_ns,
         .response_flags = flags_of(entry),
         .sender = c->sender != NULL ? c->sender->interned : (uint32_t)INTERNED_UNKNOWN,
         .mesh = mesh_of(c),

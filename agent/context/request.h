@@ -135,6 +135,7 @@ struct connection {
     uint32_t source, source_namespace, destination, destination_namespace;
     uint64_t sent_bytes;     /* to the one who opened it */
     uint64_t received_bytes; /* from there */
+    uint64_t duration_ns;    /* how long it was open; 0: not told */
     uint64_t response_flags;
     uint32_t sender;
     struct request_parties parties; /* as in struct request */

@@ -38,6 +38,7 @@ static const struct profile_family linkerd_families[] = {
     {"tcp_close", PROFILE_COUNTER},
     {"tcp_read_bytes", PROFILE_COUNTER},
     {"tcp_write_bytes", PROFILE_COUNTER},
+    {"tcp_connection_duration_ms", PROFILE_HISTOGRAM},
     {"process_start_time_seconds", PROFILE_GAUGE},
     {NULL, PROFILE_COUNTER},
 };

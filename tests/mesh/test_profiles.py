@@ -266,6 +266,7 @@ QUERIES = {
         "by (dst_deployment)",
         f"histogram_quantile(0.95, sum(rate(response_latency_ms_bucket{{{LINKERD_OUT}}}[30s])) by (le, "
         f"dst_deployment))",
+        'tcp_connection_duration_ms_bucket{namespace="shop",deployment="productpage-v1",direction="outbound"}',
         'process_start_time_seconds{deployment!=""}',
         'process_start_time_seconds{namespace="shop"}',
         'request_total{dst_namespace="shop",dst_deployment="reviews-v2"}',

@@ -215,6 +215,7 @@ static void record_others(struct rig *rig)
         .destination_namespace = names.destination_namespace,
         .sent_bytes = 1000,
         .received_bytes = 70,
+        .duration_ns = 250 * MS_NS,
         .sender = names.sender,
         .parties = names.parties};
 
@@ -225,6 +226,8 @@ static void record_others(struct rig *rig)
     outside.response_code = 404;
     outside.outcome = OUTCOME_CLIENT_ERROR;
     record(rig, &outside);
+    directory_record_connection(rig->fixture.directories[0], &connection);
+    connection.duration_ns = 0; /* not told: a connection without a duration, not one of 0 ms */
     directory_record_connection(rig->fixture.directories[0], &connection);
 }
 
@@ -482,7 +485,7 @@ static void our_own_families_do_not_change(void **state)
     assert_int_equal(durations.sum, requests.sum);
     assert_int_equal(durations.histogram.bound_count, bounds_default_count);
     assert_int_equal(fixture_find(&rig->fixture, "istio_requests", NULL).series, 0);
-    assert_int_equal(fixture_find(&rig->fixture, "mesh_tcp_connections_closed", NULL).sum, 1);
+    assert_int_equal(fixture_find(&rig->fixture, "mesh_tcp_connections_closed", NULL).sum, 2);
 }
 
 static void a_disabled_profile_costs_no_series(void **state)
@@ -608,7 +611,7 @@ static void the_profile_owns_what_it_shows(void **state)
         }
         aggregator_snapshot_free(snapshot);
     }
-    assert_int_equal(shown_count, 8 + 11 + 2 + 3 + 4 + 2);
+    assert_int_equal(shown_count, 8 + 12 + 2 + 3 + 4 + 2);
 }
 
 static void send_point(struct rig *rig, const char *name, enum metric_point_type type)

@@ -1,6 +1,7 @@
 /* Access-log records to OTLP; see otlp_log_encode.h. */
 #include "decode/otlp_log_encode.h"
 
+#include "decode/utf8.h"
 #include "decode/wire_write.h"
 
 enum {
@@ -21,6 +22,20 @@ static bool is_secret(const struct writer *writer, const char *key)
     return (attribute_lookup(writer->table, slice_of_string(key)).flags & ATTRIBUTE_REDACT) != 0;
 }
 
+/*
+ * What was written from `begin` on becomes UTF-8 if it is not: a proxy logs whatever bytes a client put into
+ * a path or header, and receivers that check their strings refuse the whole request, others' records with it.
+ */
+static void keep_utf8(struct buffer *out, size_t begin)
+{
+    if (out->error < 0 || utf8_is_valid(slice_of(out->data + begin, out->length - begin))) {
+        return;
+    }
+    for (size_t i = begin; i < out->length; i++) {
+        out->data[i] = out->data[i] < 0x80 ? out->data[i] : (uint8_t)'?';
+    }
+}
+
 static void write_text(struct writer *writer, const char *key, struct slice text)
 {
     struct buffer *out = writer->out;
@@ -35,6 +50,7 @@ static void write_text(struct writer *writer, const char *key, struct slice text
     wire_write_bytes(out, 1, slice_of_string(key));
     struct wire_envelope value = wire_envelope_begin(out, 2, text.length + 2);
     wire_write_bytes(out, 1, text);
+    keep_utf8(out, out->length - (out->error < 0 ? 0 : text.length));
     wire_envelope_end(out, value);
     wire_envelope_end(out, attribute);
 }
@@ -169,6 +185,7 @@ static void write_body(struct buffer *out, const struct access_log_entry *entry)
 {
     struct wire_envelope body = wire_envelope_begin(out, 5, KEY_VALUE_BYTES + entry->path.length);
     struct wire_envelope text = wire_envelope_begin(out, 1, KEY_VALUE_BYTES + entry->path.length);
+    size_t begin = out->length;
 
     if (entry->method.length > 0) {
         (void)buffer_append_slice(out, entry->method);
@@ -178,6 +195,7 @@ static void write_body(struct buffer *out, const struct access_log_entry *entry)
     } else {
         (void)buffer_append_slice(out, entry->upstream_cluster);
     }
+    keep_utf8(out, begin);
     wire_envelope_end(out, text);
     wire_envelope_end(out, body);
 }

@@ -484,6 +484,36 @@ static void an_entry_goes_out_and_comes_back(void **state)
     fixture_deinit(&fixture);
 }
 
+/* Whoever calls nginx may put any bytes into a path or header; one such record must not cost others. */
+static void what_is_no_utf8_goes_out_as_what_is(void **state)
+{
+    static const struct access_log_reporter names = {.is_envoy = false};
+    static const struct access_log_entry entry = {.kind = ACCESS_LOG_REQUEST,
+        .method = {.ptr = (const uint8_t *)"GET", .length = 3},
+        .path = {.ptr = (const uint8_t *)"/a\xff", .length = 3},
+        .authority = {.ptr = (const uint8_t *)"b\xc3\xa9", .length = 3},
+        .user_agent = {.ptr = (const uint8_t *)"c\xc0\xaf", .length = 3}};
+    static const struct otlp_log_meaning meaning = {.severity = OTLP_LOG_INFO};
+    struct fixture fixture;
+    struct seen seen;
+    struct buffer out;
+
+    (void)state;
+    fixture_init(&fixture);
+    buffer_init(&out, TEST_BYTES_MAX);
+    otlp_log_encode(&fixture.base->attributes, &entry, &names, &meaning, TEST_NOW_UNIX_NS, &out);
+    assert_int_equal(out.error, 0);
+    assert_true(holds(test_slice(&out), "GET /a? 0"));
+    assert_true(holds(test_slice(&out), "b\xc3\xa9")); /* is fine */
+    assert_true(holds(test_slice(&out), "c??"));
+    assert_false(holds(test_slice(&out), "\xff"));
+    scan_bytes(&fixture, test_slice(&out), &seen);
+    assert_int_equal(seen.refused_count, 0);
+    assert_int_equal(seen.entries_count + seen.others_count, 1);
+    buffer_deinit(&out);
+    fixture_deinit(&fixture);
+}
+
 static void an_encoder_without_room_says_so(void **state)
 {
     static const struct access_log_reporter names = {.is_envoy = false};
@@ -569,6 +599,7 @@ int main(void)
         cmocka_unit_test(survives_damage),
         cmocka_unit_test(secrets_do_not_leave),
         cmocka_unit_test(an_entry_goes_out_and_comes_back),
+        cmocka_unit_test(what_is_no_utf8_goes_out_as_what_is),
         cmocka_unit_test(an_encoder_without_room_says_so),
         cmocka_unit_test(reads_all_that_envoy_sent),
     };

@@ -73,6 +73,16 @@ def tracing(service, spawn, custom_tags=()):
     }
 
 
+def tracing_http(service, spawn, custom_tags=()):
+    """The OpenTelemetry tracer over HTTP, through the pipe cluster agent_http."""
+    made = tracing(service, spawn, custom_tags)
+    config = made["provider"]["typed_config"]
+    del config["grpc_service"]
+    uri = {"uri": "http://agent/v1/traces", "cluster": "agent_http", "timeout": "5s"}
+    config["http_service"] = {"http_uri": uri}
+    return made
+
+
 def tracing_zipkin(service, spawn, custom_tags=()):
     """The same by the Zipkin tracer, through the pipe cluster agent_http. The service's name is the node's
     cluster: this tracer has no name of its own."""

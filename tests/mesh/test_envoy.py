@@ -18,7 +18,7 @@ import ratings
 from agent import Weftd, otlp_destination, settle
 from backends import Rotel
 from harness import PAUSE_SECONDS, REPOSITORY, free_port, wait_for
-from sidecar import Chain
+from sidecar import Chain, tracing_http
 from sink import Sink
 from upstream import Upstream
 
@@ -103,6 +103,21 @@ def test_thousand_requests_of_a_known_mix(directory, spawn):
         assert_no_raw_paths(samples)
         assert_passed_on(agent, sent, rotel, sink)
         assert_ledger(agent.samples(), sent, REQUESTS + len(seen), 2 * len(seen) if spawn else 0)
+
+
+def test_spans_over_http(directory):
+    """The same tracer posts to /v1/traces."""
+    with Upstream() as upstream, Weftd(directory) as agent, Chain(
+        directory, agent.socket, upstream.port, True, tracer=tracing_http
+    ) as chain:
+        answers = load.send(chain.port, [("/reviews/1", "200")] * 90 + [("/reviews/2", "503,200")] * 10)
+        samples = agent.wait_spans(settle(chain.spans_sent, quiet=3.0))
+        assert samples.by(CODE, "mesh_requests_total", **BY_SOURCE) == by_code(each.status for each in answers)
+        seen = [status for _, _, _, status in upstream.seen]
+        assert samples.by(CODE, "mesh_requests_total", **BY_DESTINATION) == by_code(seen)
+        assert samples.total("mesh_request_attempts_total", reporter="source", **REVIEWS) == len(seen)
+        assert samples.total("weft_messages_accepted_total", protocol="otlp_http") > 0
+        assert samples.total("weft_messages_accepted_total", protocol="otlp_grpc") == 0
 
 
 def assert_attempts(samples, spawn, attempts):

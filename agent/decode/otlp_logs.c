@@ -3,6 +3,7 @@
 #include "decode/otlp_logs.h"
 
 #include "decode/otlp_rewrite.h"
+#include "decode/utf8.h"
 #include "decode/wire_write.h"
 
 /* Field numbers that all three levels share. */
@@ -105,6 +106,10 @@ static int read_resource(struct walk *walk, struct slice encoded)
         status = attribute_read(&base->attributes, field.bytes, &attribute, &meaning);
         if (status < 0) {
             return status;
+        }
+        if (!utf8_is_valid(attribute.key) ||
+            (attribute.value.type == ATTRIBUTE_TEXT && !utf8_is_valid(attribute.value.text))) {
+            return WERR_UTF8;
         }
         walk->result->needs_rewrite |= status > 0;
         struct slice *text = reporter_text(&walk->reporter, attribute.key);

@@ -2,6 +2,7 @@
  * shard that received the message; all input is checked. */
 #include "decode/access_dialect.h"
 #include "decode/otlp_logs.h"
+#include "decode/utf8.h"
 
 enum { TRACE_ID_BYTES = 16, SPAN_ID_BYTES = 8, RESPONSE_CODE_MAX = 999 };
 
@@ -101,6 +102,12 @@ static void keep(struct record *record, const struct attribute *attribute)
     }
 }
 
+/* Records of many senders leave in one request, which a strict receiver would refuse for one bad text. */
+static bool is_utf8(const struct attribute_value *value)
+{
+    return value->type != ATTRIBUTE_TEXT || utf8_is_valid(value->text);
+}
+
 static int read_attribute(struct record *record, struct slice encoded)
 {
     struct attribute attribute;
@@ -109,6 +116,9 @@ static int read_attribute(struct record *record, struct slice encoded)
 
     if (status < 0) {
         return status;
+    }
+    if (!utf8_is_valid(attribute.key) || !is_utf8(&attribute.value)) {
+        return WERR_UTF8;
     }
     record->is_dirty |= status > 0;
     if (record->attributes_count++ < record->scanner->base->attributes_count_max) {
@@ -130,7 +140,7 @@ static int read_body(struct record *record, struct slice encoded)
 
     if (status < 0 || (value.type != ATTRIBUTE_MAP && value.type != ATTRIBUTE_ARRAY)) {
         record->is_dirty |= status == 0 && value.irregular;
-        return status;
+        return status == 0 && !is_utf8(&value) ? (int)WERR_UTF8 : status;
     }
     status = attribute_list_is_dirty(table, &value, table->depth_max);
     record->is_dirty |= status > 0 || value.irregular;
@@ -152,6 +162,8 @@ static int read_field(struct record *record, const struct wire_field *field)
     case WIRE_TAG(11, WIRE_FIXED64):
         record->observed_unix_ns = field->integer;
         return 0;
+    case WIRE_TAG(3, WIRE_BYTES): /* severity_text */
+        return utf8_is_valid(field->bytes) ? 0 : (int)WERR_UTF8;
     case WIRE_TAG(5, WIRE_BYTES):
         return read_body(record, field->bytes);
     case WIRE_TAG(6, WIRE_BYTES):
@@ -397,7 +409,8 @@ enum record_error otlp_logs_read_record(const struct otlp_logs_scanner *scanner,
         }
     }
     if (status < 0) {
-        return refuse(where, RECORD_ERROR_MALFORMED, status, "log_record");
+        return refuse(
+            where, status == WERR_UTF8 ? RECORD_ERROR_UTF8 : RECORD_ERROR_MALFORMED, status, "log_record");
     }
     enum record_error reason = read_ids(&record, &entry);
     if (reason != RECORD_ERROR_NONE) {

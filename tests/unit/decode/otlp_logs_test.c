@@ -362,6 +362,41 @@ static void refuses_records_alone(void **state)
 }
 
 /* Each cut and each wild byte: a code or a refusal, and never more than the message holds. */
+/* Records of all senders leave in one request: what a strict receiver would refuse stays out of it. */
+static void texts_that_are_no_utf8_are_refused(void **state)
+{
+    static const struct pair bad[] = {{"method", "GET"}, {"user-agent", "curl\xff"}, {"duration", "3"}};
+    static const struct pair bad_key[] = {{"method", "GET"}, {"k\xc3", "v"}};
+    static const struct pair good[] = {{"method", "GET"}, {"user-agent", "\xc3\xa9"}, {"duration", "3"}};
+    static const struct {
+        const struct pair *pairs;
+        size_t count;
+        bool in_body;
+        uint32_t refused_count;
+    } rows[] = {{bad, COUNT_OF(bad), false, 1}, {bad, COUNT_OF(bad), true, 1},
+        {bad_key, COUNT_OF(bad_key), false, 1}, {good, COUNT_OF(good), false, 0},
+        {good, COUNT_OF(good), true, 0}};
+    struct fixture fixture;
+    struct seen seen;
+
+    (void)state;
+    fixture_init(&fixture);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        begin(&fixture, true);
+        put_record(&fixture.bytes, request_pairs, COUNT_OF(request_pairs), false);
+        put_record(&fixture.bytes, rows[i].pairs, rows[i].count, rows[i].in_body);
+        scan_bytes(&fixture, end(&fixture), &seen);
+        assert_int_equal(seen.status, 0);
+        assert_int_equal(seen.refused_count, rows[i].refused_count);
+        assert_int_equal(seen.result.records_count, 2 - rows[i].refused_count);
+        if (rows[i].refused_count > 0) {
+            assert_int_equal(seen.refused.reason, RECORD_ERROR_UTF8);
+            assert_true(seen.result.needs_rewrite); /* the copy is without it */
+        }
+    }
+    fixture_deinit(&fixture);
+}
+
 static void survives_damage(void **state)
 {
     struct fixture fixture;
@@ -596,6 +631,7 @@ int main(void)
         cmocka_unit_test(tells_access_logs_from_others),
         cmocka_unit_test(numbers_have_many_forms),
         cmocka_unit_test(refuses_records_alone),
+        cmocka_unit_test(texts_that_are_no_utf8_are_refused),
         cmocka_unit_test(survives_damage),
         cmocka_unit_test(secrets_do_not_leave),
         cmocka_unit_test(an_entry_goes_out_and_comes_back),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "listen/descriptor.h"
 
 enum { CONTROL_BYTES_MAX = 128, SOCKET_BUFFER_BYTES_MAX = 1 << 30 };
 
@@ -25,14 +26,6 @@ struct datagram_reader {
 };
 
 /* ---- sockets ---- */
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-    }
-    *fd = -1;
-}
 
 /*
  * Past net.core.rmem_max only a privileged process may go. The kernel doubles what is asked for, and says so;
@@ -98,7 +91,7 @@ int datagram_open_udp(struct datagram_socket *ret_socket, const char *address, u
     }
     if (bind(opened.fd, (struct sockaddr *)&parsed, length) != 0) {
         error = errno == EADDRINUSE ? WERR_EXISTS : errno == EACCES ? WERR_PERMISSION : WERR_IO;
-        close_fd(&opened.fd);
+        descriptor_close(&opened.fd);
         return error;
     }
     (void)setsockopt(opened.fd, SOL_SOCKET, SO_RXQ_OVFL, &yes, sizeof yes);
@@ -116,11 +109,11 @@ void datagram_close(struct datagram_socket *socket)
     if (socket->path[0] != '\0') {
         (void)unlink(socket->path); /* the lock file stays, as a listener's does */
         socket->path[0] = '\0';
-        close_fd(&socket->fd);
-        close_fd(&socket->lock_fd);
+        descriptor_close(&socket->fd);
+        descriptor_close(&socket->lock_fd);
     } else if (socket->address[0] != '\0') {
         socket->address[0] = '\0';
-        close_fd(&socket->fd);
+        descriptor_close(&socket->fd);
     }
 }
 
@@ -171,7 +164,7 @@ static bool read_control(struct datagram_reader *reader, struct msghdr *message,
                 int fd;
 
                 memcpy(&fd, CMSG_DATA(at) + i * sizeof fd, sizeof fd);
-                close_fd(&fd);
+                descriptor_close(&fd);
             }
         }
     }

@@ -13,31 +13,8 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "listen/descriptor.h"
 #include "listen/unix_socket.h"
-
-static int error_of_errno(void)
-{
-    switch (errno) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return WERR_PERMISSION;
-    case EADDRINUSE:
-        return WERR_EXISTS;
-    default:
-        return WERR_IO;
-    }
-}
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        int saved_errno = errno;
-        (void)close(*fd);
-        errno = saved_errno;
-    }
-    *fd = -1;
-}
 
 int listener_open_unix(
     struct listener *listener, enum listener_kind kind, const struct listener_unix_options *options)
@@ -48,10 +25,10 @@ int listener_open_unix(
         return error;
     }
     if (listen(listener->fd, LISTENER_BACKLOG_COUNT) != 0) {
-        error = error_of_errno();
+        error = descriptor_error();
         (void)unlink(options->path);
-        close_fd(&listener->fd);
-        close_fd(&listener->lock_fd);
+        descriptor_close(&listener->fd);
+        descriptor_close(&listener->lock_fd);
         return error;
     }
     (void)snprintf(listener->path, sizeof listener->path, "%s", options->path);
@@ -119,13 +96,13 @@ int listener_open_tcp(struct listener *listener, enum listener_kind kind, const 
     }
     listener->fd = socket(parsed.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener->fd < 0) {
-        return error_of_errno();
+        return descriptor_error();
     }
     (void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(listener->fd, (struct sockaddr *)&parsed, length) != 0 ||
         listen(listener->fd, LISTENER_BACKLOG_COUNT) != 0) {
-        error = error_of_errno();
-        close_fd(&listener->fd);
+        error = descriptor_error();
+        descriptor_close(&listener->fd);
         return error;
     }
     listener_format_address(listener->fd, listener->address);
@@ -141,10 +118,10 @@ void listener_close(struct listener *listener)
         /* The lock file stays: removing it would let a third instance lock another inode of the same name. */
         (void)unlink(listener->path);
         listener->path[0] = '\0';
-        close_fd(&listener->fd);
-        close_fd(&listener->lock_fd);
+        descriptor_close(&listener->fd);
+        descriptor_close(&listener->lock_fd);
     } else if (listener->address[0] != '\0') {
         listener->address[0] = '\0';
-        close_fd(&listener->fd);
+        descriptor_close(&listener->fd);
     }
 }

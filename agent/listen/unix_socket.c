@@ -13,30 +13,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
-
-static int error_of_errno(void)
-{
-    switch (errno) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return WERR_PERMISSION;
-    case EADDRINUSE:
-        return WERR_EXISTS;
-    default:
-        return WERR_IO;
-    }
-}
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        int saved_errno = errno;
-        (void)close(*fd);
-        errno = saved_errno;
-    }
-    *fd = -1;
-}
+#include "listen/descriptor.h"
 
 /* Makes the socket's directory, one level: a missing parent of it is the administrator's to decide. */
 static int make_directory(const char *path, mode_t mode)
@@ -49,9 +26,9 @@ static int make_directory(const char *path, mode_t mode)
     }
     (void)snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
     if (mkdir(directory, mode) == 0) {
-        return chmod(directory, mode) == 0 ? 0 : error_of_errno(); /* the umask may have cut it */
+        return chmod(directory, mode) == 0 ? 0 : descriptor_error(); /* the umask may have cut it */
     }
-    return errno == EEXIST ? 0 : error_of_errno();
+    return errno == EEXIST ? 0 : descriptor_error();
 }
 
 /* An flock beside the socket settles which of two instances that start at once may go on. */
@@ -62,11 +39,11 @@ static int take_lock(const char *path, int *ret_fd)
     (void)snprintf(lock_path, sizeof lock_path, "%s.lock", path);
     int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        return error_of_errno();
+        return descriptor_error();
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int error = errno == EWOULDBLOCK ? WERR_EXISTS : error_of_errno();
-        close_fd(&fd);
+        int error = errno == EWOULDBLOCK ? WERR_EXISTS : descriptor_error();
+        descriptor_close(&fd);
         return error;
     }
     *ret_fd = fd;
@@ -89,10 +66,10 @@ static int is_live(const struct sockaddr_un *address, int type)
         if (errno == ECONNREFUSED || errno == ENOENT) {
             live = 0;
         } else if (errno != EAGAIN && errno != EPROTOTYPE) {
-            live = error_of_errno();
+            live = descriptor_error();
         }
     }
-    close_fd(&fd);
+    descriptor_close(&fd);
     return live;
 }
 
@@ -101,7 +78,7 @@ static int clear_stale(const struct sockaddr_un *address, int type)
     struct stat status;
 
     if (lstat(address->sun_path, &status) != 0) {
-        return errno == ENOENT ? 0 : error_of_errno();
+        return errno == ENOENT ? 0 : descriptor_error();
     }
     if (!S_ISSOCK(status.st_mode)) {
         return WERR_EXISTS;
@@ -110,7 +87,7 @@ static int clear_stale(const struct sockaddr_un *address, int type)
     if (live != 0) {
         return live > 0 ? WERR_EXISTS : live;
     }
-    return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : error_of_errno();
+    return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : descriptor_error();
 }
 
 static int set_group(const char *path, const char *group)
@@ -129,7 +106,7 @@ static int set_group(const char *path, const char *group)
         }
         number = entry->gr_gid;
     }
-    return lchown(path, (uid_t)-1, (gid_t)number) == 0 ? 0 : error_of_errno();
+    return lchown(path, (uid_t)-1, (gid_t)number) == 0 ? 0 : descriptor_error();
 }
 
 /* Bound under a closed umask: nobody can connect before mode and group are as configured. */
@@ -139,23 +116,23 @@ static int bind_path(
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0) {
-        return error_of_errno();
+        return descriptor_error();
     }
     mode_t old_mask = umask(0177);
     int bound = bind(fd, (const struct sockaddr *)address, sizeof *address);
     (void)umask(old_mask);
     if (bound != 0) {
-        int error = error_of_errno();
-        close_fd(&fd);
+        int error = descriptor_error();
+        descriptor_close(&fd);
         return error;
     }
     int error = set_group(options->path, options->group);
     if (error == 0 && chmod(options->path, options->mode) != 0) {
-        error = error_of_errno();
+        error = descriptor_error();
     }
     if (error < 0) {
         (void)unlink(options->path);
-        close_fd(&fd);
+        descriptor_close(&fd);
         return error;
     }
     *ret_fd = fd;
@@ -183,7 +160,7 @@ int unix_socket_bind(const struct listener_unix_options *options, int type, int 
         error = bind_path(&address, type, options, ret_fd);
     }
     if (error < 0) {
-        close_fd(&lock_fd);
+        descriptor_close(&lock_fd);
         return error;
     }
     *ret_lock_fd = lock_fd;

@@ -60,6 +60,16 @@ bool tcp_guard_allows(const struct tcp_guard *guard, int fd)
     return false;
 }
 
+/* The end of a pair that an inlet handed on: what is accepted has the name of its listener. */
+static bool is_of_pair(int fd)
+{
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof name;
+
+    return getsockname(fd, (struct sockaddr *)&name, &length) == 0 && name.ss_family == AF_UNIX &&
+           length <= sizeof name.ss_family;
+}
+
 bool tcp_sender(const struct tls_inlet *inlet, int fd, struct sender *ret_sender)
 {
     const struct tls_peer *peer = tls_inlet_peer(inlet, fd);
@@ -72,6 +82,12 @@ bool tcp_sender(const struct tls_inlet *inlet, int fd, struct sender *ret_sender
     }
     if (peer != NULL) {
         address = peer->address;
+    } else if (inlet != NULL && is_of_pair(fd)) {
+        /* Its peer has gone already: the kernel would name the process at the pair's other end, ourselves. */
+        *ret_sender =
+            (struct sender){.kind = SENDER_UNKNOWN, .uid = SENDER_UID_UNMAPPED, .gid = SENDER_UID_UNMAPPED};
+        sender_id_format(ret_sender);
+        return true;
     } else if (!peer_address(fd, &address)) {
         return false;
     }

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -68,7 +69,7 @@ static uint64_t key_of(const struct sender *sender, struct slice node_id, enum r
     if (sender->pid > 0 && sender->start_ticks != 0) {
         key = XXH3_64bits_withSeed(process, sizeof process, reporter);
     } else {
-        key = XXH3_64bits_withSeed(sender->id, sizeof sender->id, reporter);
+        key = XXH3_64bits_withSeed(sender->id, strnlen(sender->id, sizeof sender->id), reporter);
         key = XXH3_64bits_withSeed(node_id.ptr, node_id.length, key);
     }
     return key != 0 ? key : 1;

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "decode/span.h"
+#include "decode/utf8.h"
 
 enum {
     SPAN_BYTES_EXPECTED = 1024,
@@ -78,16 +79,36 @@ void json_otlp_span_end(struct json_otlp_writer *writer, const struct json_value
     wire_write_bytes(writer->out, 2, slice_of(writer->span.data, writer->span.length));
 }
 
+/*
+ * JSON is UTF-8, and the reader does not look: a text that is none is written as if '?' stood in it, since
+ * spans of many senders leave in one request, which a strict receiver would refuse for it.
+ */
+static void keep_utf8(struct buffer *out, size_t begin, size_t length)
+{
+    if (utf8_is_valid(slice_of(out->data + begin, length))) {
+        return;
+    }
+    for (size_t i = begin; i < begin + length; i++) {
+        out->data[i] = out->data[i] < 0x80 ? out->data[i] : (uint8_t)'?';
+    }
+}
+
 void json_write_text(struct buffer *out, uint32_t number, const struct json_value *string)
 {
     if (!string->escaped) {
         wire_write_bytes(out, number, string->text);
+        if (out->error == 0) {
+            keep_utf8(out, out->length - string->text.length, string->text.length);
+        }
         return;
     }
     struct wire_envelope envelope = wire_envelope_begin(out, number, string->text.length);
     uint8_t *room = buffer_reserve(out, string->text.length);
     if (room != NULL) {
-        out->length += json_unescape(string->text, room);
+        size_t length = json_unescape(string->text, room);
+
+        keep_utf8(out, out->length, length);
+        out->length += length;
     }
     wire_envelope_end(out, envelope);
 }
@@ -178,7 +199,8 @@ static void write_key_value(struct buffer *out, uint32_t number, const struct js
     if (value->type == JSON_NULL) {
         return;
     }
-    if (!key->escaped && !value->escaped && (as_text || value->type == JSON_STRING)) {
+    if (!key->escaped && !value->escaped && (as_text || value->type == JSON_STRING) &&
+        utf8_is_valid(key->text) && utf8_is_valid(value->text)) {
         write_plain(out, number, key->text, value->text);
         return;
     }

@@ -66,6 +66,23 @@ static void every_member(void **state)
     converted_free(&c);
 }
 
+/* A strict receiver would refuse the request that all senders' spans leave in. */
+static void what_is_no_utf8_is_written_as_what_is(void **state)
+{
+    (void)state;
+    struct converted c;
+
+    convert(&c, SLICE_LITERAL("[{" IDS "," TIMES ",\"name\":\"get \xff\",\"tags\":{\"a\":\"\xc3\xa9\","
+                              "\"b\":\"x\xc3\",\"c\":\"\\n\xfe\"}}]"));
+    assert_int_equal(c.status, 0);
+    assert_int_equal(c.span_count, 1);
+    assert_string_equal(c.spans[0]->name, "get ?");
+    assert_string_equal(attribute_of(c.spans[0], "a")->string_value, "\xc3\xa9");
+    assert_string_equal(attribute_of(c.spans[0], "b")->string_value, "x?");
+    assert_string_equal(attribute_of(c.spans[0], "c")->string_value, "\n?");
+    converted_free(&c);
+}
+
 static void kinds_and_short_ids(void **state)
 {
     (void)state;
@@ -302,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_member),
+        cmocka_unit_test(what_is_no_utf8_is_written_as_what_is),
         cmocka_unit_test(kinds_and_short_ids),
         cmocka_unit_test(services_share_a_resource_while_they_stay_the_same),
         cmocka_unit_test(the_error_tag_is_the_status),

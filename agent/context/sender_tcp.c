@@ -1,6 +1,7 @@
 /* Senders over TCP: sender_tcp.h. */
 #include "context/sender_tcp.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
@@ -9,7 +10,16 @@
 
 static const char spiffe_scheme[] = "spiffe://";
 
-/* Slashes part an id's texts, so a name has none. */
+/* Ids are shown and compared: printable ASCII, whatever an authority signed. Slashes part their texts. */
+static void clean(char *text)
+{
+    for (; *text != '\0'; text++) {
+        bool fits = *text > ' ' && *text < 0x7f && *text != '/' && *text != '"' && *text != '\\';
+
+        *text = (char)(fits ? *text : '_');
+    }
+}
+
 static void set_name(struct sender *sender, const char *text)
 {
     size_t length = strlen(text);
@@ -21,9 +31,7 @@ static void set_name(struct sender *sender, const char *text)
         (void)snprintf(sender->name + sizeof sender->name - TAIL_BYTES, TAIL_BYTES, "~%016llx",
             (unsigned long long)XXH3_64bits(text, length));
     }
-    for (char *at = sender->name; *at != '\0'; at++) {
-        *at = *at == '/' ? '_' : *at;
-    }
+    clean(sender->name);
 }
 
 void sender_of_name(const char *certificate_name, struct sender *ret_sender)
@@ -37,6 +45,7 @@ void sender_of_name(const char *certificate_name, struct sender *ret_sender)
     if (told.service_namespace.length < sizeof sender.namespace) {
         (void)snprintf(sender.namespace, sizeof sender.namespace, "%.*s", (int)told.service_namespace.length,
             told.service_namespace.length > 0 ? (const char *)told.service_namespace.ptr : "");
+        clean(sender.namespace);
     }
     sender_id_format(&sender);
     *ret_sender = sender;

@@ -34,6 +34,8 @@ static void certificates_name_senders(void **state)
     check_id(&sender, "san/https:__example.org_orders", "san", "https:__example.org_orders", "");
     sender_of_name("orders.shop.svc", &sender);
     check_id(&sender, "san/orders.shop.svc", "san", "orders.shop.svc", "");
+    sender_of_name("a\xff\"b\n\\", &sender); /* no exposition may break of what was signed */
+    check_id(&sender, "san/a__b__", "san", "a__b__", "");
 }
 
 static void addresses_name_senders(void **state)

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -14,9 +15,27 @@
 #include "daemon.h"
 #include "exporter_thread.h"
 
-enum { EXIT_USAGE = 2, LINE_BYTES = 512 };
+/* Descriptors of a connection at most (TLS has three), and of everything else. */
+enum { EXIT_USAGE = 2, LINE_BYTES = 512, CONNECTION_FDS = 3, OWN_FDS = 256 };
 
 extern char **environ;
+
+/* limits.connections_count_max is a promise: the process gets the descriptors for it, or the log says that it
+ * did not. */
+static void raise_descriptor_limit(const struct config *config, struct log *log)
+{
+    rlim_t wanted = (rlim_t)config->limits.connections_count_max * CONNECTION_FDS + OWN_FDS;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+        return;
+    }
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
+        log_event(log, LOG_LEVEL_WARN, "few_descriptors", LOG_I("wanted", (int64_t)wanted),
+            LOG_I("allowed", (int64_t)limit.rlim_max));
+    }
+}
 
 static int run(const struct config *config)
 {
@@ -29,6 +48,7 @@ static int run(const struct config *config)
     for (size_t i = 0; i < config->warnings.count; i++) {
         log_event(&log, LOG_LEVEL_WARN, "configuration", LOG_S("reason", config->warnings.items[i]));
     }
+    raise_descriptor_limit(config, &log);
     if (uv_loop_init(&loop) != 0) {
         log_event(&log, LOG_LEVEL_ERROR, "start_failed", LOG_S("reason", "no event loop"));
         return EXIT_FAILURE;

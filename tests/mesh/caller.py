@@ -57,6 +57,7 @@ class Stats(ctypes.Structure):
     _fields_ = [
         *((f"{name}_spans", c_uint64) for name in ("recorded", "dropped", "acknowledged", "rejected")),
         *((f"{name}_points", c_uint64) for name in ("sent", "dropped", "acknowledged", "rejected")),
+        *((f"{name}_logs", c_uint64) for name in ("recorded", "dropped", "acknowledged", "rejected")),
         *((name, c_uint64) for name in ("batches", "batches_resent", "backlog_bytes", "connects", "errors")),
         ("connected", c_uint32),
         ("last_error", c_char * 100),

@@ -83,6 +83,8 @@ class Weftd(Process):
         self.address = f"127.0.0.1:{self.port}"
         path = Path(directory) / f"{name}.yaml"
         config.setdefault("api_socket", {"path": str(self.api_socket)})
+        # Most tests send spans alone, and need not wait long for an access log; test_counted_once.py does.
+        config["limits"] = {"count_decision_ms": 2000, **config.get("limits", {})}
         if destinations:
             config["exporters"] = {"otlp": list(destinations)}
         path.write_text(yaml.safe_dump(config))

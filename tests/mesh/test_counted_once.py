@@ -22,6 +22,7 @@ pytestmark = pytest.mark.agent_needed
 
 REQUESTS = 200
 SPAN_FLUSH_MS = 200
+AS_SHIPPED = {"limits": {"count_decision_ms": 5000}}
 
 
 def requests(count=REQUESTS):
@@ -86,7 +87,7 @@ def mix(directory, upstream, telemetry):
 
 
 def test_access_log_and_tracer_both_on(directory):
-    with Upstream() as upstream, Weftd(directory) as agent, mix(
+    with Upstream() as upstream, Weftd(directory, **AS_SHIPPED) as agent, mix(
         directory, upstream, telling(agent.socket, "spans log", "spans log")
     ) as chain:
         load.send(chain.port, requests())
@@ -99,7 +100,7 @@ def test_access_log_and_tracer_both_on(directory):
 
 
 def test_tracer_first_and_the_access_log_three_seconds_later(directory):
-    with Upstream() as upstream, Weftd(directory) as agent, mix(
+    with Upstream() as upstream, Weftd(directory, **AS_SHIPPED) as agent, mix(
         directory, upstream, telling(agent.socket, "spans log", "spans log", flush="3s")
     ) as chain:
         load.send(chain.port, requests())
@@ -119,7 +120,7 @@ def test_tracer_first_and_the_access_log_three_seconds_later(directory):
 
 
 def test_both_kinds_of_access_log_and_the_tracer(directory):
-    with Upstream() as upstream, Weftd(directory) as agent, mix(
+    with Upstream() as upstream, Weftd(directory, **AS_SHIPPED) as agent, mix(
         directory, upstream, telling(agent.socket, "spans log otlp", "spans otlp")
     ) as chain:
         load.send(chain.port, requests())
@@ -134,7 +135,7 @@ def test_both_kinds_of_access_log_and_the_tracer(directory):
 def test_access_log_on_inbound_only(directory):
     """One sidecar with both listeners: its outbound requests are told by spans alone."""
     out_port, in_port = free_port(), free_port()
-    with Upstream() as upstream, Weftd(directory) as agent:
+    with Upstream() as upstream, Weftd(directory, **AS_SHIPPED) as agent:
         tell = telling(agent.socket, "spans", "spans log")
         outbound, inbound = tell("reviews.shop", "outbound"), tell("reviews.shop", "inbound")
         listeners = [
@@ -160,7 +161,7 @@ def test_agent_restarted_in_mid_load(directory):
         while not stop.is_set():
             sent["count"] += len(load.send(port, requests(20), connections=4, pace_s=0.02))
 
-    with Upstream() as upstream, Weftd(directory) as agent:
+    with Upstream() as upstream, Weftd(directory, **AS_SHIPPED) as agent:
         chain = mix(directory, upstream, telling(agent.socket, "spans log", "spans log"))
         with chain:
             load.send(chain.port, requests())
@@ -171,7 +172,7 @@ def test_agent_restarted_in_mid_load(directory):
             time.sleep(1)
             at_stop = sent["count"]
             agent.stop()
-            with Weftd(directory) as again:
+            with Weftd(directory, **AS_SHIPPED) as again:
                 time.sleep(8)  # longer than spans are held
                 stop.set()
                 loader.join(30)
@@ -195,7 +196,7 @@ def test_two_proxies_of_one_user(directory):
     """They call themselves alike, too; only one of them has an access log."""
     other = Path(directory) / "other"
     other.mkdir()
-    with Upstream() as upstream, Weftd(directory) as agent, mix(
+    with Upstream() as upstream, Weftd(directory, **AS_SHIPPED) as agent, mix(
         directory, upstream, telling(agent.socket, "spans log", "")
     ) as logs, mix(other, upstream, telling(agent.socket, "spans", "")) as traces:
         load.send(logs.port, requests())
@@ -224,7 +225,7 @@ class Hidden(Weftd):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a pid namespace")
 def test_proxies_of_another_pid_namespace(directory):
     """Neither process can be seen and both are of one user: the node tells them apart."""
-    with Upstream() as upstream, Hidden(directory) as agent, mix(
+    with Upstream() as upstream, Hidden(directory, **AS_SHIPPED) as agent, mix(
         directory, upstream, telling(agent.socket, "spans log", "spans")
     ) as chain:
         load.send(chain.port, requests())
@@ -239,7 +240,7 @@ def test_proxies_of_another_pid_namespace(directory):
 
 @pytest.mark.parametrize("source", ["spans", "access_log"])
 def test_the_configuration_may_decide(directory, source):
-    with Upstream() as upstream, Weftd(directory, count_from=source) as agent, mix(
+    with Upstream() as upstream, Weftd(directory, count_from=source, **AS_SHIPPED) as agent, mix(
         directory, upstream, telling(agent.socket, "spans log", "spans log")
     ) as chain:
         load.send(chain.port, requests())
@@ -254,7 +255,7 @@ def test_mirrored_requests_count_at_their_destination_only(directory):
     """The shadow of a request is its destination's request, and not one more of the source's."""
     out_port, live_port, shadow_port = free_port(), free_port(), free_port()
     shadow_cluster = "outbound|80||shadow.shop.svc.cluster.local"
-    with Upstream() as upstream, Weftd(directory) as agent:
+    with Upstream() as upstream, Weftd(directory, **AS_SHIPPED) as agent:
         tell = telling(agent.socket, "spans log", "spans log")
         outbound, inbound = tell("productpage.shop", "outbound"), tell("reviews.shop", "inbound")
         shadow = tell("shadow.shop", "inbound")

@@ -121,6 +121,8 @@ static void record(struct scrape_pass *pass, struct metric_point *point, const s
     point->stale_after_s = pass->source->stale_after_s;
     point->time_unix_ns = from->time_unix_ns > 0 ? from->time_unix_ns : pass->now_unix_ns;
     directory_record_point(pass->pipeline->directory, point);
+    point->labels = NULL; /* they end here */
+    point->label_count = 0;
 }
 
 static void take_histogram(struct scrape_pass *pass, const struct prom_point *from,

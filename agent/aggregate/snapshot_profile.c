@@ -98,6 +98,14 @@ static const struct shown_family families[] = {
 
 enum { FAMILIES_COUNT = sizeof(families) / sizeof(families[0]) };
 
+/* With milliseconds, which a double holds exactly. */
+static double seconds_of(uint64_t unix_ns)
+{
+    uint64_t unix_ms = unix_ns / 1000000;
+
+    return (double)unix_ms / 1e3;
+}
+
 static void set_value(
     struct view *view, enum shown_value value, const struct series *from, struct snapshot_series *series)
 {
@@ -125,7 +133,7 @@ static void set_value(
         view_set_counter(series, from->tcp.received_bytes, created_unix_ns);
         break;
     case SHOWN_CREATED:
-        series->value = (double)(created_unix_ns / 1000000) / 1e3;
+        series->value = seconds_of(created_unix_ns);
         break;
     }
 }

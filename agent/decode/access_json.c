@@ -15,13 +15,13 @@ static const char *const field_names[ACCESS_FIELD_COUNT] = {
 };
 
 static const char *const nginx_keys[ACCESS_FIELD_COUNT] = {
-#define WEFT_ACCESS_NGINX_KEY(name, nginx, haproxy) [ACCESS_FIELD_##name] = nginx,
+#define WEFT_ACCESS_NGINX_KEY(name, nginx, haproxy) [ACCESS_FIELD_##name] = (nginx),
     WEFT_ACCESS_FIELDS(WEFT_ACCESS_NGINX_KEY)
 #undef WEFT_ACCESS_NGINX_KEY
 };
 
 static const char *const haproxy_keys[ACCESS_FIELD_COUNT] = {
-#define WEFT_ACCESS_HAPROXY_KEY(name, nginx, haproxy) [ACCESS_FIELD_##name] = haproxy,
+#define WEFT_ACCESS_HAPROXY_KEY(name, nginx, haproxy) [ACCESS_FIELD_##name] = (haproxy),
     WEFT_ACCESS_FIELDS(WEFT_ACCESS_HAPROXY_KEY)
 #undef WEFT_ACCESS_HAPROXY_KEY
 };

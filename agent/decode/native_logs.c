@@ -94,7 +94,7 @@ int native_decode_logs(
     if (error == 0) {
         error = native_unpack(payload, &weft__v1__log_batch__descriptor, arena, &message, ret_error);
     }
-    if (error < 0) {
+    if (error < 0 || message == NULL) {
         return error;
     }
     const Weft__V1__LogBatch *batch = message;

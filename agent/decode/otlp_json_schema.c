@@ -8,7 +8,7 @@
 #define VALUE(of) .type = OTLP_JSON_##of
 #define PRESENT(of) .type = OTLP_JSON_##of, .has_presence = true
 #define PACKED(of) .type = OTLP_JSON_##of, .is_repeated = true
-#define NAMED(of) .type = OTLP_JSON_ENUM, .names = of, .name_count = COUNT_OF(of)
+#define NAMED(of) .type = OTLP_JSON_ENUM, .names = (of), .name_count = COUNT_OF(of)
 #define MESSAGE(of) static const struct otlp_json_message of##_message = {.fields = of##_fields, .field_count = COUNT_OF(of##_fields)}
 
 static const char *const span_kinds[] = {

@@ -230,10 +230,10 @@ void otlp_log_encode(const struct attribute_table *table, const struct access_lo
     uint64_t observed_unix_ns, struct buffer *out)
 {
     struct writer writer = {.table = table, .out = out};
-    struct wire_envelope resource_logs = wire_envelope_begin(out, 1, RECORD_BYTES * 2);
+    struct wire_envelope resource_logs = wire_envelope_begin(out, 1, (size_t)RECORD_BYTES * 2);
 
     write_resource(&writer, entry, names, meaning);
-    struct wire_envelope scope_logs = wire_envelope_begin(out, 2, RECORD_BYTES * 2);
+    struct wire_envelope scope_logs = wire_envelope_begin(out, 2, (size_t)RECORD_BYTES * 2);
     struct wire_envelope scope = wire_envelope_begin(out, 1, KEY_VALUE_BYTES);
     wire_write_bytes(out, 1, SLICE_LITERAL("weft"));
     wire_envelope_end(out, scope);

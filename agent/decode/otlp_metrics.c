@@ -157,10 +157,9 @@ static int find_message(struct slice encoded, uint32_t number, struct slice *ret
 {
     struct wire_reader reader = wire_reader_of(encoded);
     struct wire_field field;
-    int status;
 
     *ret_message = slice_of(NULL, 0);
-    while ((status = wire_next(&reader, &field)) > 0) {
+    while (wire_next(&reader, &field) > 0) {
         if (wire_tag_number(field.tag) == number) {
             if (expect_bytes(field.tag) < 0) {
                 return WERR_WIRE_TYPE;

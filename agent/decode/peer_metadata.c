@@ -162,14 +162,14 @@ static bool find_field(struct slice buffer, size_t table, unsigned number, size_
         return false;
     }
     int64_t layout = (int64_t)table - (int32_t)back;
-    if (layout < 0 || (uint64_t)layout + 6 + number * 2u > buffer.length) {
+    if (layout < 0 || (uint64_t)layout + 6 + (uint64_t)number * 2 > buffer.length) {
         return false;
     }
     memcpy(&table_bytes, buffer.ptr + layout, 2);
     if (4 + number * 2u + 2 > table_bytes) {
         return false;
     }
-    memcpy(&offset, buffer.ptr + layout + 4 + number * 2u, 2);
+    memcpy(&offset, buffer.ptr + layout + 4 + (size_t)number * 2, 2);
     *ret_at = table + offset;
     return offset != 0;
 }

@@ -199,7 +199,7 @@ static int take_sample(
 
 int prom_series_add(struct prom_reader *reader, struct prom_family *family, enum prom_role role)
 {
-    struct prom_series *series;
+    struct prom_series *series = NULL;
     double key = 0;
     int error = role == PROM_ROLE_WRONG      ? WERR_INVALID
                 : role == PROM_ROLE_BUCKET   ? take_key(&reader->sample, SLICE_LITERAL("le"), &key)
@@ -214,7 +214,7 @@ int prom_series_add(struct prom_reader *reader, struct prom_family *family, enum
         reader->result->point_over_count++;
         return 0;
     }
-    return error < 0 ? error : take_sample(reader, series, role, key);
+    return error < 0 || series == NULL ? error : take_sample(reader, series, role, key);
 }
 
 /* ---- telling ---- */

@@ -119,7 +119,7 @@ void tls_peer_name(const SSL *session, char *out, size_t out_bytes)
         }
         int rank = rank_of(name, text);
 
-        if (rank > best && text.length < out_bytes) {
+        if (rank > best && text.ptr != NULL && text.length < out_bytes) {
             best = rank;
             memcpy(out, text.ptr, text.length);
             out[text.length] = '\0';

@@ -91,10 +91,11 @@ static bool parse_number(struct slice text, double *ret_number)
             return parse_long_number(text, ret_number);
         }
     }
-    *ret_number = (double)whole;
-    if (point + 1 < text.length) {
-        *ret_number /= powers[text.length - point - 1];
+    size_t decimals = point < text.length ? text.length - point - 1 : 0;
+    if (decimals > EXACT_POWER_MAX) {
+        return parse_long_number(text, ret_number);
     }
+    *ret_number = (double)whole / powers[decimals];
     return true;
 }
 

@@ -76,8 +76,8 @@ static int read_varint(struct slice *from, uint64_t *ret_value)
 static int next_field(struct slice *from, struct field *ret_field)
 {
     struct slice start = *from;
-    uint64_t tag;
-    uint64_t length;
+    uint64_t tag = 0;
+    uint64_t length = 0;
 
     if (from->length == 0) {
         return 0;

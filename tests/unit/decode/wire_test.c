@@ -122,7 +122,7 @@ static void fields_of_every_type_are_read_and_skipped(void **state)
     assert_int_equal(wire_next(&reader, &field), 0);
     reader = wire_reader_of(test_slice(&out));
     for (int i = 0; i < 5; i++) {
-        uint32_t tag;
+        uint32_t tag = 0;
         assert_int_equal(wire_tag(&reader, &tag), 0);
         assert_int_equal(wire_skip(&reader, tag), 0);
     }

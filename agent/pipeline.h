@@ -120,10 +120,6 @@ int pipeline_otlp_metrics(struct pipeline *pipeline, const struct sender *sender
 int pipeline_otlp_logs(struct pipeline *pipeline, const struct sender *sender, struct slice message,
     struct otlp_outcome *ret_outcome);
 
-/* The method of gRPC for it. */
-int pipeline_otlp_logs_message(
-    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer);
-
 /* A partial success (ExportTraceServiceResponse, ExportMetricsServiceResponse) into out; returns its length,
  * 0 when there is nothing to say. */
 size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, size_t out_bytes);

@@ -171,21 +171,6 @@ int pipeline_otlp_metrics(struct pipeline *pipeline, const struct sender *sender
     return code;
 }
 
-int pipeline_metrics_otlp_message(
-    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer)
-{
-    const struct peer *peer = call->connection_user;
-    struct otlp_outcome outcome;
-    int code = pipeline_otlp_metrics(user, &peer->sender, message, &outcome);
-
-    if (code == 0) {
-        answer->reply_bytes = pipeline_otlp_reply(&outcome, answer->reply, sizeof answer->reply);
-    } else {
-        (void)snprintf(answer->text, sizeof answer->text, "%.*s", (int)sizeof answer->text - 1, outcome.text);
-    }
-    return code;
-}
-
 /* ---- Envoy's metrics service ---- */
 
 /* What a stream has said of itself. */

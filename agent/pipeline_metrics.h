@@ -14,10 +14,6 @@
 struct pipeline_metrics *pipeline_metrics_new(void);
 void pipeline_metrics_free(struct pipeline_metrics *metrics);
 
-/* opentelemetry.proto.collector.metrics.v1.MetricsService/Export */
-int pipeline_metrics_otlp_message(
-    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer);
-
 /* envoy.service.metrics.v3.MetricsService/StreamMetrics: a stream that never ends; its first message names
  * the node. */
 int pipeline_metrics_service_message(

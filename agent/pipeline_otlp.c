@@ -220,13 +220,14 @@ size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, siz
     return length;
 }
 
-static int on_grpc_traces(
-    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer)
+/* One Export call of any signal: what `take` says of the message, as gRPC answers it. */
+static int answer_export(int (*take)(struct pipeline *pipeline, const struct sender *sender,
+                             struct slice message, struct otlp_outcome *ret_outcome),
+    struct pipeline *pipeline, const struct grpc_call *call, struct slice message, struct grpc_answer *answer)
 {
-    struct pipeline *pipeline = user;
     const struct peer *peer = call->connection_user;
     struct otlp_outcome outcome;
-    int code = pipeline_otlp_traces(pipeline, &peer->sender, message, &outcome);
+    int code = take(pipeline, &peer->sender, message, &outcome);
 
     if (code == WERR_CLOSED || code == WERR_NOMEM) {
         return code;
@@ -239,6 +240,23 @@ static int on_grpc_traces(
     return 0;
 }
 
+static int on_grpc_traces(
+    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer)
+{
+    return answer_export(pipeline_otlp_traces, user, call, message, answer);
+}
+
+static int on_grpc_metrics(
+    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer)
+{
+    return answer_export(pipeline_otlp_metrics, user, call, message, answer);
+}
+
+static int on_grpc_logs(void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer)
+{
+    return answer_export(pipeline_otlp_logs, user, call, message, answer);
+}
+
 const struct grpc_method pipeline_grpc_methods[] = {
     {
         .path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
@@ -248,12 +266,12 @@ const struct grpc_method pipeline_grpc_methods[] = {
     {
         .path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
         .accepted = METRIC_MESSAGES_ACCEPTED_OTLP_GRPC,
-        .message = pipeline_otlp_logs_message,
+        .message = on_grpc_logs,
     },
     {
         .path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         .accepted = METRIC_MESSAGES_ACCEPTED_OTLP_GRPC,
-        .message = pipeline_metrics_otlp_message,
+        .message = on_grpc_metrics,
     },
     {
         .path = "/envoy.service.metrics.v3.MetricsService/StreamMetrics",

@@ -131,21 +131,3 @@ int pipeline_otlp_logs(struct pipeline *pipeline, const struct sender *sender, s
     }
     return code;
 }
-
-int pipeline_otlp_logs_message(
-    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer)
-{
-    const struct peer *peer = call->connection_user;
-    struct otlp_outcome outcome;
-    int code = pipeline_otlp_logs(user, &peer->sender, message, &outcome);
-
-    if (code == WERR_CLOSED || code == WERR_NOMEM) {
-        return code;
-    }
-    if (code < 0) {
-        (void)snprintf(answer->text, sizeof answer->text, "%.*s", (int)sizeof answer->text - 1, outcome.text);
-        return code;
-    }
-    answer->reply_bytes = pipeline_otlp_reply(&outcome, answer->reply, sizeof answer->reply);
-    return 0;
-}

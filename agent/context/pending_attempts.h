@@ -6,8 +6,9 @@
  *   attempt ─► place by (trace id, parent id) ─► request with that span id: takes the count
  *                                              └► 5 s later, or pushed out: counted without a route
  *
- * One shard owns it: a proxy's worker sends a request and its attempts on one connection. Nothing is
- * allocated.
+ * One shard owns it: a proxy's worker sends a request and its attempts on one gRPC connection. Over HTTP/1
+ * it uses several, so there an attempt may come after its request, or to another shard: it is then counted
+ * without a route. Nothing is allocated.
  */
 #ifndef WEFT_CONTEXT_PENDING_ATTEMPTS_H
 #define WEFT_CONTEXT_PENDING_ATTEMPTS_H

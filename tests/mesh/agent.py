@@ -135,6 +135,22 @@ class Weftd(Process):
         assert received == count, f"{received} spans received, {count} sent"
         return found
 
+    def wait_attempts(self, count, **labels):
+        """Samples of the first scrape in which both reporters have `count` attempts of these labels. Over HTTP/1
+        Envoy posts over several connections, so a few attempts come after their request, which knew the route:
+        those are counted without one, 5 s later."""
+
+        def counted():
+            samples = self.samples()
+            totals = [
+                samples.total("mesh_request_attempts_total", reporter=reporter, **labels)
+                for reporter in ("source", "destination")
+            ]
+            assert max(totals) <= count, totals
+            return samples if totals == [count, count] else None
+
+        return wait_for(counted, f"{count} attempts")
+
     def peak_bytes(self):
         """The largest resident memory that the agent has had."""
         status = Path(f"/proc/{self.pid}/status").read_text()

@@ -115,7 +115,7 @@ def test_spans_over_http(directory):
         assert samples.by(CODE, "mesh_requests_total", **BY_SOURCE) == by_code(each.status for each in answers)
         seen = [status for _, _, _, status in upstream.seen]
         assert samples.by(CODE, "mesh_requests_total", **BY_DESTINATION) == by_code(seen)
-        assert samples.total("mesh_request_attempts_total", reporter="source", **REVIEWS) == len(seen)
+        agent.wait_attempts(len(seen), **REVIEWS)
         assert samples.total("weft_messages_accepted_total", protocol="otlp_http") > 0
         assert samples.total("weft_messages_accepted_total", protocol="otlp_grpc") == 0
 

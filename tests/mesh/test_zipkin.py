@@ -101,18 +101,7 @@ def assert_attempts(agent, samples, spawn, attempts):
         ), "they cannot be told, so they are absent"
         return
 
-    # Envoy posts over several connections, so a few attempts come after their request, which knew the route:
-    # those are counted without one, 5 s later.
-    def counted():
-        now = agent.samples()
-        totals = [
-            now.total("mesh_request_attempts_total", reporter=reporter, **REVIEWS)
-            for reporter in ("source", "destination")
-        ]
-        assert max(totals) <= attempts
-        return now if totals == [attempts, attempts] else None
-
-    samples = wait_for(counted, f"{attempts} attempts")
+    samples = agent.wait_attempts(attempts, **REVIEWS)
     assert samples.total("mesh_request_attempts_total", route="unknown") < attempts / 2
 
 

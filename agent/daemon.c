@@ -13,9 +13,9 @@
 #include "exporter_thread.h"
 #include "health.h"
 #include "listen/acceptor.h"
-#include "pod_source.h"
-#include "receivers.h"
-#include "tcp_guard.h"
+#include "receivers/pod_source.h"
+#include "receivers/receivers.h"
+#include "receivers/tcp_guard.h"
 #include "shard.h"
 
 enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 6 + CONFIG_ACCESS_LOG_COUNT_MAX };

@@ -13,15 +13,15 @@
 #include "context/pods.h"
 #include "core/loop_thread.h"
 #include "exporter_thread.h"
-#include "http_routes.h"
+#include "http/http_routes.h"
 #include "listen/h2_connection.h"
 #include "listen/http_server.h"
 #include "listen/sniff.h"
 #include "listen/tls_inlet.h"
-#include "pipeline.h"
-#include "scraper.h"
-#include "shard_receivers.h"
-#include "tcp_guard.h"
+#include "pipeline/pipeline.h"
+#include "receivers/scraper.h"
+#include "receivers/shard_receivers.h"
+#include "receivers/tcp_guard.h"
 
 enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
-#include "pipeline.h"
+#include "pipeline/pipeline.h"
 #include "weft/v1/stream.pb-c.h"
 
 enum fuzz_option {

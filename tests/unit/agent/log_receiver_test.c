@@ -5,7 +5,7 @@
 #include <sys/un.h>
 
 #include "aggregate/directory_internal.h"
-#include "log_receiver.h"
+#include "receivers/log_receiver.h"
 
 enum { LINE_BYTES_MAX = 1024 };
 

@@ -2,7 +2,7 @@
 #include "rig.h"
 
 #include "aggregate/snapshot.h"
-#include "pipeline_scrape.h"
+#include "pipeline/pipeline_scrape.h"
 
 enum { ARENA_BYTES_MAX = 8388608, SHOWN_BYTES_MAX = 16384 };
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "core/error.h"
-#include "pod_source.h"
+#include "receivers/pod_source.h"
 
 enum { ROUNDS_MAX = 1000 };
 

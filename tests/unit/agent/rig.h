@@ -23,7 +23,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "exporter_thread.h"
-#include "pipeline.h"
+#include "pipeline/pipeline.h"
 
 #define RIG_NOW_UNIX_NS 1700000000000000000ull
 #define RIG_SECOND_NS 1000000000ull

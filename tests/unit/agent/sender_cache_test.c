@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "sender_cache.h"
+#include "receivers/sender_cache.h"
 
 struct cache_rig {
     struct rig rig;

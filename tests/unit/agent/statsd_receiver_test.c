@@ -6,7 +6,7 @@
 
 #include "aggregate/directory_internal.h"
 #include "decode/statsd.h"
-#include "statsd_receiver.h"
+#include "receivers/statsd_receiver.h"
 
 struct statsd_rig {
     struct rig rig;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tcp_guard.h"
+#include "receivers/tcp_guard.h"
 
 static void a_peer_that_has_gone_is_not_the_agent_itself(void **state)
 {

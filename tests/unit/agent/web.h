@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "core/compress.h"
-#include "http_routes.h"
+#include "http/http_routes.h"
 #include "rig.h"
 #include "unit/prometheus/failing_memory.h"
 

@@ -4,7 +4,7 @@
 
 #include "aggregate/directory_internal.h"
 #include "rig.h"
-#include "xray_receiver.h"
+#include "receivers/xray_receiver.h"
 
 #define HEADER "{\"format\":\"json\",\"version\":1}\n"
 #define SEGMENT                                                                                              \

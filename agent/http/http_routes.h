@@ -1,0 +1,41 @@
+/*
+ * What HTTP paths mean: scrapes, health, queries, and OTLP over HTTP. Runs on the shard that holds the
+ * connection; whatever needs the aggregator's state is asked of its thread, and answered when the answer
+ * comes back.
+ */
+#ifndef WEFT_AGENT_HTTP_ROUTES_H
+#define WEFT_AGENT_HTTP_ROUTES_H
+
+#include <stdbool.h>
+
+#include "aggregator_thread.h"
+#include "core/inflate.h"
+#include "health.h"
+#include "listen/http_server.h"
+#include "pipeline/pipeline.h"
+
+struct http_routes {
+    struct aggregator_thread *aggregator;
+    struct mailbox *mailbox; /* of the shard */
+    const struct health *health;
+    struct pipeline *pipeline;
+    struct metric_cells *cells;
+    uint32_t profiles;       /* bits 1 << enum profile: naming profiles that are served */
+    bool classic_histograms; /* beside native ones, as metrics.classic says */
+    struct inflater inflater;
+    struct budget *assembly; /* of messages being received */
+};
+
+/* A handler for struct http_handler.request; `user` is a struct http_routes. */
+void http_routes_handle(struct http_routes *routes, struct http_exchange *exchange);
+
+/* POST /v1/traces and /v1/metrics (OTLP/HTTP, protobuf): http_otlp.c. The connection's user is a struct peer.
+ */
+void http_otlp_traces(struct http_routes *routes, struct http_exchange *exchange);
+void http_otlp_metrics(struct http_routes *routes, struct http_exchange *exchange);
+void http_otlp_logs(struct http_routes *routes, struct http_exchange *exchange);
+
+/* POST /api/v2/spans (Zipkin v2, JSON): http_zipkin.c. The same. */
+void http_zipkin_spans(struct http_routes *routes, struct http_exchange *exchange);
+
+#endif

@@ -1,0 +1,76 @@
+/* Making and ending a shard's record path; see pipeline.h. */
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "pipeline/pipeline.h"
+
+int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config)
+{
+    const struct limits *limits = config->limits;
+
+    *pipeline =
+        (struct pipeline){.limits = limits, .clock = clock_coarse(config->clock), .cells = config->cells};
+    arena_init(&pipeline->arena, PIPELINE_ARENA_FIRST_BYTES,
+        (size_t)limits->native_frame_bytes_max * PIPELINE_ARENA_FACTOR);
+    otlp_trace_scanner_init(&pipeline->scanner, limits, config->redaction);
+    otlp_logs_scanner_init(&pipeline->logs_scanner, &pipeline->scanner);
+    pipeline->interner = interner_new((uint32_t)limits->strings_count_max, config->series);
+    struct directory_settings settings = {
+        .shard = config->shard,
+        .interner = pipeline->interner,
+        .bounds = config->bounds,
+        .limits = limits,
+        .budget = config->series,
+        .cells = config->cells,
+        .clock = config->clock,
+        .profiles = config->profiles,
+    };
+    pipeline->counts = config->counts;
+    held_requests_init(&pipeline->held, pipeline->interner, (size_t)limits->held_requests_count_max);
+    pipeline->pending = calloc(1, sizeof *pipeline->pending);
+    pipeline->memory = otlp_memory_new();
+    pipeline->log_memos = calloc(1, sizeof *pipeline->log_memos);
+    pipeline->metrics = pipeline_metrics_new();
+    pipeline->counters_are_deltas = config->counters_are_deltas;
+    int error = pipeline->interner != NULL && pipeline->pending != NULL && pipeline->memory != NULL &&
+                        pipeline->log_memos != NULL && pipeline->metrics != NULL
+                    ? directory_new(&settings, &pipeline->directory)
+                    : WERR_NOMEM;
+    if (error == 0) {
+        error = context_init(&pipeline->context, pipeline->interner, limits, config->cells);
+    }
+    if (error < 0) {
+        pipeline_deinit(pipeline);
+        return error;
+    }
+    pipeline->context.counts = config->counts;
+    pipeline->context.pods = config->pods;
+    pipeline->context.refuse_conflicts = config->refuse_conflicts;
+    pipeline->context.meshes = config->meshes;
+    pipeline->context.profiles = config->profiles.profiles;
+    pipeline->context.cluster = slice_of_string(config->cluster != NULL ? config->cluster : "");
+    access_log_memos_init(pipeline->log_memos);
+    span_segment_init(&pipeline->segment, OTLP_SIGNAL_TRACES, config->loop, config->exporter, config->cells);
+    span_segment_init(
+        &pipeline->log_segment, OTLP_SIGNAL_LOGS, config->loop, config->log_exporter, config->cells);
+    return 0;
+}
+
+void pipeline_close(struct pipeline *pipeline)
+{
+    span_segment_close(&pipeline->segment);
+    span_segment_close(&pipeline->log_segment);
+}
+
+void pipeline_deinit(struct pipeline *pipeline)
+{
+    directory_free(pipeline->directory);
+    context_deinit(&pipeline->context);
+    held_requests_deinit(&pipeline->held);
+    interner_free(pipeline->interner);
+    free(pipeline->pending);
+    free(pipeline->log_memos);
+    pipeline_metrics_free(pipeline->metrics);
+    otlp_memory_free(pipeline->memory);
+    arena_deinit(&pipeline->arena);
+}

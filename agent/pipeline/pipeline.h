@@ -1,0 +1,180 @@
+/*
+ * The record path of one shard, the stages in their order: decode ─► context ─► aggregate, and the bytes to
+ * the exporter. Runs on the shard's loop; nothing here allocates, locks or logs per record.
+ */
+#ifndef WEFT_AGENT_PIPELINE_H
+#define WEFT_AGENT_PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aggregate/directory.h"
+#include "context/access_log.h"
+#include "context/context.h"
+#include "context/count_source.h"
+#include "context/held_requests.h"
+#include "context/native_request.h"
+#include "context/pending_attempts.h"
+#include "context/sender.h"
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/limits.h"
+#include "core/metrics.h"
+#include "decode/native.h"
+#include "decode/otlp_logs.h"
+#include "decode/otlp_memory.h"
+#include "decode/otlp_trace.h"
+#include "listen/grpc.h"
+#include "listen/native_connection.h"
+#include "pipeline/pipeline_metrics.h"
+#include "pipeline/span_segment.h"
+
+enum {
+    PIPELINE_ARENA_FIRST_BYTES = 1048576,
+    PIPELINE_ARENA_FACTOR = 8, /* columns of one-byte varints unpack to eight bytes each */
+};
+
+struct pipeline {
+    const struct limits *limits;
+    const struct clock *clock; /* the coarse one: it is read for each message */
+    struct metric_cells *cells;
+    struct interner *interner;
+    struct context context;
+    struct directory *directory;
+    struct pending_attempts *pending;   /* attempts that came before their request */
+    struct count_sources *counts;       /* the process's */
+    struct held_requests held;          /* told by spans of proxies that may have an access log */
+    struct access_log_memos *log_memos; /* names of access-log records; owned */
+    struct otlp_trace_scanner scanner;
+    struct otlp_logs_scanner logs_scanner; /* on top of it */
+    struct otlp_memory *memory;            /* of OTLP senders; owned */
+    struct span_segment segment;
+    struct span_segment log_segment;
+    struct arena arena;               /* of one native payload */
+    struct pipeline_metrics *metrics; /* of one data point; owned */
+    bool counters_are_deltas;         /* those of Envoy's metrics service */
+    bool draining;                    /* new messages are refused */
+};
+
+/* What a pipeline is made of; everything is borrowed and outlives it. */
+struct pipeline_config {
+    uint32_t shard;                  /* its index */
+    struct sender_mesh_rules meshes; /* of senders */
+    const struct limits *limits;
+    const struct clock *clock;
+    const struct split_bounds *bounds;
+    const struct redaction *redaction;
+    struct count_sources *counts;
+    struct budget *series; /* memory of values and strings, shared with the other shards and the aggregator */
+    bool refuse_conflicts; /* records whose claims contradict their sender are dropped */
+    struct pods *pods;     /* of this node; NULL: known by uid alone */
+    struct metric_cells *cells;
+    uv_loop_t *loop;
+    struct profile_settings profiles;     /* the naming profiles that are served; zeroes: none */
+    const char *cluster;                  /* the configured one, or NULL */
+    bool counters_are_deltas;             /* of Envoy's metrics service */
+    struct exporter_thread *exporter;     /* NULL: spans are not exported */
+    struct exporter_thread *log_exporter; /* NULL: log records are not exported */
+};
+
+/* 0 or WERR_NOMEM. A failed init leaves nothing to undo. */
+int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config);
+
+/* Hands over what waits for the exporter and closes the pipeline's handle, which ends by the next turn of the
+ * loop. */
+void pipeline_close(struct pipeline *pipeline);
+
+/* After the handle has ended. A zeroed one is fine. */
+void pipeline_deinit(struct pipeline *pipeline);
+
+/* Who is at the other end of a connection that sends records; one a connection. */
+struct peer {
+    struct pipeline *pipeline;
+    struct sender sender;
+    struct peer *next; /* of all peers of the shard */
+    struct peer *previous;
+    /* the native stream's */
+    struct native_dictionary dictionary;
+};
+
+/* What is said of an OTLP message. */
+struct otlp_outcome {
+    uint32_t spans_count; /* or log records, that were taken */
+    uint32_t rejected_count;
+    char text[DECODE_ERROR_TEXT_BYTES]; /* the first thing that was wrong, or "" */
+};
+
+/*
+ * Takes an ExportTraceServiceRequest. 0: the outcome says what was rejected. WERR_CLOSED: draining.
+ * WERR_NOMEM: memory of values is full, nothing was applied. Any other negative code: the message's structure
+ * is broken; spans before the damage were taken.
+ */
+int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender, struct slice message,
+    struct otlp_outcome *ret_outcome);
+
+/* The same for an ExportMetricsServiceRequest. */
+int pipeline_otlp_metrics(struct pipeline *pipeline, const struct sender *sender, struct slice message,
+    struct otlp_outcome *ret_outcome);
+
+/* The same for an ExportLogsServiceRequest. */
+int pipeline_otlp_logs(struct pipeline *pipeline, const struct sender *sender, struct slice message,
+    struct otlp_outcome *ret_outcome);
+
+/* A partial success (ExportTraceServiceResponse, ExportMetricsServiceResponse) into out; returns its length,
+ * 0 when there is nothing to say. */
+size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, size_t out_bytes);
+
+/*
+ * Counts attempts whose request has not come for a while without a route; `all`: every one, because the shard
+ * ends. Once a second or so.
+ */
+void pipeline_expire_attempts(struct pipeline *pipeline, bool all);
+
+/* Counts a request, holds it, or leaves it to what tells its proxy's requests better. */
+void pipeline_count_request(struct pipeline *pipeline, const struct request *request);
+
+/*
+ * Takes one access-log record, whatever it came as: counts it as received and as what it is. Within a batch
+ * (context_batch_begin); the sender is bound.
+ */
+void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry *entry,
+    struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns);
+
+/* The same for a record that its receiver passes on itself. */
+enum access_log_meaning pipeline_count_entry(struct pipeline *pipeline, const struct access_log_entry *entry,
+    struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns);
+
+/* Settles the held requests whose proxy is decided; `all`: every one, because the shard ends. Once a second
+ * or so. */
+void pipeline_settle_held(struct pipeline *pipeline, bool all);
+
+/* Hands what the context noted of workloads to the values. At the end of each message. */
+void pipeline_take_workloads(struct pipeline *pipeline);
+
+/* The gRPC methods that the agent serves; `user` is the pipeline, connection_user a struct peer. */
+extern const struct grpc_method pipeline_grpc_methods[];
+extern const size_t pipeline_grpc_method_count;
+
+/* The access log service's stream: what it carries, and its end (grpc_method.message, .closed). */
+int pipeline_als_message(
+    void *user, struct grpc_call *call, struct slice message, struct grpc_answer *answer);
+void pipeline_als_closed(void *user, struct grpc_call *call);
+
+/* The native stream's handlers, but `closed`, which is the shard's; `user` is a struct peer. */
+void pipeline_native_hello(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_dictionary(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_spans(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_metrics(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_logs(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+void pipeline_native_stats(
+    void *user, struct native_connection *connection, struct slice payload, struct native_reply *reply);
+
+/* Of a refused span, by reason. */
+enum metric_id pipeline_dropped_metric(enum record_error reason);
+
+#endif

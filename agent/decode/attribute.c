@@ -2,6 +2,8 @@
  * read. */
 #include "decode/attribute.h"
 
+#include "decode/utf8.h"
+
 /* Keys besides those of span.h whose values hold URLs or query strings. */
 static const struct {
     const char *key;
@@ -238,4 +240,43 @@ int attribute_list_is_dirty(
 int attribute_is_dirty(const struct attribute_table *table, const struct attribute *attribute, uint8_t flags)
 {
     return is_dirty(table, &attribute->value, flags, table->depth_max);
+}
+
+static bool list_is_utf8(const struct attribute_value *list, uint32_t depth_left)
+{
+    struct wire_reader reader;
+    struct wire_field field;
+
+    if (utf8_is_ascii(list->text) || wire_open(list->text, depth_left, &reader) < 0) {
+        return true;
+    }
+    while (wire_next(&reader, &field) > 0) {
+        struct attribute entry = {.key = {.ptr = NULL, .length = 0}};
+        if (field.tag != WIRE_TAG(1, WIRE_BYTES)) {
+            continue;
+        }
+        int status = list->type == ATTRIBUTE_MAP ? attribute_parse(field.bytes, &entry)
+                                                 : attribute_value_parse(field.bytes, &entry.value);
+        if (status == 0 &&
+            (!utf8_is_valid(entry.key) || !attribute_value_is_utf8(&entry.value, depth_left - 1))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool attribute_value_is_utf8(const struct attribute_value *value, uint32_t depth_left)
+{
+    if (value->type == ATTRIBUTE_TEXT) {
+        return utf8_is_valid(value->text);
+    }
+    return !is_list(value) || list_is_utf8(value, depth_left);
+}
+
+bool attribute_texts_are_valid(struct slice encoded, uint32_t depth_max)
+{
+    struct attribute attribute;
+
+    return utf8_is_ascii(encoded) || attribute_parse(encoded, &attribute) < 0 ||
+           (utf8_is_valid(attribute.key) && attribute_value_is_utf8(&attribute.value, depth_max));
 }

@@ -126,6 +126,15 @@ int attribute_is_dirty(const struct attribute_table *table, const struct attribu
 int attribute_list_is_dirty(
     const struct attribute_table *table, const struct attribute_value *list, uint32_t depth_left);
 
+/*
+ * Whether the key and every text of the value, lists included, are UTF-8, as proto3 wants strings to be. For
+ * what attribute_read accepted: damage, and lists too deep, are not looked into. depth_max: as in the table.
+ */
+bool attribute_texts_are_valid(struct slice encoded, uint32_t depth_max);
+
+/* The same of a value alone; depth_left: levels of lists that may be opened. */
+bool attribute_value_is_utf8(const struct attribute_value *value, uint32_t depth_left);
+
 /* Words of a key of at least ATTRIBUTE_KEY_BYTES_MIN bytes; nothing outside the key is read. */
 static inline void attribute_key_words(struct slice key, uint64_t *ret_first, uint64_t *ret_last)
 {

@@ -2,7 +2,7 @@
  * what may not be stored. Runs on the shard that received the message. */
 #include "decode/otlp_logs.h"
 
-#include "decode/otlp_rewrite.h"
+#include "decode/otlp_schema.h"
 #include "decode/utf8.h"
 #include "decode/wire_write.h"
 
@@ -96,6 +96,9 @@ static int read_resource(struct walk *walk, struct slice encoded)
     struct attribute_meaning meaning;
     int status;
 
+    if (!otlp_resource_texts_are_valid(encoded, base->attributes.depth_max)) {
+        return WERR_UTF8;
+    }
     while ((status = wire_next(&reader, &field)) > 0) {
         if (field.tag != WIRE_TAG(FIELD_ATTRIBUTES, WIRE_BYTES)) {
             if (wire_tag_number(field.tag) == FIELD_ATTRIBUTES) {
@@ -106,10 +109,6 @@ static int read_resource(struct walk *walk, struct slice encoded)
         status = attribute_read(&base->attributes, field.bytes, &attribute, &meaning);
         if (status < 0) {
             return status;
-        }
-        if (!utf8_is_valid(attribute.key) ||
-            (attribute.value.type == ATTRIBUTE_TEXT && !utf8_is_valid(attribute.value.text))) {
-            return WERR_UTF8;
         }
         walk->result->needs_rewrite |= status > 0;
         struct slice *text = reporter_text(&walk->reporter, attribute.key);
@@ -184,9 +183,12 @@ static int read_scope(struct walk *walk, struct slice encoded)
             if (status < 0) {
                 return status;
             }
-            walk->result->needs_rewrite |= status > 0;
+            walk->result->needs_rewrite |= status > 0 || !attribute_texts_are_valid(field.bytes,
+                                                             walk->scanner->base->attributes.depth_max);
         } else if (wire_tag_number(field.tag) == FIELD_SCOPE_ATTRIBUTES) {
             return WERR_WIRE_TYPE;
+        } else if (otlp_is_text(OTLP_SCOPE, field.tag)) {
+            walk->result->needs_rewrite |= !utf8_is_valid(field.bytes);
         }
     }
     return status;
@@ -205,6 +207,8 @@ static int walk_scope_logs(struct walk *walk, struct slice encoded)
             status = read_scope(walk, field.bytes);
         } else if (wire_tag_number(field.tag) <= FIELD_CHILDREN) {
             status = WERR_WIRE_TYPE;
+        } else if (otlp_is_text(OTLP_SCOPE_SPANS, field.tag)) { /* the same fields as of ScopeLogs */
+            walk->result->needs_rewrite |= !utf8_is_valid(field.bytes);
         }
         if (status < 0) {
             break;
@@ -229,6 +233,8 @@ static int walk_resource_logs(struct walk *walk, struct slice encoded)
             status = walk_scope_logs(walk, field.bytes);
         } else if (wire_tag_number(field.tag) <= FIELD_CHILDREN && wire_tag_type(field.tag) != WIRE_BYTES) {
             status = WERR_WIRE_TYPE;
+        } else if (otlp_is_text(OTLP_RESOURCE_SPANS, field.tag)) {
+            walk->result->needs_rewrite |= !utf8_is_valid(field.bytes);
         }
         if (status < 0) {
             break;

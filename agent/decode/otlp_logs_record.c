@@ -102,12 +102,6 @@ static void keep(struct record *record, const struct attribute *attribute)
     }
 }
 
-/* Records of many senders leave in one request, which a strict receiver would refuse for one bad text. */
-static bool is_utf8(const struct attribute_value *value)
-{
-    return value->type != ATTRIBUTE_TEXT || utf8_is_valid(value->text);
-}
-
 static int read_attribute(struct record *record, struct slice encoded)
 {
     struct attribute attribute;
@@ -117,7 +111,8 @@ static int read_attribute(struct record *record, struct slice encoded)
     if (status < 0) {
         return status;
     }
-    if (!utf8_is_valid(attribute.key) || !is_utf8(&attribute.value)) {
+    /* records of many senders leave in one request, which a strict receiver would refuse for one bad text */
+    if (!attribute_texts_are_valid(encoded, record->scanner->base->attributes.depth_max)) {
         return WERR_UTF8;
     }
     record->is_dirty |= status > 0;
@@ -138,9 +133,12 @@ static int read_body(struct record *record, struct slice encoded)
     struct wire_field field;
     int status = attribute_value_parse(encoded, &value);
 
+    if (status == 0 && !attribute_value_is_utf8(&value, table->depth_max)) {
+        return WERR_UTF8;
+    }
     if (status < 0 || (value.type != ATTRIBUTE_MAP && value.type != ATTRIBUTE_ARRAY)) {
         record->is_dirty |= status == 0 && value.irregular;
-        return status == 0 && !is_utf8(&value) ? (int)WERR_UTF8 : status;
+        return status;
     }
     status = attribute_list_is_dirty(table, &value, table->depth_max);
     record->is_dirty |= status > 0 || value.irregular;
@@ -162,7 +160,8 @@ static int read_field(struct record *record, const struct wire_field *field)
     case WIRE_TAG(11, WIRE_FIXED64):
         record->observed_unix_ns = field->integer;
         return 0;
-    case WIRE_TAG(3, WIRE_BYTES): /* severity_text */
+    case WIRE_TAG(3, WIRE_BYTES):  /* severity_text */
+    case WIRE_TAG(12, WIRE_BYTES): /* event_name */
         return utf8_is_valid(field->bytes) ? 0 : (int)WERR_UTF8;
     case WIRE_TAG(5, WIRE_BYTES):
         return read_body(record, field->bytes);

@@ -2,6 +2,8 @@
  * that received the message. */
 #include "decode/otlp_logs.h"
 #include "decode/otlp_rewrite.h"
+#include "decode/otlp_schema.h"
+#include "decode/utf8.h"
 #include "decode/wire_write.h"
 
 enum level {
@@ -49,6 +51,36 @@ static enum part part_of(enum level level, uint32_t tag, enum level *ret_level)
         }
     }
     return PART_COPY;
+}
+
+/* A text around records that is not UTF-8, or an attribute of a scope with one: both are left out. */
+static bool is_left_out(enum level level, const struct wire_field *field, uint32_t depth_max)
+{
+    enum otlp_kind kind = level == LEVEL_SCOPE        ? OTLP_SCOPE
+                          : level == LEVEL_SCOPE_LOGS ? OTLP_SCOPE_SPANS /* whose schema_url has its number */
+                          : level == LEVEL_RESOURCE_LOGS ? OTLP_RESOURCE_SPANS
+                                                         : OTLP_OPAQUE;
+
+    if (otlp_is_text(kind, field->tag)) {
+        return !utf8_is_valid(field->bytes);
+    }
+    return kind == OTLP_SCOPE && otlp_child_kind(kind, field->tag) == OTLP_ATTRIBUTE &&
+           !attribute_texts_are_valid(field->bytes, depth_max);
+}
+
+/* The scan ended at a resource with a bad text, wherever it stands among its records: so does the copy. */
+static bool resources_are_valid(struct slice resource_logs, uint32_t depth_max)
+{
+    struct wire_reader reader = wire_reader_of(resource_logs);
+    struct wire_field field;
+
+    while (wire_next(&reader, &field) > 0) {
+        if (otlp_child_kind(OTLP_RESOURCE_SPANS, field.tag) == OTLP_RESOURCE &&
+            !otlp_resource_texts_are_valid(field.bytes, depth_max)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static int copy_attribute(struct copier *copier, const struct wire_field *field)
@@ -105,6 +137,10 @@ static int copy_level(struct copier *copier, const struct wire_field *field, enu
     uint32_t records_count = copier->records_count;
     bool holds_records = level == LEVEL_RESOURCE_LOGS || level == LEVEL_SCOPE_LOGS;
 
+    if (level == LEVEL_RESOURCE_LOGS &&
+        !resources_are_valid(field->bytes, copier->scanner->base->attributes.depth_max)) {
+        return WERR_UTF8;
+    }
     if (level == LEVEL_RECORD) {
         if (is_refused(copier, field->bytes)) {
             return 0;
@@ -130,6 +166,9 @@ static int copy_fields(struct copier *copier, struct slice message, enum level l
     int status;
 
     while ((status = wire_next(&reader, &field)) > 0) {
+        if (is_left_out(level, &field, copier->scanner->base->attributes.depth_max)) {
+            continue;
+        }
         switch (part_of(level, field.tag, &child)) {
         case PART_LEVEL:
             status = copy_level(copier, &field, child);

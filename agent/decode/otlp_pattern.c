@@ -409,8 +409,8 @@ static __attribute__((noinline)) bool long_text(const struct otlp_pattern *patte
     return true;
 }
 
-/* utf8_is_ascii for a text with at least 7 bytes in front of it that may be read, and which may be looked at
- * as well. */
+/* utf8_is_ascii for a text with at least 8 bytes in front of it that may be read, and which may be looked at
+ * as well: the attribute's tag, two lengths, three tags, and two lengths more. */
 static inline bool is_ascii_from_behind(struct slice text)
 {
     const uint8_t *at = text.ptr + text.length - 8;
@@ -435,6 +435,9 @@ static inline const uint8_t *match_text(struct otlp_pattern *pattern, const stru
         return NULL;
     }
     const uint8_t *attribute_end = text.ptr + text.length;
+    if (!is_ascii_from_behind(text) && !utf8_is_valid(text)) {
+        return NULL;
+    }
     if (step->is_url) {
         text.length = slice_find(text, '?');
         pattern->span.needs_rewrite |= text.ptr + text.length < attribute_end;
@@ -443,9 +446,6 @@ static inline const uint8_t *match_text(struct otlp_pattern *pattern, const stru
         return NULL;
     }
     if (step->span_id != ATTRIBUTE_UNKNOWN) {
-        if (!is_ascii_from_behind(text) && !utf8_is_valid(text)) {
-            return NULL;
-        }
         memcpy((uint8_t *)&pattern->span + step->to, &text, sizeof text);
     }
     return attribute_end;

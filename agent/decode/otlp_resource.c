@@ -3,6 +3,8 @@
 #include "decode/otlp_trace.h"
 #include "decode/utf8.h"
 
+enum { FIELD_ENTITY_REFS = 3, ENTITY_FIELDS_COUNT = 4 };
+
 static struct slice *resource_text(struct span_resource *resource, uint8_t id)
 {
     switch (id) {
@@ -39,8 +41,38 @@ static void keep_resource_text(const struct otlp_trace_scanner *scanner, struct 
         return;
     }
     resource->seen |= 1u << meaning.resource_id;
-    resource->texts_are_valid &= utf8_is_valid(value->text);
     *resource_text(&resource->names, meaning.resource_id) = value->text;
+}
+
+/* EntityRef of common/v1: all its fields are strings. */
+static bool entity_is_valid(struct slice encoded)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct wire_field field;
+
+    while (wire_next(&reader, &field) > 0) {
+        if (wire_tag_number(field.tag) <= ENTITY_FIELDS_COUNT && wire_tag_type(field.tag) == WIRE_BYTES &&
+            !utf8_is_valid(field.bytes)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool otlp_resource_texts_are_valid(struct slice encoded, uint32_t depth_max)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct wire_field field;
+    bool valid = true;
+
+    while (valid && wire_next(&reader, &field) > 0) {
+        if (otlp_child_kind(OTLP_RESOURCE, field.tag) == OTLP_ATTRIBUTE) {
+            valid = attribute_texts_are_valid(field.bytes, depth_max);
+        } else if (field.tag == WIRE_TAG(FIELD_ENTITY_REFS, WIRE_BYTES)) {
+            valid = entity_is_valid(field.bytes);
+        }
+    }
+    return valid;
 }
 
 int otlp_resource_read(
@@ -52,6 +84,7 @@ int otlp_resource_read(
     struct attribute_meaning meaning;
     int status;
 
+    resource->texts_are_valid &= otlp_resource_texts_are_valid(encoded, scanner->attributes.depth_max);
     while ((status = wire_next(&reader, &field)) > 0) {
         if (!otlp_field_is_sound(OTLP_RESOURCE, field.tag)) {
             return WERR_WIRE_TYPE;

@@ -2,6 +2,7 @@
 #include "decode/otlp_rewrite.h"
 
 #include "decode/otlp_schema.h"
+#include "decode/utf8.h"
 #include "decode/wire_write.h"
 
 struct rewrite {
@@ -191,10 +192,16 @@ static int copy_field(
 
     switch (kind) {
     case OTLP_OPAQUE:
+        if (otlp_is_text(parent, field->tag) && !utf8_is_valid(field->bytes)) {
+            flush_run(rewrite, run, field); /* around spans: one with such a text was refused */
+        }
         return otlp_field_is_sound(parent, field->tag) ? 0 : WERR_WIRE_TYPE;
     case OTLP_ATTRIBUTE:
         status = attribute_read(rewrite->table, field->bytes, &attribute, &meaning);
-        if (status > 0) {
+        if (status >= 0 && parent == OTLP_SCOPE &&
+            !attribute_texts_are_valid(field->bytes, rewrite->table->depth_max)) {
+            flush_run(rewrite, run, field);
+        } else if (status > 0) {
             flush_run(rewrite, run, field);
             write_attribute(
                 rewrite, wire_tag_number(field->tag), &attribute, meaning.flags, rewrite->table->depth_max);

@@ -3,8 +3,8 @@
  * values. For messages of which the scanner said needs_rewrite; all others leave as the bytes that came.
  *
  * A secret's value becomes "[redacted]"; a URL is cut before its '?'; a query string becomes empty; a list
- * that holds any of these is written anew around them. Everything else, unknown fields included, is copied as
- * it is.
+ * that holds any of these is written anew around them; a text of a scope, or a schema's URL, that is not
+ * UTF-8 is left out. Everything else, unknown fields included, is copied as it is.
  */
 #ifndef WEFT_DECODE_OTLP_REWRITE_H
 #define WEFT_DECODE_OTLP_REWRITE_H

@@ -54,6 +54,25 @@ static inline enum otlp_kind otlp_child_kind(enum otlp_kind kind, uint32_t tag)
     }
 }
 
+/* Whether it is a string of its own, which a strict receiver wants to be UTF-8; those of a status aside. */
+static inline bool otlp_is_text(enum otlp_kind kind, uint32_t tag)
+{
+    switch (kind) {
+    case OTLP_RESOURCE_SPANS: /* schema_url */
+    case OTLP_SCOPE_SPANS:
+    case OTLP_LINK: /* trace_state */
+        return tag == WIRE_TAG(3, WIRE_BYTES);
+    case OTLP_SCOPE: /* name, version */
+        return tag == WIRE_TAG(1, WIRE_BYTES) || tag == WIRE_TAG(2, WIRE_BYTES);
+    case OTLP_SPAN: /* trace_state, name */
+        return tag == WIRE_TAG(3, WIRE_BYTES) || tag == WIRE_TAG(5, WIRE_BYTES);
+    case OTLP_EVENT: /* name */
+        return tag == WIRE_TAG(2, WIRE_BYTES);
+    default:
+        return false;
+    }
+}
+
 /* Whether a field that the walkers rely on has the wire type that it must have; true for all others. */
 static inline bool otlp_field_is_sound(enum otlp_kind kind, uint32_t tag)
 {

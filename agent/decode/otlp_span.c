@@ -2,8 +2,9 @@
  * One OTLP Span: the hot path of otlp_trace.h. Runs on the shard that received the message.
  *
  * A span of Envoy's is 560 bytes with some 17 attributes, all strings; each of those takes one table look-up
- * (attribute.h). Texts are checked for UTF-8 in one go over the run of bytes that holds them, and one by one
- * only when that run is not plain ASCII.
+ * (attribute.h). Every text is checked for UTF-8, read or not: spans of many senders leave in one request,
+ * which a strict receiver would refuse for one bad text. Attributes are checked in one go over the run of
+ * bytes that holds them, and one by one only when that run is not plain ASCII.
  */
 #include "decode/otlp_trace.h"
 
@@ -166,6 +167,10 @@ static int read_status(struct scan *scan, struct wire_reader *reader)
         if (field.tag == WIRE_TAG(3, WIRE_VARINT)) {
             scan->span->status =
                 field.integer <= SPAN_STATUS_ERROR ? (enum span_status)field.integer : SPAN_STATUS_UNSET;
+        } else if (field.tag == WIRE_TAG(2, WIRE_BYTES)) { /* message */
+            if (!utf8_is_valid(field.bytes)) {
+                return WERR_UTF8;
+            }
         } else if (wire_tag_number(field.tag) == 3) {
             return WERR_WIRE_TYPE;
         }
@@ -173,8 +178,8 @@ static int read_status(struct scan *scan, struct wire_reader *reader)
     return status;
 }
 
-/* Attributes of an event or a link: nothing of them is read, but something may have to be redacted. */
-static int read_nested_attributes(struct scan *scan, struct wire_reader *reader, enum otlp_kind kind)
+/* An event or a link: nothing of it is read, but something may have to be redacted. */
+static int read_nested(struct scan *scan, struct wire_reader *reader, enum otlp_kind kind)
 {
     const struct attribute_table *table = &scan->scanner->attributes;
     struct slice encoded;
@@ -190,15 +195,28 @@ static int read_nested_attributes(struct scan *scan, struct wire_reader *reader,
     struct wire_reader inner = wire_reader_of(encoded);
     while ((status = wire_next(&inner, &field)) > 0) {
         if (otlp_child_kind(kind, field.tag) != OTLP_ATTRIBUTE) {
+            if (otlp_is_text(kind, field.tag) && !utf8_is_valid(field.bytes)) {
+                return WERR_UTF8;
+            }
             continue;
         }
         status = attribute_read(table, field.bytes, &attribute, &meaning);
         if (status < 0) {
             return status;
         }
+        if (!attribute_texts_are_valid(field.bytes, table->depth_max)) {
+            return WERR_UTF8;
+        }
         scan->span->needs_rewrite |= status > 0;
     }
     return status;
+}
+
+static inline int read_text(struct wire_reader *reader, struct slice *ret_text)
+{
+    int error = wire_bytes(reader, ret_text);
+
+    return error == 0 && __builtin_expect(!utf8_is_valid(*ret_text), 0) ? (int)WERR_UTF8 : error;
 }
 
 /* Reads an id of exactly `id_bytes`; `optional`: it may also be empty, which leaves it zero. */
@@ -255,13 +273,13 @@ static inline int read_field(struct scan *scan, struct wire_reader *reader, uint
         return read_id(reader, span->span_id, sizeof span->span_id, false);
     case WIRE_TAG(3, WIRE_BYTES):
         scan->field = "trace_state";
-        return wire_bytes(reader, &span->tracestate);
+        return read_text(reader, &span->tracestate);
     case WIRE_TAG(4, WIRE_BYTES):
         scan->field = "parent_span_id";
         return read_id(reader, span->parent_id, sizeof span->parent_id, true);
     case WIRE_TAG(5, WIRE_BYTES):
         scan->field = "name";
-        return wire_bytes(reader, &span->name);
+        return read_text(reader, &span->name);
     case WIRE_TAG(6, WIRE_VARINT):
         scan->field = "kind";
         return read_kind(span, reader);
@@ -274,9 +292,9 @@ static inline int read_field(struct scan *scan, struct wire_reader *reader, uint
     case WIRE_TAG(9, WIRE_BYTES):
         return read_attributes(scan, reader);
     case WIRE_TAG(11, WIRE_BYTES):
-        return read_nested_attributes(scan, reader, OTLP_EVENT);
+        return read_nested(scan, reader, OTLP_EVENT);
     case WIRE_TAG(13, WIRE_BYTES):
-        return read_nested_attributes(scan, reader, OTLP_LINK);
+        return read_nested(scan, reader, OTLP_LINK);
     case WIRE_TAG(15, WIRE_BYTES):
         return read_status(scan, reader);
     default:
@@ -304,19 +322,28 @@ static bool is_near(uint64_t unix_ns, uint64_t now_unix_ns, uint64_t skew_ns)
     return distance_ns <= skew_ns;
 }
 
-static bool attribute_texts_are_valid(const struct scan *scan)
+/* All of the span's own attributes, which were read without damage. */
+static bool texts_are_valid(const struct scan *scan)
 {
-    const struct span *span = scan->span;
+    struct wire_reader reader = {.at = scan->texts_begin, .end = scan->texts_end};
+    struct slice encoded;
+    uint32_t tag = WIRE_TAG(9, WIRE_BYTES); /* of the first, which is read already */
 
-    if (span->attribute_set == 0 ||
+    if (scan->texts_begin == NULL ||
         utf8_is_ascii(slice_of(scan->texts_begin, (size_t)(scan->texts_end - scan->texts_begin)))) {
         return true;
     }
-    for (uint64_t set = span->attribute_set; set != 0; set &= set - 1) {
-        if (!utf8_is_valid(span->attribute[__builtin_ctzll(set)].text)) {
+    do {
+        if (tag != WIRE_TAG(9, WIRE_BYTES)) {
+            if (wire_skip(&reader, tag) != 0) {
+                break;
+            }
+        } else if (wire_bytes(&reader, &encoded) != 0) {
+            break;
+        } else if (!attribute_texts_are_valid(encoded, scan->scanner->attributes.depth_max)) {
             return false;
         }
-    }
+    } while (reader.at < reader.end && wire_tag(&reader, &tag) == 0);
     return true;
 }
 
@@ -362,15 +389,11 @@ static enum record_error check(struct scan *scan, uint64_t now_unix_ns)
     if (reason != RECORD_ERROR_NONE) {
         return reason;
     }
-    scan->field = "name";
-    if (!utf8_is_valid(span->name)) {
-        return RECORD_ERROR_UTF8;
-    }
     scan->field = "attributes";
-    return attribute_texts_are_valid(scan) ? RECORD_ERROR_NONE : RECORD_ERROR_UTF8;
+    return texts_are_valid(scan) ? RECORD_ERROR_NONE : RECORD_ERROR_UTF8;
 }
 
-/* Ids of a wrong length have reasons of their own; all other damage is just that. */
+/* Ids of a wrong length and texts have reasons of their own; all other damage is just that. */
 static enum record_error reason_of(int error, uint32_t tag)
 {
     if (error == WERR_INVALID && tag == WIRE_TAG(1, WIRE_BYTES)) {
@@ -379,7 +402,7 @@ static enum record_error reason_of(int error, uint32_t tag)
     if (error == WERR_INVALID && (tag == WIRE_TAG(2, WIRE_BYTES) || tag == WIRE_TAG(4, WIRE_BYTES))) {
         return RECORD_ERROR_SPAN_ID;
     }
-    return RECORD_ERROR_MALFORMED;
+    return error == WERR_UTF8 ? RECORD_ERROR_UTF8 : RECORD_ERROR_MALFORMED;
 }
 
 static void clear(struct span *span, struct slice encoded)

@@ -74,11 +74,16 @@ static int read_scope(struct walk *walk, struct slice encoded)
     int status;
 
     while ((status = wire_next(&reader, &field)) > 0) {
-        if (field.tag == WIRE_TAG(1, WIRE_BYTES)) {
-            walk->scope_name = utf8_is_valid(field.bytes) ? field.bytes : slice_of(NULL, 0);
+        if (otlp_is_text(OTLP_SCOPE, field.tag)) {
+            bool is_valid = utf8_is_valid(field.bytes);
+            walk->scope_is_dirty |= !is_valid;
+            if (field.tag == WIRE_TAG(1, WIRE_BYTES)) {
+                walk->scope_name = is_valid ? field.bytes : slice_of(NULL, 0);
+            }
         } else if (otlp_child_kind(OTLP_SCOPE, field.tag) == OTLP_ATTRIBUTE) {
             status = attribute_read(&walk->scanner->attributes, field.bytes, &attribute, &meaning);
-            walk->scope_is_dirty |= status > 0;
+            walk->scope_is_dirty |=
+                status > 0 || !attribute_texts_are_valid(field.bytes, walk->scanner->attributes.depth_max);
         } else if (!otlp_field_is_sound(OTLP_SCOPE, field.tag)) {
             status = WERR_WIRE_TYPE;
         }
@@ -198,6 +203,8 @@ static int walk_scope_spans(struct walk *walk, struct slice encoded)
             status = read_scope(walk, field.bytes);
         } else if (!otlp_field_is_sound(OTLP_SCOPE_SPANS, field.tag)) {
             status = WERR_WIRE_TYPE;
+        } else if (otlp_is_text(OTLP_SCOPE_SPANS, field.tag)) {
+            walk->result->needs_rewrite |= !utf8_is_valid(field.bytes);
         }
         if (status < 0) {
             return fail(walk, status, kind == OTLP_SCOPE ? "scope" : "scope_spans");
@@ -249,6 +256,8 @@ static int walk_resource_spans(struct walk *walk, struct slice encoded)
             }
         } else if (!otlp_field_is_sound(OTLP_RESOURCE_SPANS, field.tag)) {
             return fail(walk, WERR_WIRE_TYPE, "resource_spans");
+        } else if (otlp_is_text(OTLP_RESOURCE_SPANS, field.tag)) {
+            walk->result->needs_rewrite |= !utf8_is_valid(field.bytes);
         }
     }
     return status < 0 ? fail(walk, status, "resource_spans") : 0;

@@ -5,10 +5,10 @@
  *   request ─► resource_spans ─► resource, read once ─► scope_spans ─► scope, read once ─► span ─► on_span |
  * on_refused
  *
- * Only attributes of the table are read. A span that is damaged within its own length, or whose ids, times or
- * texts are not valid, is refused alone. When the structure around spans is damaged the scan ends with an
- * error; the spans handed over before stay good. A scanner is built once and only read: every shard may use
- * the same one.
+ * Only attributes of the table are read, but all texts are checked. A span that is damaged within its own
+ * length, or whose ids, times or texts are not valid, is refused alone. A scope's or schema's bad text is
+ * left out of the copy. When the structure around spans is damaged the scan ends with an error; the spans
+ * handed over before stay good. A scanner is built once and only read: every shard may use the same one.
  */
 #ifndef WEFT_DECODE_OTLP_TRACE_H
 #define WEFT_DECODE_OTLP_TRACE_H
@@ -77,8 +77,11 @@ struct otlp_resource {
     struct span_resource names;
     uint32_t seen;        /* bit i: enum resource_attribute_id i is filled */
     bool is_dirty;        /* something of it must be redacted */
-    bool texts_are_valid; /* false: a name is not UTF-8, and all its spans are refused for it */
+    bool texts_are_valid; /* false: one is not UTF-8, and all its spans are refused for it */
 };
+
+/* Whether all texts of an encoded Resource, of whatever signal, are UTF-8; damage is not looked into. */
+bool otlp_resource_texts_are_valid(struct slice encoded, uint32_t depth_max);
 
 /* Adds what an encoded Resource says; *resource begins with texts_are_valid and all else 0. Negative on
  * damage. */

@@ -361,7 +361,6 @@ static void refuses_records_alone(void **state)
     fixture_deinit(&fixture);
 }
 
-/* Each cut and each wild byte: a code or a refusal, and never more than the message holds. */
 /* Records of all senders leave in one request: what a strict receiver would refuse stays out of it. */
 static void texts_that_are_no_utf8_are_refused(void **state)
 {
@@ -397,6 +396,75 @@ static void texts_that_are_no_utf8_are_refused(void **state)
     fixture_deinit(&fixture);
 }
 
+static bool holds(struct slice bytes, const char *text)
+{
+    return memmem(bytes.ptr, bytes.length, text, strlen(text)) != NULL;
+}
+
+/* In a list, in a body's list, as event_name. */
+static void hidden_texts_are_judged(void **state)
+{
+    static const struct slice records[] = {
+        SLICE_LITERAL("\x32\x0c\x0a\x01k\x12\x07\x2a\x05\x0a\x03\x0a\x01\xff"),
+        SLICE_LITERAL("\x2a\x07\x2a\x05\x0a\x03\x0a\x01\xff"),
+        SLICE_LITERAL("\x62\x01\xff"),
+    };
+    struct fixture fixture;
+    struct seen seen;
+
+    (void)state;
+    fixture_init(&fixture);
+    for (size_t i = 0; i < COUNT_OF(records); i++) {
+        begin(&fixture, true);
+        wire_write_bytes(&fixture.bytes, 2, records[i]);
+        scan_bytes(&fixture, end(&fixture), &seen);
+        assert_int_equal(seen.status, 0);
+        assert_int_equal(seen.refused_count, 1);
+        assert_int_equal(seen.refused.reason, RECORD_ERROR_UTF8);
+    }
+    fixture_deinit(&fixture);
+}
+
+/* Of scopes and schemas; what is under a resource with such a text stays behind altogether. */
+static void bad_texts_around_records_stay_behind(void **state)
+{
+    static const struct slice scopes[] = {SLICE_LITERAL("\x0a\x01\xff"), SLICE_LITERAL("\x12\x01\xff"),
+        SLICE_LITERAL("\x1a\x08\x0a\x01k\x12\x03\x0a\x01\xff")};
+    struct fixture fixture;
+    struct seen seen;
+    uint32_t records_count = 0;
+
+    (void)state;
+    fixture_init(&fixture);
+    for (size_t i = 0; i < COUNT_OF(scopes) + 1; i++) {
+        bool is_resource = i == COUNT_OF(scopes);
+        struct buffer copy;
+        buffer_init(&copy, TEST_BYTES_MAX);
+        begin(&fixture, true);
+        put_record(&fixture.bytes, request_pairs, COUNT_OF(request_pairs), false);
+        if (!is_resource) {
+            wire_write_bytes(&fixture.bytes, 1, scopes[i]);
+            wire_write_bytes(&fixture.bytes, 3, SLICE_LITERAL("\xff"));
+        }
+        struct slice message = end(&fixture);
+        if (is_resource) { /* a second group: a record, then its resource */
+            wire_write_bytes(&fixture.bytes, 1,
+                SLICE_LITERAL("\x12\x04\x12\x02\x10\x01\x0a\x0a\x0a\x08\x0a\x01k\x12\x03\x0a\x01\xff"));
+            message = test_slice(&fixture.bytes);
+        }
+        scan_bytes(&fixture, message, &seen);
+        assert_int_equal(seen.status, is_resource ? WERR_UTF8 : 0);
+        assert_int_equal(seen.result.records_count, 1);
+        assert_true(is_resource || seen.result.needs_rewrite);
+        assert_int_equal(otlp_logs_rewrite(&fixture.scanner, message, &copy, &records_count), 0);
+        assert_int_equal(records_count, 1);
+        assert_false(holds(test_slice(&copy), "\xff"));
+        buffer_deinit(&copy);
+    }
+    fixture_deinit(&fixture);
+}
+
+/* Each cut and each wild byte: a code or a refusal, and never more than the message holds. */
 static void survives_damage(void **state)
 {
     struct fixture fixture;
@@ -430,11 +498,6 @@ static void survives_damage(void **state)
     }
     assert_true(failures > message.length / 2);
     fixture_deinit(&fixture);
-}
-
-static bool holds(struct slice bytes, const char *text)
-{
-    return memmem(bytes.ptr, bytes.length, text, strlen(text)) != NULL;
 }
 
 static void secrets_do_not_leave(void **state)
@@ -632,6 +695,8 @@ int main(void)
         cmocka_unit_test(numbers_have_many_forms),
         cmocka_unit_test(refuses_records_alone),
         cmocka_unit_test(texts_that_are_no_utf8_are_refused),
+        cmocka_unit_test(hidden_texts_are_judged),
+        cmocka_unit_test(bad_texts_around_records_stay_behind),
         cmocka_unit_test(survives_damage),
         cmocka_unit_test(secrets_do_not_leave),
         cmocka_unit_test(an_entry_goes_out_and_comes_back),

@@ -177,6 +177,55 @@ static void refused_spans_are_left_out(void **state)
     buffer_deinit(&message);
 }
 
+/* One span under a scope and two schemas with bad texts, before and behind what they belong to. */
+static void put_bad_envelope(struct buffer *out, struct slice scope_fields, bool is_last)
+{
+    struct buffer span;
+
+    buffer_init(&span, TEST_BYTES_MAX);
+    test_span_fields(&span);
+    struct wire_envelope resource_spans = wire_envelope_begin(out, 1, 300);
+    struct wire_envelope scope_spans = wire_envelope_begin(out, 2, 300);
+    if (!is_last) {
+        wire_write_bytes(out, 1, scope_fields);
+    }
+    wire_write_bytes(out, 2, test_slice(&span));
+    if (is_last) {
+        wire_write_bytes(out, 1, scope_fields);
+    }
+    wire_write_bytes(out, 3, SLICE_LITERAL("u\xfe"));
+    wire_envelope_end(out, scope_spans);
+    wire_write_bytes(out, 3, SLICE_LITERAL("\xfdu"));
+    wire_envelope_end(out, resource_spans);
+    buffer_deinit(&span);
+}
+
+/* protobuf-c does not check UTF-8, so the bytes are looked for. */
+static void bad_texts_around_spans_are_left_out(void **state)
+{
+    static const struct slice scopes[] = {SLICE_LITERAL("\x0a\x01\xff"), SLICE_LITERAL("\x12\x01\xff"),
+        SLICE_LITERAL("\x1a\x08\x0a\x01k\x12\x03\x0a\x01\xff"),
+        SLICE_LITERAL("\x1a\x0d\x0a\x06"
+                      "cookie\x12\x03\x0a\x01\xff"),
+        SLICE_LITERAL("\x0a\x01k")};
+    static const char *const bad[] = {"\xff", "u\xfe", "\xfdu"};
+
+    for (size_t i = 0; i < 2 * sizeof scopes / sizeof scopes[0]; i++) {
+        struct buffer message;
+        struct buffer out;
+        buffer_init(&message, TEST_BYTES_MAX);
+        buffer_init(&out, TEST_BYTES_MAX);
+        put_bad_envelope(&message, scopes[i / 2], i % 2 != 0);
+        rewrite_and_check(*state, test_slice(&message), &out);
+        assert_int_equal(test_protobuf_spans(test_slice(&out)), 1);
+        for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
+            assert_false(test_contains(test_slice(&out), bad[k]));
+        }
+        buffer_deinit(&out);
+        buffer_deinit(&message);
+    }
+}
+
 /* Cut anywhere: the copy holds what the scan delivered, in a message that is whole. */
 static void a_broken_message_gives_a_whole_copy(void **state)
 {
@@ -258,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_clean_message_comes_back_byte_for_byte),
+        TEST(bad_texts_around_spans_are_left_out),
         TEST(secrets_and_query_strings_go_from_every_place),
         TEST(refused_spans_are_left_out),
         TEST(a_broken_message_gives_a_whole_copy),

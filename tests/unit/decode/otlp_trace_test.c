@@ -216,27 +216,61 @@ static void each_bad_span_is_refused_with_its_reason(void **state)
     }
 }
 
-/* Texts that nobody makes a label of may hold anything. */
-static void other_texts_are_not_judged(void **state)
+/* Spans of all senders leave in one request: what a strict receiver would refuse stays out of it, also where
+ * the agent reads nothing. */
+static void every_text_of_a_span_is_judged(void **state)
 {
-    struct buffer attributes;
+#define ROW(text, expected)                                                                                  \
+    {                                                                                                        \
+        SLICE_LITERAL(text), (expected)                                                                      \
+    }
+    static const struct {
+        struct slice fields;
+        const char *refused_field; /* NULL: accepted */
+    } rows[] = {
+        ROW("\x4a\x09\x0a\x01k\x12\x04\x0a\x02\xc3\xa9", NULL), /* attributes: k = é */
+        ROW("\x4a\x08\x0a\x01k\x12\x03\x0a\x01\xff", "attributes"),
+        ROW("\x4a\x08\x0a\x01\xff\x12\x03\x0a\x01k", "attributes"),
+        ROW("\x4a\x0c\x0a\x01k\x12\x07\x2a\x05\x0a\x03\x0a\x01\xff", "attributes"), /* in an array */
+        ROW("\x4a\x11\x0a\x01k\x12\x0c\x32\x0a\x0a\x08\x0a\x01\xff\x12\x03\x0a\x01k", "attributes"),
+        ROW("\x4a\x08\x0a\x01k\x12\x03\x3a\x01\xff", NULL), /* bytes are no text */
+        /* behind a good run of attributes and another field */
+        ROW("\x4a\x08\x0a\x01k\x12\x03\x0a\x01v\x50\x80\x01\x4a\x08\x0a\x01k\x12\x03\x0a\x01\xff",
+            "attributes"),
+        ROW("\x1a\x03k=v", NULL),
+        ROW("\x1a\x01\xff", "trace_state"),
+        ROW("\x2a\x01\xff\x2a\x01k", "name"), /* only the last counts, but both leave */
+        ROW("\x5a\x03\x12\x01k", NULL),
+        ROW("\x5a\x03\x12\x01\xff", "events"),
+        ROW("\x5a\x0a\x1a\x08\x0a\x01k\x12\x03\x0a\x01\xff", "events"),
+        ROW("\x6a\x03\x1a\x01\xff", "links"),
+        ROW("\x6a\x0a\x22\x08\x0a\x01\xff\x12\x03\x0a\x01k", "links"),
+        ROW("\x7a\x03\x12\x01k", NULL),
+        ROW("\x7a\x03\x12\x01\xff", "status"),
+    };
+#undef ROW
     struct buffer message;
     struct test_seen seen;
 
-    buffer_init(&attributes, TEST_BYTES_MAX);
-    buffer_init(&message, TEST_BYTES_MAX);
-    test_text_attribute(&attributes, 9, "http.method", "GET");
-    test_text_attribute(&attributes, 9, "some.note", "\xff\xfe");
-    test_text_attribute(&attributes, 9, "http.route", "/caf\xc3\xa9");
-    test_message(&message, test_slice(&attributes));
-    test_scan(*state, test_slice(&message), &seen);
-    assert_int_equal(seen.span_count, 1);
-    assert_true(test_text_is(span_text(&seen.spans[0], SPAN_ATTRIBUTE_HTTP_ROUTE), "/caf\xc3\xa9"));
-    buffer_deinit(&message);
-    buffer_deinit(&attributes);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        buffer_init(&message, TEST_BYTES_MAX);
+        test_message(&message, rows[i].fields);
+        test_message(&message, slice_of(NULL, 0));
+        test_scan(*state, test_slice(&message), &seen);
+        assert_int_equal(seen.status, 0);
+        assert_int_equal(seen.span_count, rows[i].refused_field == NULL ? 2 : 1);
+        if (rows[i].refused_field != NULL) {
+            assert_int_equal(seen.refused_count, 1);
+            assert_int_equal(seen.refused[0].reason, RECORD_ERROR_UTF8);
+            assert_int_equal(seen.refused[0].code, WERR_UTF8);
+            assert_string_equal(seen.refused[0].field, rows[i].refused_field);
+            assert_true(seen.result.needs_rewrite);
+        }
+        buffer_deinit(&message);
+    }
 }
 
-static void a_resource_name_that_is_not_utf8_refuses_its_spans(void **state)
+static void check_bad_resource(const struct otlp_trace_scanner *scanner, struct slice fields)
 {
     struct buffer out;
     struct buffer span_fields;
@@ -247,14 +281,14 @@ static void a_resource_name_that_is_not_utf8_refuses_its_spans(void **state)
     test_span_fields(&span_fields);
     struct wire_envelope resource_spans = wire_envelope_begin(&out, 1, 200);
     struct wire_envelope resource = wire_envelope_begin(&out, 1, 10);
-    test_text_attribute(&out, 1, "service.name", "\xff");
+    (void)buffer_append_slice(&out, fields);
     wire_envelope_end(&out, resource);
     struct wire_envelope scope_spans = wire_envelope_begin(&out, 2, 200);
     wire_write_bytes(&out, 2, test_slice(&span_fields));
     wire_envelope_end(&out, scope_spans);
     wire_envelope_end(&out, resource_spans);
     test_message(&out, slice_of(NULL, 0));
-    test_scan(*state, test_slice(&out), &seen);
+    test_scan(scanner, test_slice(&out), &seen);
     assert_int_equal(seen.status, 0);
     assert_int_equal(seen.refused_count, 1);
     assert_int_equal(seen.refused[0].reason, RECORD_ERROR_UTF8);
@@ -262,6 +296,14 @@ static void a_resource_name_that_is_not_utf8_refuses_its_spans(void **state)
     assert_int_equal(seen.span_count, 1);
     buffer_deinit(&span_fields);
     buffer_deinit(&out);
+}
+
+static void a_resource_text_that_is_not_utf8_refuses_its_spans(void **state)
+{
+    check_bad_resource(*state, SLICE_LITERAL("\x0a\x13\x0a\x0cservice.name\x12\x03\x0a\x01\xff"));
+    check_bad_resource(*state, SLICE_LITERAL("\x0a\x08\x0a\x01k\x12\x03\x0a\x01\xff"));
+    check_bad_resource(*state, SLICE_LITERAL("\x0a\x08\x0a\x01\xff\x12\x03\x0a\x01k"));
+    check_bad_resource(*state, SLICE_LITERAL("\x1a\x03\x12\x01\xff")); /* entity_refs: type */
 }
 
 /* Damage around the spans ends the scan; what came before stays. */
@@ -509,8 +551,8 @@ int main(void)
         TEST(old_and_new_conventions_mean_the_same),
         TEST(resource_and_scope_may_stand_after_the_spans),
         TEST(each_bad_span_is_refused_with_its_reason),
-        TEST(other_texts_are_not_judged),
-        TEST(a_resource_name_that_is_not_utf8_refuses_its_spans),
+        TEST(every_text_of_a_span_is_judged),
+        TEST(a_resource_text_that_is_not_utf8_refuses_its_spans),
         TEST(a_broken_structure_says_where),
         TEST(truncated_at_every_byte),
         TEST(limits_are_kept_and_counted),

@@ -464,24 +464,19 @@ static int open_receivers(struct daemon *daemon, char *reason)
     return error;
 }
 
-static bool takes_records(const struct listener *listener)
-{
-    return listener->kind != LISTENER_API && listener->kind != LISTENER_HTTP;
-}
-
 static int start_accepting(struct daemon *daemon, char *reason)
 {
-    uint64_t connections_max = daemon->config->limits.connections_count_max;
     struct acceptor *acceptors[] = {&daemon->records, &daemon->http};
 
     for (size_t i = 0; i < 2; i++) {
         acceptor_init(acceptors[i], daemon->loop, daemon->inlets, daemon->shard_count, shard_on_arrival,
-            connections_max, daemon->cells);
+            &daemon->config->limits, daemon->cells);
     }
     daemon->accepting = true;
     for (size_t i = 0; i < daemon->listener_count; i++) {
         struct listener *listener = &daemon->listeners[i];
-        int error = acceptor_add(takes_records(listener) ? &daemon->records : &daemon->http, listener);
+        int error =
+            acceptor_add(listener_takes_records(listener->kind) ? &daemon->records : &daemon->http, listener);
         if (error < 0) {
             return fail(reason, error, "accepting");
         }

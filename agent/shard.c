@@ -64,6 +64,7 @@ struct shard {
 struct native_peer {
     struct peer peer; /* first member: the handlers' user */
     struct shard *shard;
+    enum listener_kind kind;
     struct native_connection *connection;
     struct native_peer *next;
     struct native_peer *previous;
@@ -71,9 +72,9 @@ struct native_peer {
 
 /* ---- connections ---- */
 
-static void connection_ended(struct shard *shard)
+static void connection_ended(struct shard *shard, enum listener_kind kind)
 {
-    atomic_fetch_sub_explicit(&shard->inlet->connection_count, 1, memory_order_relaxed);
+    shard_inlet_release(shard->inlet, kind);
 }
 
 static void init_peer(struct shard *shard, struct peer *peer, int fd)
@@ -127,7 +128,7 @@ static void *on_http_opened(void *user, int fd, enum listener_kind kind)
 {
     struct shard *shard = user;
 
-    if (kind != LISTENER_INGEST) {
+    if (!listener_takes_records(kind)) {
         return NULL;
     }
     struct peer *peer = malloc(sizeof *peer);
@@ -137,7 +138,7 @@ static void *on_http_opened(void *user, int fd, enum listener_kind kind)
     return peer;
 }
 
-static void on_http_closed(void *user, void *connection_user)
+static void on_http_closed(void *user, void *connection_user, enum listener_kind kind)
 {
     struct peer *peer = connection_user;
 
@@ -145,7 +146,7 @@ static void on_http_closed(void *user, void *connection_user)
         deinit_peer(user, peer);
         free(peer);
     }
-    connection_ended(user);
+    connection_ended(user, kind);
 }
 
 static void on_http_request(void *user, struct http_exchange *exchange)
@@ -159,6 +160,7 @@ static void on_http_request(void *user, struct http_exchange *exchange)
 struct h2_peer {
     struct peer peer; /* first member: grpc_call.connection_user */
     struct shard *shard;
+    enum listener_kind kind; /* where it came from: LISTENER_INGEST or LISTENER_OTLP, as below */
 };
 
 static void on_h2_closed(void *user, enum h2_close_reason reason)
@@ -167,11 +169,11 @@ static void on_h2_closed(void *user, enum h2_close_reason reason)
 
     (void)reason; /* counted where it was found */
     deinit_peer(peer->shard, &peer->peer);
-    connection_ended(peer->shard);
+    connection_ended(peer->shard, peer->kind);
     free(peer);
 }
 
-static int add_h2(struct shard *shard, int fd)
+static int add_h2(struct shard *shard, int fd, enum listener_kind kind)
 {
     struct h2_peer *peer = malloc(sizeof *peer);
     struct h2_connection *connection;
@@ -180,6 +182,7 @@ static int add_h2(struct shard *shard, int fd)
         return WERR_NOMEM;
     }
     peer->shard = shard;
+    peer->kind = kind;
     init_peer(shard, &peer->peer, fd);
     int error = h2_connection_new(&shard->h2, fd, slice_of(NULL, 0), peer, on_h2_closed, &connection);
     if (error < 0) {
@@ -206,8 +209,8 @@ static void on_native_closed(void *user, struct native_connection *connection, c
     }
     native_dictionary_deinit(&peer->peer.dictionary);
     deinit_peer(shard, &peer->peer);
+    connection_ended(shard, peer->kind);
     free(peer);
-    connection_ended(shard);
 }
 
 static const struct native_handler native_handler = {
@@ -220,7 +223,7 @@ static const struct native_handler native_handler = {
     .closed = on_native_closed,
 };
 
-static int add_native(struct shard *shard, int fd)
+static int add_native(struct shard *shard, int fd, enum listener_kind kind)
 {
     struct native_peer *peer = calloc(1, sizeof *peer);
 
@@ -228,6 +231,7 @@ static int add_native(struct shard *shard, int fd)
         return WERR_NOMEM;
     }
     peer->shard = shard;
+    peer->kind = kind;
     init_peer(shard, &peer->peer, fd);
     native_dictionary_init(&peer->peer.dictionary, &shard->pipeline.context, shard->common->series);
     int error = native_connection_new(shard->native, fd, &native_handler, peer, &peer->connection);
@@ -248,17 +252,18 @@ static int add_native(struct shard *shard, int fd)
 static void on_sniffed(void *user, int fd, enum sniffed sniffed)
 {
     struct shard *shard = user;
+    enum listener_kind kind = tcp_carries(fd) ? LISTENER_OTLP : LISTENER_INGEST;
     int error = WERR_PROTOCOL;
 
     switch (sniffed) {
     case SNIFFED_NATIVE:
-        error = add_native(shard, fd);
+        error = add_native(shard, fd, kind);
         break;
     case SNIFFED_HTTP2:
-        error = add_h2(shard, fd);
+        error = add_h2(shard, fd, kind);
         break;
     case SNIFFED_HTTP1:
-        http_server_add(shard->http, fd, LISTENER_INGEST);
+        http_server_add(shard->http, fd, kind);
         return;
     case SNIFFED_INCOMPLETE:
     case SNIFFED_UNKNOWN:
@@ -267,7 +272,7 @@ static void on_sniffed(void *user, int fd, enum sniffed sniffed)
     }
     if (error < 0) {
         (void)close(fd);
-        connection_ended(shard);
+        connection_ended(shard, kind);
     }
 }
 
@@ -290,14 +295,14 @@ int shard_take_log(struct shard *shard, uint32_t index, const struct datagram_so
 
 static void on_stream_ended(void *user)
 {
-    connection_ended(user);
+    connection_ended(user, LISTENER_LOG); /* or LISTENER_STATSD, which counts as the same */
 }
 
 static void add_stream(struct shard *shard, enum listener_kind kind, uint32_t index, int fd)
 {
     if (shard_receivers_add(&shard->receivers, kind, index, fd, on_stream_ended, shard) < 0) {
         (void)close(fd);
-        connection_ended(shard);
+        connection_ended(shard, kind);
     }
 }
 
@@ -314,7 +319,7 @@ static void on_tls_done(void *user, int fd)
     if (fd >= 0) {
         (void)close(fd);
     }
-    connection_ended(shard);
+    connection_ended(shard, LISTENER_OTLP);
 }
 
 static int add_tls(struct shard *shard, int fd)
@@ -340,7 +345,7 @@ static void add_tcp(struct shard *shard, int fd)
     if (!tcp_guard_allows(shard->common->guard, fd)) {
         metric_add(shard->cells, METRIC_CONNECTIONS_DENIED, 1);
         (void)close(fd);
-        connection_ended(shard);
+        connection_ended(shard, LISTENER_OTLP);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
@@ -348,16 +353,11 @@ static void add_tcp(struct shard *shard, int fd)
         sniffer_add(&shard->sniffer, fd);
     } else if (add_tls(shard, fd) < 0) {
         (void)close(fd);
-        connection_ended(shard);
+        connection_ended(shard, LISTENER_OTLP);
     }
 }
 
 /* ---- arrivals ---- */
-
-static bool takes_records(enum listener_kind kind)
-{
-    return kind != LISTENER_API && kind != LISTENER_HTTP;
-}
 
 void shard_on_arrival(struct mail *mail, void *receiver)
 {
@@ -369,11 +369,11 @@ void shard_on_arrival(struct mail *mail, void *receiver)
 
     free(arrival);
     metric_add(shard->cells, METRIC_CONNECTIONS_ACCEPTED, 1);
-    if (!takes_records(kind)) {
+    if (!listener_takes_records(kind)) {
         http_server_add(shard->http, fd, kind);
     } else if (shard->pipeline.draining) {
         (void)close(fd);
-        connection_ended(shard);
+        connection_ended(shard, kind);
     } else if (kind == LISTENER_STATSD || kind == LISTENER_LOG) {
         add_stream(shard, kind, index, fd);
     } else if (kind == LISTENER_OTLP) {
@@ -454,6 +454,8 @@ static void on_tick(uv_timer_t *timer)
     pipeline_expire_attempts(&shard->pipeline, false);
     pipeline_settle_held(&shard->pipeline, false);
     describe_peers(shard);
+    shard_receivers_end_idle(&shard->receivers,
+        atomic_exchange_explicit(&shard->inlet->lines_refused_count, 0, memory_order_relaxed));
     shard->tick_ns = now_ns;
     shard->cpu_ns = cpu_ns;
 }

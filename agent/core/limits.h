@@ -11,6 +11,8 @@
 /* clang-format off */
 #define WEFT_LIMITS(X)                                                                                                                 \
     X(connections_count_max,       4096,       1, 1048576,     "connections at once; a further one is closed")                             \
+    X(connections_kind_percent,    25,         1, 33,          "share of connections_count_max for each kind beside weft.sock's: streams of lines, records over TCP, readers; a further one is closed") \
+    X(line_idle_s,                 300,        1, 604800,      "a stream without a whole line for this long is closed when streams of lines have no room, the one quiet longest first") \
     X(message_bytes_max,           67108864,   1024, 1073741824, "one message after decompression; past it RESOURCE_EXHAUSTED or 413")     \
     X(assembly_bytes_max,          134217728,  65536, 17179869184, "all messages being received; past it reading waits, then UNAVAILABLE") \
     X(waiting_bytes_max,           268435456,  65536, 17179869184, "what had arrived of messages that wait for assembly memory; past it UNAVAILABLE at once") \

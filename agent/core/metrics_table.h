@@ -100,6 +100,8 @@
     X(CONNECTIONS_ACCEPTED,  "weft_connections_accepted", COUNTER, SHARD, "", "", "stable", "Connections handed to this shard.") \
     X(CONNECTIONS_OPEN,      "weft_connections_open", GAUGE, SHARD, "", "", "stable", "Connections that this shard holds now.") \
     X(CONNECTIONS_LIMITED,   "weft_connections_closed", COUNTER, PROCESS, "reason=\"limit\"", "", "stable", "Connections that the agent ended, by reason.") \
+    X(CONNECTIONS_SHARE,     "weft_connections_closed", COUNTER, PROCESS, "reason=\"share\"", "", "stable", "Connections that the agent ended, by reason.") \
+    X(CONNECTIONS_IDLE,      "weft_connections_closed", COUNTER, PROCESS, "reason=\"idle\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(CONNECTIONS_SNIFF,     "weft_connections_closed", COUNTER, PROCESS, "reason=\"sniff_timeout\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(CONNECTIONS_UNKNOWN,   "weft_connections_closed", COUNTER, PROCESS, "reason=\"unknown_protocol\"", "", "stable", "Connections that the agent ended, by reason.") \
     X(CONNECTIONS_TLS,       "weft_connections_closed", COUNTER, PROCESS, "reason=\"tls_handshake\"", "", "stable", "Connections that the agent ended, by reason.") \

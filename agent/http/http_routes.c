@@ -212,7 +212,7 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
 {
     const char *method = http_exchange_method(exchange);
 
-    if (http_exchange_kind(exchange) == LISTENER_INGEST) {
+    if (listener_takes_records(http_exchange_kind(exchange))) {
         if (strcmp(method, "POST") == 0 && is_path(exchange, "/v1/traces")) {
             http_otlp_traces(routes, exchange);
         } else if (strcmp(method, "POST") == 0 && is_path(exchange, "/v1/logs")) {

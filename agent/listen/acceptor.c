@@ -35,19 +35,74 @@ static uint64_t open_count(const struct acceptor *acceptor)
     return sum;
 }
 
-static void refuse(struct acceptor *acceptor, int fd)
+enum connection_group connection_group_of(enum listener_kind kind)
 {
-    metric_add(acceptor->cells, METRIC_CONNECTIONS_LIMITED, 1);
+    switch (kind) {
+    case LISTENER_STATSD:
+    case LISTENER_LOG:
+        return CONNECTION_LINES;
+    case LISTENER_OTLP:
+        return CONNECTION_TCP;
+    case LISTENER_API:
+    case LISTENER_HTTP:
+        return CONNECTION_READERS;
+    case LISTENER_INGEST:
+    default:
+        return CONNECTION_RECORDS;
+    }
+}
+
+static uint64_t group_count(const struct acceptor *acceptor, enum connection_group group)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < acceptor->shard_count; i++) {
+        sum += atomic_load_explicit(&acceptor->inlets[i].group_counts[group], memory_order_relaxed);
+    }
+    return sum;
+}
+
+static void refuse(struct acceptor *acceptor, enum metric_id reason, int fd)
+{
+    metric_add(acceptor->cells, reason, 1);
     (void)close(fd);
+}
+
+/* Whether the connection's kind has used up its share. Shards are told of a stream of lines, whichever of
+ * them have idle ones. */
+static bool is_over_share(struct acceptor *acceptor, enum connection_group group)
+{
+    if (group == CONNECTION_RECORDS || group_count(acceptor, group) < acceptor->connections_kind_max) {
+        return false;
+    }
+    for (size_t i = 0; group == CONNECTION_LINES && i < acceptor->shard_count; i++) {
+        atomic_fetch_add_explicit(&acceptor->inlets[i].lines_refused_count, 1, memory_order_relaxed);
+    }
+    return true;
+}
+
+static void enter(struct shard_inlet *inlet, enum listener_kind kind)
+{
+    atomic_fetch_add_explicit(&inlet->connection_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&inlet->group_counts[connection_group_of(kind)], 1, memory_order_relaxed);
+}
+
+void shard_inlet_release(struct shard_inlet *inlet, enum listener_kind kind)
+{
+    atomic_fetch_sub_explicit(&inlet->connection_count, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&inlet->group_counts[connection_group_of(kind)], 1, memory_order_relaxed);
 }
 
 static void hand_over(struct acceptor *acceptor, int fd, const struct listener *listener)
 {
+    if (is_over_share(acceptor, connection_group_of(listener->kind))) {
+        refuse(acceptor, METRIC_CONNECTIONS_SHARE, fd);
+        return;
+    }
     struct arrival *arrival = malloc(sizeof *arrival);
-
     if (arrival == NULL || open_count(acceptor) >= acceptor->connections_count_max) {
         free(arrival);
-        refuse(acceptor, fd);
+        refuse(acceptor, METRIC_CONNECTIONS_LIMITED, fd);
         return;
     }
     struct shard_inlet *inlet = &acceptor->inlets[acceptor_choose(acceptor->inlets, acceptor->shard_count)];
@@ -55,9 +110,9 @@ static void hand_over(struct acceptor *acceptor, int fd, const struct listener *
         .fd = fd,
         .kind = listener->kind,
         .receiver = listener->receiver};
-    atomic_fetch_add_explicit(&inlet->connection_count, 1, memory_order_relaxed);
+    enter(inlet, listener->kind);
     if (!mailbox_post(inlet->mailbox, &arrival->mail)) {
-        atomic_fetch_sub_explicit(&inlet->connection_count, 1, memory_order_relaxed);
+        shard_inlet_release(inlet, listener->kind);
         free(arrival);
         (void)close(fd);
     }
@@ -71,7 +126,7 @@ static void shed_one(struct acceptor *acceptor, int listening_fd)
     }
     int fd = accept4(listening_fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) {
-        refuse(acceptor, fd);
+        refuse(acceptor, METRIC_CONNECTIONS_LIMITED, fd);
     }
     acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
@@ -95,15 +150,18 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 }
 
 void acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct shard_inlet *inlets, size_t shard_count,
-    void (*deliver)(struct mail *mail, void *receiver), uint64_t connections_count_max,
+    void (*deliver)(struct mail *mail, void *receiver), const struct limits *limits,
     struct metric_cells *cells)
 {
+    uint64_t kind_max = limits->connections_count_max * limits->connections_kind_percent / 100;
+
     *acceptor = (struct acceptor){
         .loop = loop,
         .inlets = inlets,
         .shard_count = shard_count,
         .deliver = deliver,
-        .connections_count_max = connections_count_max,
+        .connections_count_max = limits->connections_count_max,
+        .connections_kind_max = kind_max > 0 ? kind_max : 1,
         .cells = cells,
         .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
     };

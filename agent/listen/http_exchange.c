@@ -71,7 +71,7 @@ static void take_body(struct http_exchange *exchange, const char *bytes, size_t 
 {
     struct http_server *server = exchange->server;
 
-    if (exchange->refusal_status != 0 || exchange->own->kind != LISTENER_INGEST) {
+    if (exchange->refusal_status != 0 || !listener_takes_records(exchange->own->kind)) {
         /* A listener that takes no records may be public: what it is sent must not take memory from records.
          */
         exchange->discarded_bytes += length;
@@ -96,7 +96,7 @@ static void take_body(struct http_exchange *exchange, const char *bytes, size_t 
 
 static uint64_t discard_bytes_max(const struct http_exchange *exchange)
 {
-    return exchange->own->kind == LISTENER_INGEST
+    return listener_takes_records(exchange->own->kind)
                ? HTTP_DISCARD_FACTOR * exchange->server->config.limits->message_bytes_max
                : HTTP_READ_BODY_BYTES;
 }

@@ -23,7 +23,7 @@ struct http_server {
     uv_timer_t timer;
     uv_timer_cb on_timer;
     LIST_HEAD(http_exchange_list, http_exchange) suspended; /* handed out and not answered yet */
-    enum listener_kind arriving;                            /* of the connection being added */
+    struct http_connection *arriving;                       /* being added, until libmicrohttpd tells of it */
     size_t connection_count;
     size_t ended_count;    /* connections that were reported as closed, ever */
     uint64_t answer_bytes; /* of answers that libmicrohttpd holds and their readers have not taken */

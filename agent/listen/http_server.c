@@ -56,15 +56,12 @@ static void begin_connection(struct http_server *server, struct MHD_Connection *
     const struct http_handler *handler = &server->config.handler;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct http_connection *own = calloc(1, sizeof *own);
+    struct http_connection *own = server->arriving;
 
     server->connection_count++;
-    if (own != NULL) {
-        own->kind = server->arriving;
-        own->user =
-            info != NULL ? handler->connection_opened(handler->user, info->connect_fd, own->kind) : NULL;
-    }
-    *context = own; /* without memory for it, its requests are refused */
+    server->arriving = NULL;
+    own->user = info != NULL ? handler->connection_opened(handler->user, info->connect_fd, own->kind) : NULL;
+    *context = own;
 }
 
 /*
@@ -77,7 +74,7 @@ static bool is_cut(struct MHD_Connection *connection, const struct http_connecti
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     int unread_bytes = 0;
 
-    if (own->kind != LISTENER_INGEST || own->refused) {
+    if (!listener_takes_records(own->kind) || own->refused) {
         return false;
     }
     return own->cut || !own->begun ||
@@ -96,10 +93,10 @@ static void on_connection(
     }
     server->connection_count--;
     server->ended_count++;
-    if (own != NULL && is_cut(connection, own)) {
+    if (is_cut(connection, own)) {
         LEDGER_ADD(server->config.cells, METRIC_MESSAGES_CUT, 1);
     }
-    server->config.handler.connection_closed(server->config.handler.user, own != NULL ? own->user : NULL);
+    server->config.handler.connection_closed(server->config.handler.user, own->user, own->kind);
     free(own);
     *context = NULL;
 }
@@ -147,20 +144,23 @@ void http_server_add(struct http_server *server, int fd, enum listener_kind kind
 {
     struct sockaddr_storage peer = {0};
     socklen_t length = sizeof peer;
-    size_t begun_count = server->connection_count + server->ended_count;
+    struct http_connection *own = server->daemon != NULL ? calloc(1, sizeof *own) : NULL;
 
-    (void)getpeername(fd, (struct sockaddr *)&peer, &length);
-    server->arriving = kind;
-    if (server->daemon == NULL) {
+    if (own == NULL) {
         (void)close(fd);
-        server->config.handler.connection_closed(server->config.handler.user, NULL);
+        server->config.handler.connection_closed(server->config.handler.user, NULL, kind);
         return;
     }
+    (void)getpeername(fd, (struct sockaddr *)&peer, &length);
+    own->kind = kind;
+    server->arriving = own;
     /* On failure libmicrohttpd closes the descriptor itself; it may have told of the connection, and its end.
      */
-    if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&peer, length) != MHD_YES &&
-        server->connection_count + server->ended_count == begun_count) {
-        server->config.handler.connection_closed(server->config.handler.user, NULL);
+    (void)MHD_add_connection(server->daemon, fd, (struct sockaddr *)&peer, length);
+    if (server->arriving != NULL) {
+        server->arriving = NULL;
+        free(own);
+        server->config.handler.connection_closed(server->config.handler.user, NULL, kind);
         return;
     }
     run_soon(server);

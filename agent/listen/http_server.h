@@ -44,8 +44,9 @@ struct http_handler {
     void (*request)(void *user, struct http_exchange *exchange);
     /* A connection begins: what its exchanges shall know of it (may be NULL). fd is the server's. */
     void *(*connection_opened)(void *user, int fd, enum listener_kind kind);
-    /* It has ended; connection_user as connection_opened gave it, NULL when it was never called. */
-    void (*connection_closed)(void *user, void *connection_user);
+    /* It has ended; connection_user as connection_opened gave it, NULL when it was never called. kind: as
+     * given to http_server_add. */
+    void (*connection_closed)(void *user, void *connection_user, enum listener_kind kind);
     void *user;
 };
 

@@ -21,6 +21,9 @@ struct line_stream {
     uv_poll_t poll;
     struct line_stream_config config;
     void *user;
+    TAILQ_ENTRY(line_stream) link; /* in config.streams */
+    uint64_t active_ms;            /* uv_now of the last whole line, or of the beginning */
+    bool has_line;                 /* one came with this read */
     int fd;
     bool closing;
     enum skip_kind skip;
@@ -45,6 +48,9 @@ static void close_now(struct line_stream *stream)
         return;
     }
     stream->closing = true;
+    if (stream->config.streams != NULL) {
+        TAILQ_REMOVE(stream->config.streams, stream, link);
+    }
     uv_close((uv_handle_t *)&stream->poll, on_handle_closed);
 }
 
@@ -73,6 +79,24 @@ static size_t skip_some(struct line_stream *stream, struct slice data)
     return taken;
 }
 
+static void hand_on(struct line_stream *stream, struct slice lines)
+{
+    stream->has_line = true;
+    stream->config.handler->on_lines(stream->user, lines);
+}
+
+static void note_activity(struct line_stream *stream)
+{
+    struct line_streams *streams = stream->config.streams;
+
+    stream->has_line = false;
+    stream->active_ms = uv_now(stream->config.loop);
+    if (streams != NULL && !stream->closing && TAILQ_NEXT(stream, link) != NULL) {
+        TAILQ_REMOVE(streams, stream, link);
+        TAILQ_INSERT_TAIL(streams, stream, link);
+    }
+}
+
 /* A line that has no end within what a line may be. */
 static size_t give_up_line(struct line_stream *stream, struct slice data)
 {
@@ -94,7 +118,7 @@ static size_t take_line(struct line_stream *stream, struct slice data)
     if (newline > stream->config.line_bytes_max) {
         stream->config.handler->on_oversized(stream->user, slice_sub(data, 0, newline));
     } else {
-        stream->config.handler->on_lines(stream->user, slice_sub(data, 0, newline));
+        hand_on(stream, slice_sub(data, 0, newline));
     }
     return newline + 1;
 }
@@ -111,7 +135,7 @@ static size_t take_lines(struct line_stream *stream, struct slice data)
     if (end == 0) {
         return give_up_line(stream, data);
     }
-    stream->config.handler->on_lines(stream->user, slice_sub(data, 0, end));
+    hand_on(stream, slice_sub(data, 0, end));
     return end;
 }
 
@@ -143,7 +167,7 @@ static size_t take_counted(struct line_stream *stream, struct slice data)
     if (rest.length < length) {
         return 0;
     }
-    stream->config.handler->on_lines(stream->user, slice_sub(rest, 0, length));
+    hand_on(stream, slice_sub(rest, 0, length));
     return head + 1 + length;
 }
 
@@ -173,6 +197,9 @@ static void take_bytes(struct line_stream *stream)
             break;
         }
         done += taken;
+    }
+    if (stream->has_line) {
+        note_activity(stream);
     }
     stream->used_bytes -= done;
     memmove(stream->bytes, stream->bytes + done, stream->used_bytes);
@@ -230,6 +257,10 @@ int line_stream_new(
         return WERR_IO;
     }
     stream->poll.data = stream;
+    stream->active_ms = uv_now(config->loop);
+    if (config->streams != NULL) {
+        TAILQ_INSERT_TAIL(config->streams, stream, link);
+    }
     (void)uv_poll_start(&stream->poll, UV_READABLE, on_poll); /* cannot fail on a handle just made */
     *ret_stream = stream;
     return 0;
@@ -241,4 +272,18 @@ void line_stream_close(struct line_stream *stream)
         read_some(stream, LINE_STREAM_DRAIN_READS_COUNT);
     }
     close_now(stream);
+}
+
+size_t line_streams_end_idle(struct line_streams *streams, size_t count_max, uint64_t idle_ms)
+{
+    struct line_stream *stream;
+    size_t count = 0;
+
+    while (count < count_max && (stream = TAILQ_FIRST(streams)) != NULL &&
+           uv_now(stream->config.loop) - stream->active_ms >= idle_ms) {
+        metric_add(stream->config.cells, METRIC_CONNECTIONS_IDLE, 1);
+        line_stream_close(stream);
+        count++;
+    }
+    return count;
 }

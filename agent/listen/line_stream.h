@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "core/metrics.h"
@@ -38,15 +40,19 @@ struct line_stream_handler {
     void (*on_closed)(void *user, bool cut);
 };
 
+struct line_stream;
+
+/* Streams of one loop, the one without a whole line for longest first. */
+TAILQ_HEAD(line_streams, line_stream);
+
 struct line_stream_config {
     uv_loop_t *loop;
+    struct line_streams *streams; /* which the stream joins while it is open; may be NULL */
     enum line_framing framing;
     size_t line_bytes_max;
     const struct line_stream_handler *handler;
     struct metric_cells *cells; /* RECEIVED_BYTES; CONNECTIONS_PROTOCOL for a length that is none */
 };
-
-struct line_stream;
 
 /* Starts reading from fd, non-blocking, by the next turn of the loop; owns it when it returns 0. WERR_NOMEM,
  * WERR_IO. No handler is called before it has returned. */
@@ -56,5 +62,12 @@ int line_stream_new(
 /* Before a stop: reads what lies there, at most LINE_STREAM_DRAIN_READS_COUNT times, then closes. on_closed
  * comes by a later turn of the loop. Not from inside a handler; a second call does nothing. */
 void line_stream_close(struct line_stream *stream);
+
+/*
+ * Closes at most count_max of the streams that had no whole line for idle_ms, those quiet longest first, and
+ * counts them as CONNECTIONS_IDLE. For when others want their room: a quiet sender of lines may be one with
+ * nothing to say, so a stream is not ended for that alone. Returns how many.
+ */
+size_t line_streams_end_idle(struct line_streams *streams, size_t count_max, uint64_t idle_ms);
 
 #endif

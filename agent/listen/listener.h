@@ -20,6 +20,11 @@ enum listener_kind {
     LISTENER_OTLP,   /* TCP, perhaps TLS: takes records as weft.sock does */
 };
 
+static inline bool listener_takes_records(enum listener_kind kind)
+{
+    return kind != LISTENER_API && kind != LISTENER_HTTP;
+}
+
 enum {
     LISTENER_PATH_BYTES_MAX = UNIX_SOCKET_PATH_BYTES_MAX,
     LISTENER_ADDRESS_BYTES_MAX = 64,

@@ -7,7 +7,6 @@
 #include "core/error.h"
 #include "decode/access_json.h"
 #include "decode/syslog.h"
-#include "listen/line_stream.h"
 #include "receivers/sender_cache.h"
 
 /* An entry of the configuration, as this shard reads it; made when first needed. */
@@ -263,6 +262,7 @@ int log_receiver_add_stream(
     struct log_source *source = need_source(receiver, index);
     struct line_stream_config config = {
         .loop = receiver->config.loop,
+        .streams = receiver->config.streams,
         .framing = LINE_FRAMING_OCTETS,
         .line_bytes_max = (size_t)pipeline->limits->log_line_bytes_max,
         .handler = &stream_handler,

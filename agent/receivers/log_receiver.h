@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "core/log.h"
 #include "listen/datagram.h"
+#include "listen/line_stream.h"
 #include "pipeline/pipeline.h"
 
 enum { LOG_SAMPLE_BYTES = 160 }; /* of a dropped line that the debug log shows */
@@ -28,7 +29,8 @@ struct log_receiver_config {
     uv_loop_t *loop;
     const char *proc_root; /* "/proc", or a fixture */
     const struct config_access_logs *logs;
-    struct log *log; /* may be NULL */
+    struct line_streams *streams; /* which its connections join; may be NULL */
+    struct log *log;              /* may be NULL */
 };
 
 /* 0 or WERR_NOMEM. */

@@ -6,12 +6,15 @@
 #include "receivers/statsd_receiver.h"
 #include "receivers/xray_receiver.h"
 
+enum { MS_PER_S = 1000 };
+
 static const char proc_root[] = "/proc";
 
 void shard_receivers_init(struct shard_receivers *receivers, struct pipeline *pipeline, uv_loop_t *loop,
     const struct config *config, struct log *log)
 {
     *receivers = (struct shard_receivers){.pipeline = pipeline, .loop = loop, .config = config, .log = log};
+    TAILQ_INIT(&receivers->streams);
 }
 
 static int need_statsd(struct shard_receivers *receivers)
@@ -19,7 +22,8 @@ static int need_statsd(struct shard_receivers *receivers)
     if (receivers->statsd != NULL) {
         return 0;
     }
-    return statsd_receiver_new(receivers->pipeline, receivers->loop, proc_root, &receivers->statsd);
+    return statsd_receiver_new(
+        receivers->pipeline, receivers->loop, proc_root, &receivers->streams, &receivers->statsd);
 }
 
 static int need_logs(struct shard_receivers *receivers)
@@ -29,6 +33,7 @@ static int need_logs(struct shard_receivers *receivers)
         .loop = receivers->loop,
         .proc_root = proc_root,
         .logs = &receivers->config->receivers.access_logs,
+        .streams = &receivers->streams,
         .log = receivers->log,
     };
 
@@ -65,6 +70,12 @@ int shard_receivers_add(struct shard_receivers *receivers, enum listener_kind ki
     }
     return kind == LISTENER_STATSD ? statsd_receiver_add_stream(receivers->statsd, fd, on_ended, user)
                                    : log_receiver_add_stream(receivers->logs, index, fd, on_ended, user);
+}
+
+void shard_receivers_end_idle(struct shard_receivers *receivers, size_t count_max)
+{
+    (void)line_streams_end_idle(
+        &receivers->streams, count_max, receivers->config->limits.line_idle_s * MS_PER_S);
 }
 
 void shard_receivers_close(struct shard_receivers *receivers)

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "core/log.h"
 #include "listen/datagram.h"
+#include "listen/line_stream.h"
 #include "listen/listener.h"
 #include "pipeline/pipeline.h"
 
@@ -16,6 +17,7 @@ struct shard_receivers {
     uv_loop_t *loop;
     const struct config *config;
     struct log *log;
+    struct line_streams streams;    /* connections of statsd and access logs */
     struct statsd_receiver *statsd; /* NULL until needed, as those below */
     struct xray_receiver *xray;
     struct log_receiver *logs;
@@ -37,6 +39,9 @@ int shard_receivers_take_log(
  */
 int shard_receivers_add(struct shard_receivers *receivers, enum listener_kind kind, uint32_t index, int fd,
     void (*on_ended)(void *user), void *user);
+
+/* Ends at most count_max connections that are idle by limits.line_idle_s, those quiet longest first. */
+void shard_receivers_end_idle(struct shard_receivers *receivers, size_t count_max);
 
 /* Before a stop: takes what lies in the sockets, then closes. Handles end by later turns of the loop. */
 void shard_receivers_close(struct shard_receivers *receivers);

@@ -6,7 +6,6 @@
 
 #include "context/statsd_points.h"
 #include "core/error.h"
-#include "listen/line_stream.h"
 #include "receivers/sender_cache.h"
 
 struct statsd_stream {
@@ -22,6 +21,7 @@ struct statsd_receiver {
     struct pipeline *pipeline;
     uv_loop_t *loop;
     const char *proc_root;
+    struct line_streams *open_streams; /* of the shard */
     struct sender_cache *senders;
     struct statsd_points *points;
     struct datagram_reader *readers[STATSD_SOCKET_COUNT_MAX];
@@ -235,6 +235,7 @@ int statsd_receiver_add_stream(
     struct pipeline *pipeline = receiver->pipeline;
     struct line_stream_config config = {
         .loop = receiver->loop,
+        .streams = receiver->open_streams,
         .framing = LINE_FRAMING_NEWLINES,
         .line_bytes_max = STATSD_LINE_BYTES_MAX,
         .handler = &stream_handler,
@@ -262,8 +263,8 @@ int statsd_receiver_add_stream(
 
 /* ---- start and stop ---- */
 
-int statsd_receiver_new(
-    struct pipeline *pipeline, uv_loop_t *loop, const char *proc_root, struct statsd_receiver **ret_receiver)
+int statsd_receiver_new(struct pipeline *pipeline, uv_loop_t *loop, const char *proc_root,
+    struct line_streams *streams, struct statsd_receiver **ret_receiver)
 {
     struct statsd_receiver *receiver = calloc(1, sizeof *receiver);
 
@@ -273,6 +274,7 @@ int statsd_receiver_new(
     receiver->pipeline = pipeline;
     receiver->loop = loop;
     receiver->proc_root = proc_root;
+    receiver->open_streams = streams;
     LIST_INIT(&receiver->streams);
     receiver->senders = sender_cache_new(&pipeline->context, proc_root);
     receiver->points = statsd_points_new(&pipeline->context);

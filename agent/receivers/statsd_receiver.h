@@ -13,15 +13,17 @@
 #define WEFT_AGENT_STATSD_RECEIVER_H
 
 #include "listen/datagram.h"
+#include "listen/line_stream.h"
 #include "pipeline/pipeline.h"
 
 enum { STATSD_SOCKET_COUNT_MAX = 2 }; /* datagram sockets of a receiver */
 
 struct statsd_receiver;
 
-/* pipeline and loop are borrowed. proc_root: "/proc", or a fixture. 0 or WERR_NOMEM. */
-int statsd_receiver_new(
-    struct pipeline *pipeline, uv_loop_t *loop, const char *proc_root, struct statsd_receiver **ret_receiver);
+/* All but the last are borrowed. proc_root: "/proc", or a fixture. streams: which its connections join, may
+ * be NULL. 0 or WERR_NOMEM. */
+int statsd_receiver_new(struct pipeline *pipeline, uv_loop_t *loop, const char *proc_root,
+    struct line_streams *streams, struct statsd_receiver **ret_receiver);
 
 /* Reads a datagram socket, which outlives the receiver. 0, WERR_FULL, WERR_NOMEM or WERR_IO. */
 int statsd_receiver_add_socket(struct statsd_receiver *receiver, const struct datagram_socket *socket);

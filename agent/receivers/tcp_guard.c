@@ -70,6 +70,15 @@ static bool is_of_pair(int fd)
            length <= sizeof name.ss_family;
 }
 
+bool tcp_carries(int fd)
+{
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof name;
+
+    return is_of_pair(fd) || (getsockname(fd, (struct sockaddr *)&name, &length) == 0 &&
+                                 (name.ss_family == AF_INET || name.ss_family == AF_INET6));
+}
+
 bool tcp_sender(const struct tls_inlet *inlet, int fd, struct sender *ret_sender)
 {
     const struct tls_peer *peer = tls_inlet_peer(inlet, fd);

@@ -30,6 +30,10 @@ void tcp_guard_deinit(struct tcp_guard *guard);
 /* Loopback always may. */
 bool tcp_guard_allows(const struct tcp_guard *guard, int fd);
 
+/* Whether a connection that sends records came over TCP, TLS taken off or not; true even when its peer has
+ * gone. */
+bool tcp_carries(int fd);
+
 /*
  * Who is at the other end: the name in its certificate, else its address. False when the connection did not
  * come over TCP. `inlet`: the shard's, may be NULL.

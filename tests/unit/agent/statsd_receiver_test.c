@@ -28,7 +28,7 @@ static void start(struct statsd_rig *s)
     (void)snprintf(s->path, sizeof s->path, "%s/statsd.sock", s->directory);
     struct listener_unix_options options = {.path = s->path, .mode = 0600, .directory_mode = 0700};
     assert_int_equal(datagram_open_unix(&s->socket, &options, 0), 0);
-    assert_int_equal(statsd_receiver_new(&s->rig.pipeline, &s->rig.loop, "/proc", &s->receiver), 0);
+    assert_int_equal(statsd_receiver_new(&s->rig.pipeline, &s->rig.loop, "/proc", NULL, &s->receiver), 0);
     assert_int_equal(statsd_receiver_add_socket(s->receiver, &s->socket), 0);
     s->sender_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", s->path);

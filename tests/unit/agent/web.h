@@ -43,8 +43,9 @@ static inline void *web_on_opened(void *user, int fd, enum listener_kind kind)
     return web->without_peer ? NULL : &web->peer;
 }
 
-static inline void web_on_closed(void *user, void *connection_user)
+static inline void web_on_closed(void *user, void *connection_user, enum listener_kind kind)
 {
+    (void)kind;
     (void)user;
     (void)connection_user;
 }

@@ -61,10 +61,11 @@ static void *on_opened(void *user, int fd, enum listener_kind kind)
     return fixture;
 }
 
-static void on_closed(void *user, void *connection_user)
+static void on_closed(void *user, void *connection_user, enum listener_kind kind)
 {
     struct fixture *fixture = user;
 
+    assert_int_equal(kind, fixture->kind);
     assert_true(connection_user == fixture || (connection_user == NULL && fixture->closed_user_may_be_null));
     fixture->closed_count++;
 }

@@ -252,6 +252,91 @@ static void test_a_close_reads_what_lies_there(void **state)
     assert_false(fixture->cut);
 }
 
+/* ---- room for others ---- */
+
+enum { IDLE_COUNT = 3 };
+
+struct idle_stream {
+    struct line_stream *stream;
+    int peer;
+    size_t closed_count;
+};
+
+static void on_idle_lines(void *user, struct slice lines)
+{
+    (void)user;
+    (void)lines;
+}
+
+static void on_idle_batch(void *user)
+{
+    (void)user;
+}
+
+static void on_idle_closed(void *user, bool cut)
+{
+    (void)cut;
+    ((struct idle_stream *)user)->closed_count++;
+}
+
+static void pass_ms(uv_loop_t *loop, uint64_t ms)
+{
+    uint64_t from_ms = uv_now(loop);
+
+    while (uv_now(loop) < from_ms + ms) {
+        (void)usleep(1000);
+        uv_update_time(loop);
+        (void)uv_run(loop, UV_RUN_NOWAIT);
+    }
+}
+
+/* A whole line makes a stream the last to go; half a one, or none, does not. */
+static void those_quiet_longest_are_ended_first(void **state)
+{
+    static const struct line_stream_handler idle_handler = {.on_batch = on_idle_batch,
+        .on_lines = on_idle_lines,
+        .on_oversized = on_idle_lines,
+        .on_closed = on_idle_closed};
+    struct fixture *fixture = *state;
+    struct line_streams streams = TAILQ_HEAD_INITIALIZER(streams);
+    struct idle_stream all[IDLE_COUNT] = {{.peer = -1}};
+    struct line_stream_config config = {.loop = &fixture->loop,
+        .streams = &streams,
+        .framing = LINE_FRAMING_NEWLINES,
+        .line_bytes_max = LINE_BYTES_MAX,
+        .handler = &idle_handler,
+        .cells = &fixture->cells};
+
+    for (size_t i = 0; i < IDLE_COUNT; i++) {
+        int pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+        all[i].peer = pair[1];
+        assert_int_equal(line_stream_new(&config, pair[0], &all[i], &all[i].stream), 0);
+    }
+    pass_ms(&fixture->loop, 2);
+    assert_int_equal(write(all[0].peer, "a line\n", 7), 7);
+    assert_int_equal(write(all[1].peer, "half a", 6), 6);
+    pass_ms(&fixture->loop, 5);
+    assert_int_equal(line_streams_end_idle(&streams, 0, 0), 0);
+    assert_int_equal(line_streams_end_idle(&streams, IDLE_COUNT, 3600000), 0); /* none is idle for so long */
+    assert_int_equal(line_streams_end_idle(&streams, 1, 1), 1);
+    (void)uv_run(&fixture->loop, UV_RUN_NOWAIT);
+    assert_int_equal(all[0].closed_count + all[2].closed_count, 0);
+    assert_int_equal(all[1].closed_count, 1);
+    assert_int_equal(line_streams_end_idle(&streams, 1, 1), 1);
+    (void)uv_run(&fixture->loop, UV_RUN_NOWAIT);
+    assert_int_equal(all[0].closed_count, 0);
+    assert_int_equal(all[2].closed_count, 1);
+    assert_int_equal(metric_get(&fixture->cells, METRIC_CONNECTIONS_IDLE), 2);
+    assert_int_equal(line_streams_end_idle(&streams, IDLE_COUNT, 1), 1);
+    (void)uv_run(&fixture->loop, UV_RUN_DEFAULT);
+    assert_true(TAILQ_EMPTY(&streams));
+    for (size_t i = 0; i < IDLE_COUNT; i++) {
+        assert_int_equal(all[i].closed_count, 1);
+        (void)close(all[i].peer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +348,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_end_inside_a_message_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_runs_of_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_close_reads_what_lies_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(those_quiet_longest_are_ended_first, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

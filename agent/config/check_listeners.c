@@ -26,7 +26,7 @@ static int parse_host(const char *address, struct network *ret_host)
     if (strchr(host, '/') != NULL || network_parse(host, ret_host) < 0) {
         return WERR_INVALID;
     }
-    return (ret_host->length == 16) == bracketed ? 0 : WERR_INVALID;
+    return (strchr(host, ':') != NULL) == bracketed ? 0 : WERR_INVALID;
 }
 
 static bool is_loopback(const struct network *host)

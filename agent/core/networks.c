@@ -8,11 +8,14 @@
 
 #include "core/error.h"
 
+enum { MAPPED_BITS = 96 };
+
+/* Before an IPv4 address within IPv6 (RFC 4291, 2.5.5.2). */
+static const uint8_t mapped_prefix[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
+
 /* The address as 4 or 16 bytes; 0 for another family. */
 static uint8_t bytes_of(const struct sockaddr *address, uint8_t out[16])
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
     if (address->sa_family == AF_INET) {
         struct sockaddr_in v4;
 
@@ -27,7 +30,7 @@ static uint8_t bytes_of(const struct sockaddr *address, uint8_t out[16])
 
     memcpy(&v6, address, sizeof v6);
     memcpy(out, &v6.sin6_addr, 16);
-    if (memcmp(out, mapped, sizeof mapped) == 0) {
+    if (memcmp(out, mapped_prefix, sizeof mapped_prefix) == 0) {
         memmove(out, out + 12, 4);
         return 4;
     }
@@ -39,6 +42,22 @@ static bool same_bits(const uint8_t *a, const uint8_t *b, size_t bits)
     uint8_t mask = (uint8_t)(0xff00 >> bits % 8);
 
     return memcmp(a, b, bits / 8) == 0 && (bits % 8 == 0 || ((a[bits / 8] ^ b[bits / 8]) & mask) == 0);
+}
+
+/* "::ffff:10.0.0.0/104" is "10.0.0.0/8", as addresses that arrive so are taken for IPv4. One shorter than the
+ * mapping's 96 bits would hold other addresses, too: false. */
+static bool unmap(struct network *network)
+{
+    if (network->length != 16 || memcmp(network->bytes, mapped_prefix, sizeof mapped_prefix) != 0) {
+        return true;
+    }
+    if (network->prefix < MAPPED_BITS) {
+        return false;
+    }
+    memmove(network->bytes, network->bytes + sizeof mapped_prefix, 4);
+    network->length = 4;
+    network->prefix = (uint8_t)(network->prefix - MAPPED_BITS);
+    return true;
 }
 
 int network_parse(const char *text, struct network *ret_network)
@@ -77,6 +96,9 @@ int network_parse(const char *text, struct network *ret_network)
     }
     if (memcmp(rest, zeros, network.length) != 0) {
         return WERR_INVALID; /* "10.0.0.7/8" may mean either */
+    }
+    if (!unmap(&network)) {
+        return WERR_INVALID;
     }
     *ret_network = network;
     return 0;

@@ -24,6 +24,7 @@ static void what_may_listen(void **state)
     static const char *const rows[] = {
         "grpc: 127.0.0.1:4317\n    http: 127.8.0.1:4318",
         "grpc: '[::1]:4317'",
+        "grpc: '[::ffff:127.0.0.1]:4317'",
         "grpc: 127.0.0.1:0\n    http: 127.0.0.1:0",
         "grpc: 0.0.0.0:4317\n    allow: [10.0.0.0/8, 'fd00::/8', 192.0.2.7]",
         "grpc: '[::]:4317'\n    cert_file: /a\n    key_file: /b",

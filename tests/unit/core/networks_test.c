@@ -39,6 +39,7 @@ static void what_is_no_network_is_refused(void **state)
 {
     static const char *const bad[] = {"", "shop", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x",
         "10.0.0.1/8", "10.0.0.0/ 8", "fd00::/129", "fd00::1/8", "[fd00::]/8", "10.0.0.0:80", "/8",
+        "::ffff:10.0.0.1/104", "::ffff:0.0.0.0/95", "::ffff:0.0.0.0/129",
         "1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20.21.22.23.24.25.26.27"};
     struct network network = {.length = 99};
 
@@ -77,6 +78,12 @@ static void a_mapped_address_is_the_ipv4_one(void **state)
     (void)state;
     assert_true(is_in("10.0.0.0/8", "::ffff:10.1.2.3"));
     assert_false(is_in("::/0", "::ffff:10.1.2.3"));
+    assert_true(is_in("::ffff:10.0.0.0/104", "::ffff:10.1.2.3"));
+    assert_true(is_in("::ffff:10.0.0.0/104", "10.1.2.3"));
+    assert_false(is_in("::ffff:10.0.0.0/104", "11.1.2.3"));
+    assert_true(is_in("::ffff:10.1.2.3", "10.1.2.3"));
+    assert_true(is_in("::ffff:0:0/96", "203.0.113.9"));
+    assert_false(is_in("::ffff:0:0/96", "fd00::1"));
     address_format((struct sockaddr *)&mapped, text);
     assert_string_equal(text, "10.1.2.3");
     assert_true(address_is_loopback((struct sockaddr *)&loopback));

@@ -1,6 +1,7 @@
 /* Which of a proxy's records count; see count_source.h. Any thread. */
 #include "context/count_source.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ struct place {
 };
 
 struct count_sources {
+    pthread_mutex_t giving_away; /* held while a place is given to another proxy */
     enum count_from from;
     uint64_t wait_ms;
     uint64_t silence_ms;
@@ -49,6 +51,7 @@ struct count_sources *count_sources_new(enum count_from from, const struct limit
     struct count_sources *sources = calloc(1, sizeof *sources);
 
     if (sources != NULL) {
+        (void)pthread_mutex_init(&sources->giving_away, NULL); /* which cannot fail on Linux */
         sources->from = from;
         sources->wait_ms = limits->count_decision_ms;
         sources->silence_ms = limits->access_log_silence_ms;
@@ -58,6 +61,9 @@ struct count_sources *count_sources_new(enum count_from from, const struct limit
 
 void count_sources_free(struct count_sources *sources)
 {
+    if (sources != NULL) {
+        (void)pthread_mutex_destroy(&sources->giving_away);
+    }
     free(sources);
 }
 
@@ -75,6 +81,11 @@ static uint64_t key_of(const struct sender *sender, struct slice node_id, enum r
     return key != 0 ? key : 1;
 }
 
+static bool is_silent(struct state state, uint64_t now_ms)
+{
+    return state.ms + COUNT_SOURCE_IDLE_S * 1000ull <= now_ms;
+}
+
 /* Whether the place is the key's now: it was, or was free, or its proxy has been silent for long. */
 static bool take_place(struct place *place, uint64_t key, uint64_t now_ms, bool may_evict)
 {
@@ -83,20 +94,58 @@ static bool take_place(struct place *place, uint64_t key, uint64_t now_ms, bool 
     if (found == key) {
         return true;
     }
-    if (found != 0) {
-        uint64_t word = atomic_load_explicit(&place->word, memory_order_relaxed);
-        if (!may_evict || state_of(word).ms + COUNT_SOURCE_IDLE_S * 1000ull > now_ms ||
-            !atomic_compare_exchange_strong(
-                &place->word, &word, word_of((struct state){.stage = STAGE_NEW, .ms = now_ms}))) {
-            return false;
-        }
+    if (found != 0 && !(may_evict && is_silent(state_of(atomic_load(&place->word)), now_ms))) {
+        return false;
     }
+    /* the key first: whoever sees that the place is no longer silent finds whose it is */
     if (atomic_compare_exchange_strong(&place->key, &found, key)) {
-        atomic_store_explicit(
-            &place->word, word_of((struct state){.stage = STAGE_NEW, .ms = now_ms}), memory_order_relaxed);
+        atomic_store(&place->word, word_of((struct state){.stage = STAGE_NEW, .ms = now_ms}));
         return true;
     }
     return found == key;
+}
+
+/* Looks at a key's places in their order; true with the index of the one that is the key's. */
+static bool find_place(
+    struct count_sources *sources, uint64_t key, uint64_t now_ms, bool may_evict, uint32_t *ret_index)
+{
+    for (uint32_t probe = 0; probe < COUNT_SOURCES_PROBES; probe++) {
+        uint32_t index = (uint32_t)(key + probe) & (COUNT_SOURCES_COUNT - 1);
+        if (take_place(&sources->places[index], key, now_ms, may_evict)) {
+            *ret_index = index;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_silent_place(struct count_sources *sources, uint64_t key, uint64_t now_ms)
+{
+    for (uint32_t probe = 0; probe < COUNT_SOURCES_PROBES; probe++) {
+        struct place *place = &sources->places[(key + probe) & (COUNT_SOURCES_COUNT - 1)];
+        if (is_silent(state_of(atomic_load(&place->word)), now_ms)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * One thread at a time: two that each gave a place away for the same proxy would take two. Looks once more
+ * before it does, as another may just have. Places are never free again, so whoever takes a free one without
+ * the lock meets the others there. Where nobody is silent nothing is locked: that may be asked for each
+ * record.
+ */
+static bool give_away_place(struct count_sources *sources, uint64_t key, uint64_t now_ms, uint32_t *ret_index)
+{
+    if (!has_silent_place(sources, key, now_ms)) {
+        return find_place(sources, key, now_ms, false, ret_index); /* another may just have taken it for us */
+    }
+    (void)pthread_mutex_lock(&sources->giving_away);
+    bool found = find_place(sources, key, now_ms, false, ret_index) ||
+                 find_place(sources, key, now_ms, true, ret_index);
+    (void)pthread_mutex_unlock(&sources->giving_away);
+    return found;
 }
 
 struct count_voice count_sources_find(struct count_sources *sources, const struct sender *sender,
@@ -105,13 +154,10 @@ struct count_voice count_sources_find(struct count_sources *sources, const struc
     uint64_t key = key_of(sender, node_id, reporter);
     uint64_t now_ms = now_monotonic_ns / NS_PER_MS;
 
-    for (int evict = 0; evict < 2; evict++) {
-        for (uint32_t probe = 0; probe < COUNT_SOURCES_PROBES; probe++) {
-            uint32_t index = (uint32_t)(key + probe) & (COUNT_SOURCES_COUNT - 1);
-            if (take_place(&sources->places[index], key, now_ms, evict != 0)) {
-                return (struct count_voice){.key = key, .place = index};
-            }
-        }
+    uint32_t index = 0;
+
+    if (find_place(sources, key, now_ms, false, &index) || give_away_place(sources, key, now_ms, &index)) {
+        return (struct count_voice){.key = key, .place = index};
     }
     metric_add(cells, METRIC_COUNT_SOURCES_LIMITED, 1);
     return (struct count_voice){.key = 0};

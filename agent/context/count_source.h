@@ -13,7 +13,8 @@
  * While it is undecided, requests are held (held_requests.h). A change doubles at most the requests of that
  * moment. Access logs win because they tell every request; spans may be sampled.
  *
- * Any thread, without locks: a place is two atomic words, and a lost race only repeats a step.
+ * Any thread, without locks: a place is two atomic words, and a lost race only repeats a step. Only to give a
+ * silent proxy's place to another, once for each such proxy, is there a lock.
  */
 #ifndef WEFT_CONTEXT_COUNT_SOURCE_H
 #define WEFT_CONTEXT_COUNT_SOURCE_H

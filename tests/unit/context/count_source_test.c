@@ -1,7 +1,9 @@
 /* What a proxy is counted from: every way through the states, proxies that look alike, and a full table. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -336,6 +338,71 @@ static void threads_agree_on_a_place(void **state)
     stop(&f);
 }
 
+/* ---- giving places away ---- */
+
+enum { GIVEN_AWAY_COUNT = 6000, TAKERS_COUNT = 2, PROXIES_TO_FILL = 200000, SPINS_COUNT = 1000 };
+
+struct taker {
+    struct count_sources *sources;
+    struct metric_cells *cells;
+    _Atomic uint32_t *at_gate;
+    struct count_voice voices[GIVEN_AWAY_COUNT];
+};
+
+static void *take_given_away(void *argument)
+{
+    struct taker *taker = argument;
+
+    for (uint32_t i = 0; i < GIVEN_AWAY_COUNT; i++) {
+        struct sender sender = process(500000 + (int)i, 7);
+        (void)atomic_fetch_add(taker->at_gate, 1);
+        for (int spins = 1; atomic_load(taker->at_gate) < (i + 1) * TAKERS_COUNT; spins++) {
+            if (spins % SPINS_COUNT == 0) {
+                (void)sched_yield(); /* one processor may be all there is */
+            }
+        }
+        taker->voices[i] = count_sources_find(taker->sources, &sender, no_node, REPORTER_SOURCE,
+            START + 2 * COUNT_SOURCE_IDLE_S * SECOND, taker->cells);
+    }
+    return NULL;
+}
+
+/* A proxy's connections may begin on two shards at once, when all places are of proxies long silent. */
+static void a_place_given_away_twice_at_once_is_one(void **state)
+{
+    struct taker *takers = calloc(TAKERS_COUNT, sizeof *takers);
+    pthread_t threads[TAKERS_COUNT];
+    _Atomic uint32_t at_gate = 0;
+    struct fixture f;
+
+    (void)state;
+    assert_non_null(takers);
+    start(&f, COUNT_FROM_AUTO);
+    for (int i = 0; i < PROXIES_TO_FILL; i++) {
+        struct sender sender = process(1000 + i, 7);
+        (void)count_sources_find(f.sources, &sender, no_node, REPORTER_SOURCE, START, f.cells);
+    }
+    for (size_t i = 0; i < TAKERS_COUNT; i++) {
+        takers[i].sources = f.sources;
+        takers[i].at_gate = &at_gate;
+        takers[i].cells = aligned_alloc(64, sizeof *takers[i].cells);
+        assert_non_null(takers[i].cells);
+        memset(takers[i].cells, 0, sizeof *takers[i].cells);
+        assert_int_equal(pthread_create(&threads[i], NULL, take_given_away, &takers[i]), 0);
+    }
+    for (size_t i = 0; i < TAKERS_COUNT; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        free(takers[i].cells);
+    }
+    for (uint32_t i = 0; i < GIVEN_AWAY_COUNT; i++) {
+        assert_int_equal(takers[0].voices[i].key, takers[1].voices[i].key);
+        assert_int_equal(takers[0].voices[i].place, takers[1].voices[i].place);
+    }
+    assert_true(takers[0].voices[0].key != 0);
+    free(takers);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +419,7 @@ int main(void)
         cmocka_unit_test(an_old_voice_of_a_place_that_was_given_away_counts),
         cmocka_unit_test(ending_the_wait_counts_once),
         cmocka_unit_test(threads_agree_on_a_place),
+        cmocka_unit_test(a_place_given_away_twice_at_once_is_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "context/identity.h"
 #include "context/spiffe.h"
 #include "context/span_request.h"
+#include "core/zero.h"
 
 /* An entry on its way: what several steps need. */
 struct log_case {
@@ -217,41 +218,53 @@ static struct access_log_memo identify(const struct log_case *c)
     return memo;
 }
 
-static uint64_t hash_peer(uint64_t hash, const struct access_log_peer *peer)
+/* A text's share in a hash of several. None waits for the one before; each has an odd factor of its own. */
+static inline uint64_t share_of(uint64_t seed, uint64_t place, struct slice text)
 {
-    hash = hash_text(hash, peer->service);
-    hash = hash_text(hash, peer->workload_namespace);
+    uint64_t factor = (place * 2 + 1) * 0x9e3779b97f4a7c15ull;
+
+    return text.length > 0 ? XXH3_64bits_withSeed(text.ptr, text.length, seed) * factor : 0;
+}
+
+static uint64_t hash_peer(uint64_t seed, uint64_t place, const struct access_log_peer *peer)
+{
+    uint64_t hash = share_of(seed, place, peer->service) + share_of(seed, place + 1, peer->identity) +
+                    share_of(seed, place + 2, peer->workload_namespace);
+
     if (peer->service.length == 0) {
-        hash = hash_text(hash_text(hash, peer->app), peer->workload);
+        hash += share_of(seed, place + 3, peer->app) + share_of(seed, place + 4, peer->workload);
     }
-    return hash_text(hash, peer->identity);
+    return hash;
 }
 
 /* The rest of a peer, which only naming profiles look at. */
-static uint64_t hash_workload(uint64_t hash, const struct access_log_peer *peer)
+static uint64_t hash_workload(uint64_t seed, uint64_t place, const struct access_log_peer *peer)
 {
-    hash = hash_text(hash_text(hash, peer->app), peer->workload);
-    hash = hash_text(hash_text(hash, peer->version), peer->revision);
-    return hash_text(hash_text(hash, peer->pod), peer->cluster);
+    return share_of(seed, place, peer->app) + share_of(seed, place + 1, peer->workload) +
+           share_of(seed, place + 2, peer->version) + share_of(seed, place + 3, peer->revision) +
+           share_of(seed, place + 4, peer->pod) + share_of(seed, place + 5, peer->cluster);
 }
 
 /* Of everything that identify reads. The seed is secret, and a collision could only misname the records of
  * the one sender and proxy that made it. */
 static uint64_t hash_names(const struct access_log_memos *memos, const struct log_case *c)
 {
+    enum { CLUSTER, METHOD, LOCAL, UPSTREAM, DOWNSTREAM = 8, UPSTREAM_REST = 16, DOWNSTREAM_REST = 24 };
     const struct access_log_entry *entry = c->entry;
-    uint64_t hash = memos->seed + (uint64_t)entry->side * 4 + (uint64_t)entry->upstream_is_host * 2;
+    uint64_t seed = memos->seed;
+    uint64_t hash = (uint64_t)entry->side * 4 + (uint64_t)entry->upstream_is_host * 2;
 
-    hash += is_from_own_address(entry, &c->reporter->names);
-    hash = hash_text(hash, entry->upstream_cluster);
-    hash = hash_text(hash, entry->method);
-    hash = hash_peer(hash, &entry->upstream);
-    hash = hash_peer(hash, &entry->downstream);
-    if (c->context->profiles != 0) {
-        hash = hash_workload(hash, &entry->upstream);
-        hash = hash_workload(hash, &entry->downstream);
+    if (entry->side == ACCESS_LOG_SIDE_UNTOLD) {
+        hash += is_from_own_address(entry, &c->reporter->names);
     }
-    return hash_text(hash, entry->local_identity) | 1;
+    hash += share_of(seed, CLUSTER, entry->upstream_cluster) + share_of(seed, METHOD, entry->method) +
+            share_of(seed, LOCAL, entry->local_identity) + hash_peer(seed, UPSTREAM, &entry->upstream) +
+            hash_peer(seed, DOWNSTREAM, &entry->downstream);
+    if (c->context->profiles != 0) {
+        hash += hash_workload(seed, UPSTREAM_REST, &entry->upstream) +
+                hash_workload(seed, DOWNSTREAM_REST, &entry->downstream);
+    }
+    return (hash * 0x9fb21c651e98df25ull) | 1;
 }
 
 static struct access_log_memo *memo_of(struct access_log_memos *memos, struct log_case *c)
@@ -358,25 +371,25 @@ static void fill_request(struct log_case *c, struct access_log_memo *memo, struc
 {
     const struct access_log_entry *entry = c->entry;
 
-    *request = (struct request){
-        .reporter = memo->reporter,
-        .method = memo->method,
-        .signal = c->reporter->names.is_otlp ? REQUEST_FROM_OTLP_LOG : REQUEST_FROM_LOG,
-        .source = memo->source.service,
-        .source_namespace = memo->source.service_namespace,
-        .destination = memo->destination.service,
-        .destination_namespace = memo->destination.service_namespace,
-        .route = route_of(c->context, entry, memo),
-        .attempts = entry->has_attempts && entry->attempts <= ACCESS_LOG_ATTEMPTS_MAX ? entry->attempts : 0,
-        .start_unix_ns = entry->start_unix_ns,
-        .duration_ns = entry->duration_ns,
-        .weight = WEIGHT_ONE,
-        .parties = memo->parties,
-        .first_byte_ns = entry->first_byte_ns,
-        .sender = c->sender != NULL ? c->sender->interned : (uint32_t)INTERNED_UNKNOWN,
-        .mesh = mesh_of(c),
-        .voice = memo->voice,
-    };
+    zero_bytes(request, sizeof *request);
+    request->reporter = memo->reporter;
+    request->method = memo->method;
+    request->signal = c->reporter->names.is_otlp ? REQUEST_FROM_OTLP_LOG : REQUEST_FROM_LOG;
+    request->source = memo->source.service;
+    request->source_namespace = memo->source.service_namespace;
+    request->destination = memo->destination.service;
+    request->destination_namespace = memo->destination.service_namespace;
+    request->route = route_of(c->context, entry, memo);
+    request->attempts =
+        entry->has_attempts && entry->attempts <= ACCESS_LOG_ATTEMPTS_MAX ? entry->attempts : 0;
+    request->start_unix_ns = entry->start_unix_ns;
+    request->duration_ns = entry->duration_ns;
+    request->weight = WEIGHT_ONE;
+    request->parties = memo->parties;
+    request->first_byte_ns = entry->first_byte_ns;
+    request->sender = c->sender != NULL ? c->sender->interned : (uint32_t)INTERNED_UNKNOWN;
+    request->mesh = mesh_of(c);
+    request->voice = memo->voice;
     fill_ending(entry, request);
     fill_bytes(entry, request);
     if (entry->has_trace) {

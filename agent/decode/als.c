@@ -1,9 +1,7 @@
 /* The structure of access log messages and the node that sends them; see als.h. Entries are read in
  * als_entry.c. Any thread. */
-#include "decode/als.h"
-
+#include "decode/als_internal.h"
 #include "decode/peer_metadata.h"
-#include "decode/wire.h"
 
 enum { IDENTIFIER = 1, HTTP_LOGS = 2, TCP_LOGS = 3, LOG_ENTRY = 1 };
 
@@ -76,16 +74,21 @@ static int read_identifier(struct slice encoded, struct als_identifier *identifi
 static int count_entries(struct slice logs, uint32_t *entries_count)
 {
     struct wire_reader reader = wire_reader_of(logs);
-    struct wire_field field;
-    int status;
 
-    while ((status = wire_next(&reader, &field)) > 0) {
-        *entries_count += field.tag == WIRE_TAG(LOG_ENTRY, WIRE_BYTES);
-        if (wire_tag_number(field.tag) == LOG_ENTRY && wire_tag_type(field.tag) != WIRE_BYTES) {
+    while (reader.at < reader.end) {
+        uint32_t tag;
+        int error = als_tag(&reader, &tag);
+
+        error = error == 0 ? als_skip(&reader, tag) : error;
+        if (error != 0) {
+            return error;
+        }
+        *entries_count += tag == WIRE_TAG(LOG_ENTRY, WIRE_BYTES);
+        if (wire_tag_number(tag) == LOG_ENTRY && wire_tag_type(tag) != WIRE_BYTES) {
             return WERR_WIRE_TYPE;
         }
     }
-    return status;
+    return 0;
 }
 
 int als_read(struct slice message, struct als_identifier *ret_identifier, uint32_t *ret_entries_count,
@@ -124,29 +127,43 @@ int als_read(struct slice message, struct als_identifier *ret_identifier, uint32
     return 0;
 }
 
+static void take_entry(struct slice encoded, bool is_http, const struct als_sink *sink, uint32_t record)
+{
+    struct access_log_entry entry;
+    const char *where = "";
+    int error = is_http ? als_read_http(encoded, sink->wants_all, &entry, &where)
+                        : als_read_tcp(encoded, sink->wants_all, &entry, &where);
+
+    if (error == 0) {
+        sink->on_entry(sink->user, &entry, record);
+        return;
+    }
+    struct decode_error refused = decode_error_of(error, where);
+    refused.reason = RECORD_ERROR_MALFORMED;
+    refused.record = record;
+    sink->on_refused(sink->user, &refused);
+}
+
 static void scan_logs(struct slice logs, bool is_http, const struct als_sink *sink, uint32_t *record)
 {
     struct wire_reader reader = wire_reader_of(logs);
-    struct access_log_entry entry;
-    struct wire_field field;
 
-    while (wire_next(&reader, &field) > 0) {
-        const char *where = "";
+    while (reader.at < reader.end) {
+        struct slice encoded;
+        uint32_t tag;
 
-        if (field.tag != WIRE_TAG(LOG_ENTRY, WIRE_BYTES)) {
-            continue;
+        if (als_tag(&reader, &tag) != 0) {
+            return;
         }
-        int error = is_http ? als_read_http(field.bytes, sink->wants_all, &entry, &where)
-                            : als_read_tcp(field.bytes, sink->wants_all, &entry, &where);
-        if (error == 0) {
-            sink->on_entry(sink->user, &entry, *record);
+        if (tag != WIRE_TAG(LOG_ENTRY, WIRE_BYTES)) {
+            if (als_skip(&reader, tag) != 0) {
+                return;
+            }
+        } else if (als_bytes(&reader, &encoded) != 0) {
+            return;
         } else {
-            struct decode_error refused = decode_error_of(error, where);
-            refused.reason = RECORD_ERROR_MALFORMED;
-            refused.record = *record;
-            sink->on_refused(sink->user, &refused);
+            take_entry(encoded, is_http, sink, (*record)++);
         }
-        (*record)++;
     }
 }
 

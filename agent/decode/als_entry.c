@@ -4,6 +4,7 @@
  * Every field is one step of a switch over the tag as it is on the wire; what is not needed is passed over.
  * A field that is needed and has a wire type that is not its own is damage: no encoder does that.
  */
+#include "core/zero.h"
 #include "decode/als_internal.h"
 
 /* AccessLogType: what wrote the entry and when. */
@@ -15,9 +16,10 @@ enum log_type {
 };
 
 #define FIELD(number) (1ull << (number))
-#define COMMON_FIELDS                                                                                        \
+#define COMMON_BYTES                                                                                         \
     (FIELD(4) | FIELD(5) | FIELD(11) | FIELD(12) | FIELD(13) | FIELD(15) | FIELD(16) | FIELD(19) |           \
-        FIELD(20) | FIELD(21) | FIELD(22) | FIELD(23) | FIELD(24) | FIELD(25) | FIELD(27) | FIELD(33))
+        FIELD(20) | FIELD(21) | FIELD(22) | FIELD(23) | FIELD(25))
+#define COMMON_NUMBERS (FIELD(24) | FIELD(27) | FIELD(33))
 #define REQUEST_FIELDS                                                                                       \
     (FIELD(1) | FIELD(3) | FIELD(5) | FIELD(6) | FIELD(9) | FIELD(10) | FIELD(12) | FIELD(13))
 #define RESPONSE_FIELDS (FIELD(1) | FIELD(3) | FIELD(4) | FIELD(5) | FIELD(6))
@@ -54,14 +56,21 @@ static inline bool is_next(const uint8_t *at, const uint8_t *end, uint32_t tag)
 static inline const uint8_t *pass(const uint8_t *at, const uint8_t *end, uint32_t number)
 {
     uint32_t tag = WIRE_TAG(number, WIRE_BYTES);
+    uint32_t tag_bytes = tag < 0x80 ? 1 : 2;
+    uint32_t head; /* the tag, the length, and what follows */
 
-    if (is_next(at, end, tag)) {
-        const uint8_t *value = at + (tag < 0x80 ? 1 : 2);
-        if (__builtin_expect(value < end && *value < 0x80 && end - value > *value, 1)) {
-            return value + 1 + *value;
-        }
+    if (__builtin_expect((size_t)(end - at) < sizeof head, 0)) {
+        return at;
     }
-    return at;
+    memcpy(&head, at, sizeof head);
+    if (tag < 0x80 ? (head & 0x80ff) != tag : (head & 0x80ffff) != (0x80 | (tag & 0x7f) | tag >> 7 << 8)) {
+        return at;
+    }
+    size_t bytes = tag_bytes + 1 + (head >> 8 * tag_bytes & 0x7f);
+    if (__builtin_expect((size_t)(end - at) < bytes, 0)) {
+        return at;
+    }
+    return at + bytes;
 }
 
 /* The same of a number. */
@@ -81,12 +90,15 @@ static inline const uint8_t *pass_number(const uint8_t *at, const uint8_t *end, 
     return at;
 }
 
+static inline bool is_one_of(uint64_t fields, uint32_t number)
+{
+    return number < 64 && (fields >> number & 1) != 0;
+}
+
 /* A field that is not needed, or a needed one with a wire type that is not its own. */
 static inline int pass_over(struct wire_reader *reader, uint32_t tag, uint64_t needed)
 {
-    uint32_t number = wire_tag_number(tag);
-
-    if (number < 64 && (needed >> number & 1) != 0) {
+    if (is_one_of(needed, wire_tag_number(tag))) {
         return WERR_WIRE_TYPE;
     }
     return als_skip(reader, tag);
@@ -95,7 +107,7 @@ static inline int pass_over(struct wire_reader *reader, uint32_t tag, uint64_t n
 static int read_bool(struct wire_reader *reader, bool *ret_value)
 {
     uint64_t value = 0;
-    int error = wire_varint(reader, &value);
+    int error = als_varint(reader, &value);
 
     *ret_value = value != 0;
     return error;
@@ -104,53 +116,81 @@ static int read_bool(struct wire_reader *reader, bool *ret_value)
 static int read_attempts(struct wire_reader *reader, struct access_log_entry *entry)
 {
     uint64_t value = 0;
-    int error = wire_varint(reader, &value);
+    int error = als_varint(reader, &value);
 
     entry->attempts = value <= UINT32_MAX ? (uint32_t)value : UINT32_MAX;
     entry->has_attempts = true;
     return error;
 }
 
-static inline int read_common_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+static inline int read_tag(struct entry_scan *scan, struct slice encoded)
+{
+    if (!scan->wants_all && als_tag_is_needless(encoded, scan->entry->upstream_cluster.length > 0)) {
+        return 0;
+    }
+    return als_read_tag(encoded, scan->wants_all, scan->entry);
+}
+
+/* A field of bytes, which may be read up to `room`. */
+static inline int take_common(
+    struct entry_scan *scan, uint32_t number, struct slice bytes, const uint8_t *room)
 {
     struct access_log_entry *entry = scan->entry;
 
-    switch (tag) {
-    case WIRE_TAG(4, WIRE_BYTES):
-        return als_read_tls(reader, entry);
-    case WIRE_TAG(5, WIRE_BYTES):
-        return als_read_time(reader, &entry->start_unix_ns);
-    case WIRE_TAG(11, WIRE_BYTES):
-        return als_read_time(reader, &entry->first_byte_ns);
-    case WIRE_TAG(12, WIRE_BYTES):
-        return wire_bytes(reader, &scan->last_tx);
-    case WIRE_TAG(13, WIRE_BYTES):
-        return als_read_address(reader, &entry->upstream_address, &entry->upstream_port);
-    case WIRE_TAG(15, WIRE_BYTES):
-        return wire_bytes(reader, &entry->upstream_cluster);
-    case WIRE_TAG(16, WIRE_BYTES):
-        return als_read_flags(reader, &entry->response_flags);
-    case WIRE_TAG(19, WIRE_BYTES):
-        return wire_bytes(reader, &entry->route_name);
-    case WIRE_TAG(20, WIRE_BYTES):
-        return als_read_address(reader, &entry->downstream_address, &entry->downstream_port);
-    case WIRE_TAG(21, WIRE_BYTES):
-        return als_read_filter_state(reader, entry);
-    case WIRE_TAG(22, WIRE_BYTES):
-        return als_read_tag(reader, scan->wants_all, entry);
-    case WIRE_TAG(23, WIRE_BYTES):
+    switch (number) {
+    case 4:
+        return als_read_tls(bytes, entry);
+    case 5:
+        return als_read_time(bytes, room, &entry->start_unix_ns);
+    case 11:
+        return als_read_time(bytes, room, &entry->first_byte_ns);
+    case 12:
+        scan->last_tx = bytes;
+        return 0;
+    case 13:
+        return als_read_address(bytes, &entry->upstream_address, &entry->upstream_port);
+    case 15:
+        entry->upstream_cluster = bytes;
+        return 0;
+    case 16:
+        return als_read_flags(bytes, &entry->response_flags);
+    case 19:
+        entry->route_name = bytes;
+        return 0;
+    case 20:
+        return als_read_address(bytes, &entry->downstream_address, &entry->downstream_port);
+    case 21:
+        return als_read_filter_state(bytes, entry);
+    case 22:
+        return read_tag(scan, bytes);
+    case 23:
         scan->has_duration = true;
-        return als_read_time(reader, &entry->duration_ns);
+        return als_read_time(bytes, room, &entry->duration_ns);
+    default:
+        entry->details = bytes;
+        return 0;
+    }
+}
+
+static inline int read_common_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+{
+    uint32_t number = wire_tag_number(tag);
+    struct slice bytes;
+    int error;
+
+    if (wire_tag_type(tag) == WIRE_BYTES && is_one_of(COMMON_BYTES, number)) {
+        error = als_bytes(reader, &bytes);
+        return error != 0 ? error : take_common(scan, number, bytes, reader->end);
+    }
+    switch (tag) {
     case WIRE_TAG(24, WIRE_VARINT):
-        return read_attempts(reader, entry);
-    case WIRE_TAG(25, WIRE_BYTES):
-        return wire_bytes(reader, &entry->details);
+        return read_attempts(reader, scan->entry);
     case WIRE_TAG(27, WIRE_VARINT):
         return read_bool(reader, &scan->is_intermediate);
     case WIRE_TAG(33, WIRE_VARINT):
-        return wire_varint(reader, &scan->type);
+        return als_varint(reader, &scan->type);
     default:
-        return pass_over(reader, tag, COMMON_FIELDS);
+        return pass_over(reader, tag, COMMON_BYTES | COMMON_NUMBERS);
     }
 }
 
@@ -243,7 +283,7 @@ static int read_method(struct wire_reader *reader, struct slice *ret_method)
 #undef METHOD
     };
     uint64_t number = 0;
-    int error = wire_varint(reader, &number);
+    int error = als_varint(reader, &number);
 
     /* a method that the enumeration does not know comes as 0 */
     *ret_method = number < sizeof methods / sizeof methods[0] ? methods[number] : methods[0];
@@ -253,9 +293,12 @@ static int read_method(struct wire_reader *reader, struct slice *ret_method)
 /* request_headers, where the configuration adds them: content-type tells gRPC. */
 static int read_request_header(struct wire_reader *reader, struct access_log_entry *entry)
 {
+    struct slice encoded;
     struct slice key;
     struct slice value;
-    int error = als_read_map_entry(reader, &key, &value);
+    int error = als_bytes(reader, &encoded);
+
+    error = error == 0 ? als_read_map_entry(encoded, &key, &value) : error;
 
     if (error == 0 && slice_equal(key, SLICE_LITERAL("content-type")) &&
         slice_has_prefix(value, SLICE_LITERAL("application/grpc"))) {
@@ -272,17 +315,17 @@ static inline int read_request_field(struct entry_scan *scan, struct wire_reader
     case WIRE_TAG(1, WIRE_VARINT):
         return read_method(reader, &entry->method);
     case WIRE_TAG(3, WIRE_BYTES):
-        return wire_bytes(reader, &entry->authority);
+        return als_bytes(reader, &entry->authority);
     case WIRE_TAG(5, WIRE_BYTES):
-        return wire_bytes(reader, &entry->path);
+        return als_bytes(reader, &entry->path);
     case WIRE_TAG(6, WIRE_BYTES):
-        return wire_bytes(reader, &entry->user_agent);
+        return als_bytes(reader, &entry->user_agent);
     case WIRE_TAG(9, WIRE_BYTES):
-        return wire_bytes(reader, &entry->request_id);
+        return als_bytes(reader, &entry->request_id);
     case WIRE_TAG(10, WIRE_BYTES):
-        return wire_bytes(reader, &scan->original_path);
+        return als_bytes(reader, &scan->original_path);
     case WIRE_TAG(12, WIRE_VARINT):
-        return wire_varint(reader, &entry->request_bytes);
+        return als_varint(reader, &entry->request_bytes);
     case WIRE_TAG(13, WIRE_BYTES):
         return read_request_header(reader, entry);
     default:
@@ -322,9 +365,12 @@ static int read_request(struct entry_scan *scan, struct slice encoded)
 /* response_headers or response_trailers: either may hold the status of a gRPC call. */
 static int read_response_header(struct wire_reader *reader, struct access_log_entry *entry)
 {
+    struct slice encoded;
     struct slice key;
     struct slice value;
-    int error = als_read_map_entry(reader, &key, &value);
+    int error = als_bytes(reader, &encoded);
+
+    error = error == 0 ? als_read_map_entry(encoded, &key, &value) : error;
 
     if (error == 0 && slice_equal(key, SLICE_LITERAL("grpc-status"))) {
         als_take_grpc_status(value, entry);
@@ -332,11 +378,13 @@ static int read_response_header(struct wire_reader *reader, struct access_log_en
     return error;
 }
 
-static int read_code(struct wire_reader *reader, uint16_t *ret_code)
+static inline int read_code(struct wire_reader *reader, uint16_t *ret_code)
 {
+    struct slice encoded;
     uint64_t code = 0;
-    int error = als_read_number(reader, &code);
+    int error = als_bytes(reader, &encoded);
 
+    error = error == 0 ? als_read_number(encoded, &code) : error;
     *ret_code = code <= UINT16_MAX ? (uint16_t)code : 0;
     return error;
 }
@@ -349,12 +397,12 @@ static inline int read_response_field(struct entry_scan *scan, struct wire_reade
     case WIRE_TAG(1, WIRE_BYTES):
         return read_code(reader, &entry->response_code);
     case WIRE_TAG(3, WIRE_VARINT):
-        return wire_varint(reader, &entry->response_bytes);
+        return als_varint(reader, &entry->response_bytes);
     case WIRE_TAG(4, WIRE_BYTES):
     case WIRE_TAG(5, WIRE_BYTES):
         return read_response_header(reader, entry);
     case WIRE_TAG(6, WIRE_BYTES):
-        return wire_bytes(reader, &entry->details);
+        return als_bytes(reader, &entry->details);
     default:
         return pass_over(reader, tag, RESPONSE_FIELDS);
     }
@@ -387,7 +435,7 @@ static int read_version(struct wire_reader *reader, struct access_log_entry *ent
     static const uint8_t protocols[] = {ACCESS_LOG_PROTOCOL_UNTOLD, ACCESS_LOG_PROTOCOL_HTTP1,
         ACCESS_LOG_PROTOCOL_HTTP1, ACCESS_LOG_PROTOCOL_HTTP2, ACCESS_LOG_PROTOCOL_HTTP3};
     uint64_t number = 0;
-    int error = wire_varint(reader, &number);
+    int error = als_varint(reader, &number);
 
     entry->protocol =
         number < sizeof protocols ? (enum access_log_protocol)protocols[number] : ACCESS_LOG_PROTOCOL_UNTOLD;
@@ -415,7 +463,9 @@ static int read_connection(struct entry_scan *scan, struct slice encoded)
 static void begin(
     struct entry_scan *scan, struct access_log_entry *entry, bool wants_all, struct slice encoded)
 {
-    *entry = (struct access_log_entry){.raw = encoded, .has_request_bytes = true, .has_response_bytes = true};
+    zero_bytes(entry, sizeof *entry);
+    entry->raw = encoded;
+    entry->has_request_bytes = entry->has_response_bytes = true;
     *scan = (struct entry_scan){.entry = entry, .wants_all = wants_all, .field = "entry"};
 }
 
@@ -447,18 +497,18 @@ static inline int read_http_field(struct entry_scan *scan, struct wire_reader *r
     switch (tag) {
     case WIRE_TAG(1, WIRE_BYTES):
         scan->field = "common_properties";
-        error = wire_bytes(reader, &encoded);
+        error = als_bytes(reader, &encoded);
         return error != 0 ? error : read_common(scan, encoded);
     case WIRE_TAG(2, WIRE_VARINT):
         scan->field = "protocol_version";
         return read_version(reader, scan->entry);
     case WIRE_TAG(3, WIRE_BYTES):
         scan->field = "request";
-        error = wire_bytes(reader, &encoded);
+        error = als_bytes(reader, &encoded);
         return error != 0 ? error : read_request(scan, encoded);
     case WIRE_TAG(4, WIRE_BYTES):
         scan->field = "response";
-        error = wire_bytes(reader, &encoded);
+        error = als_bytes(reader, &encoded);
         return error != 0 ? error : read_response(scan, encoded);
     default:
         scan->field = "entry";

@@ -25,23 +25,17 @@ int als_time_of(struct slice encoded, uint64_t *ret_ns)
             return error;
         }
     }
-    /* a negative number has its highest bit set */
-    bool fits = seconds < UINT64_MAX / ALS_NS_PER_S && nanos < ALS_NS_PER_S;
-    *ret_ns = fits ? seconds * ALS_NS_PER_S + nanos : 0;
+    *ret_ns = als_ns_of(seconds, nanos);
     return 0;
 }
 
 /* A message whose only field is a number = 1: UInt32Value. */
-int als_read_number(struct wire_reader *reader, uint64_t *ret_number)
+int als_read_number(struct slice encoded, uint64_t *ret_number)
 {
-    struct slice encoded;
-    struct wire_field field;
-    int status = wire_bytes(reader, &encoded);
-
-    if (status != 0) {
-        return status;
-    }
     struct wire_reader inner = wire_reader_of(encoded);
+    struct wire_field field;
+    int status;
+
     if (encoded.length == 3 && inner.at[0] == WIRE_TAG(1, WIRE_VARINT) && inner.at[1] >= 0x80 &&
         inner.at[2] < 0x80) { /* every status code */
         *ret_number = (inner.at[1] & 0x7fu) | (uint64_t)inner.at[2] << 7;
@@ -77,15 +71,11 @@ static inline bool read_plain_address(struct slice encoded, struct slice *ret_ho
 }
 
 /* Address: socket_address = 1 {address = 2, port_value = 3}, pipe = 2 {path = 1}. */
-int als_read_address(struct wire_reader *reader, struct slice *ret_host, uint16_t *ret_port)
+int als_read_address(struct slice encoded, struct slice *ret_host, uint16_t *ret_port)
 {
-    struct slice encoded;
     struct wire_field field;
-    int status = wire_bytes(reader, &encoded);
+    int status;
 
-    if (status != 0) {
-        return status;
-    }
     if (__builtin_expect(read_plain_address(encoded, ret_host, ret_port), 1)) {
         return 0;
     }
@@ -114,18 +104,14 @@ int als_read_address(struct wire_reader *reader, struct slice *ret_host, uint16_
  * ResponseFlags: field n is bit n - 1 of Envoy's CoreResponseFlag (context/response_flags.h) up to 27; the
  * proto has no later ones. unauthorized_details = 13 is a message, all others are booleans.
  */
-int als_read_flags(struct wire_reader *reader, uint64_t *ret_flags)
+int als_read_flags(struct slice encoded, uint64_t *ret_flags)
 {
     enum { FLAG_FIELDS_COUNT = 27, UNAUTHORIZED = 13 };
-    struct slice encoded;
+    struct wire_reader inner = wire_reader_of(encoded);
     struct wire_field field;
     uint64_t flags = 0;
-    int status = wire_bytes(reader, &encoded);
+    int status;
 
-    if (status != 0) {
-        return status;
-    }
-    struct wire_reader inner = wire_reader_of(encoded);
     while ((status = wire_next(&inner, &field)) > 0) {
         uint32_t number = wire_tag_number(field.tag);
         bool is_set =
@@ -176,15 +162,9 @@ static int read_pair(struct slice encoded, struct slice *ret_key, struct slice *
     return status;
 }
 
-int als_read_map_entry(struct wire_reader *reader, struct slice *ret_key, struct slice *ret_value)
+int als_read_map_entry(struct slice encoded, struct slice *ret_key, struct slice *ret_value)
 {
-    struct slice encoded;
-    int error = wire_bytes(reader, &encoded);
-
-    if (error != 0 || read_plain_pair(encoded, ret_key, ret_value)) {
-        return error;
-    }
-    return read_pair(encoded, ret_key, ret_value);
+    return read_plain_pair(encoded, ret_key, ret_value) ? 0 : read_pair(encoded, ret_key, ret_value);
 }
 
 /* Eight hex digits as four bytes; false when one of them is none. */
@@ -324,49 +304,23 @@ static inline void take_tag(
     }
 }
 
-/* Tags that most entries have and that counting does not need, told by how they begin. */
-static inline bool is_needless(struct slice encoded, const struct access_log_entry *entry)
+int als_read_tag(struct slice encoded, bool wants_all, struct access_log_entry *entry)
 {
-    uint64_t begin, trace_id, span_id, upstream_cluster;
-
-    if (encoded.length < sizeof begin) {
-        return false;
-    }
-    memcpy(&begin, encoded.ptr, sizeof begin);
-    memcpy(&trace_id, "\n\x08trace_", sizeof begin);
-    memcpy(&span_id, "\n\x07span_i", sizeof begin);
-    memcpy(&upstream_cluster, "\n\x10upstre", sizeof begin);
-    return begin == trace_id || begin == span_id ||
-           (begin == upstream_cluster && entry->upstream_cluster.length > 0);
-}
-
-int als_read_tag(struct wire_reader *reader, bool wants_all, struct access_log_entry *entry)
-{
-    struct slice encoded;
     struct slice key;
     struct slice value;
-    int error = wire_bytes(reader, &encoded);
+    int error = als_read_map_entry(encoded, &key, &value);
 
-    if (error != 0) {
-        return error;
-    }
-    if (!wants_all && is_needless(encoded, entry)) {
-        return 0;
-    }
-    if (!read_plain_pair(encoded, &key, &value)) {
-        error = read_pair(encoded, &key, &value);
-    }
     if (error == 0) {
         take_tag(entry, wants_all, key, value);
     }
     return error;
 }
 
-int als_read_filter_state(struct wire_reader *reader, struct access_log_entry *entry)
+int als_read_filter_state(struct slice encoded, struct access_log_entry *entry)
 {
     struct slice key;
     struct slice value;
-    int error = als_read_map_entry(reader, &key, &value);
+    int error = als_read_map_entry(encoded, &key, &value);
 
     if (error != 0) {
         return error;
@@ -381,82 +335,72 @@ int als_read_filter_state(struct wire_reader *reader, struct access_log_entry *e
                                                               : 0;
 }
 
-/* SubjectAltName: uri = 1; the first SPIFFE one of a certificate counts. */
-static int read_alternative(struct slice encoded, struct slice *ret_uri)
+/* On to the next field whose tag, without the bits of `either`, is `wanted`, of bytes: its tag; 0 at the end,
+ * negative on damage. */
+static inline int next_of(
+    struct wire_reader *reader, uint32_t wanted, uint32_t either, struct slice *ret_bytes)
 {
-    struct wire_reader reader = wire_reader_of(encoded);
-
-    while (reader.at < reader.end) {
-        struct slice bytes;
+    while (reader->at < reader->end) {
         uint32_t tag;
-        int error = als_tag(&reader, &tag);
+        int error = als_tag(reader, &tag);
 
-        if (error == 0 && tag == WIRE_TAG(1, WIRE_BYTES)) {
-            error = wire_bytes(&reader, &bytes);
-            if (error == 0 && ret_uri->length == 0 && bytes.length > 9 &&
-                memcmp(bytes.ptr, "spiffe://", 9) == 0) {
-                *ret_uri = bytes;
-            }
-        } else if (error == 0) {
-            error = als_skip(&reader, tag);
+        if (error == 0 && (tag & ~either) == wanted) {
+            error = als_bytes(reader, ret_bytes);
+            return error != 0 ? error : (int)tag;
         }
+        error = error == 0 ? als_skip(reader, tag) : error;
         if (error != 0) {
             return error;
         }
     }
     return 0;
+}
+
+/* SubjectAltName: uri = 1; the first SPIFFE one of a certificate counts. */
+static inline int read_alternative(struct slice encoded, struct slice *ret_uri)
+{
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct slice uri;
+    int status;
+
+    while ((status = next_of(&reader, WIRE_TAG(1, WIRE_BYTES), 0, &uri)) > 0) {
+        if (ret_uri->length == 0 && uri.length > 9 && memcmp(uri.ptr, "spiffe://", 9) == 0) {
+            *ret_uri = uri;
+        }
+    }
+    return status;
 }
 
 /* CertificateProperties: subject_alt_name = 1. */
 static int read_certificate(struct slice encoded, struct slice *ret_uri)
 {
     struct wire_reader reader = wire_reader_of(encoded);
+    struct slice alternative;
+    int status;
 
-    while (reader.at < reader.end) {
-        struct slice bytes;
-        uint32_t tag;
-        int error = als_tag(&reader, &tag);
-
-        if (error == 0 && tag == WIRE_TAG(1, WIRE_BYTES)) {
-            error = wire_bytes(&reader, &bytes);
-            error = error == 0 ? read_alternative(bytes, ret_uri) : error;
-        } else if (error == 0) {
-            error = als_skip(&reader, tag);
-        }
-        if (error != 0) {
-            return error;
+    while ((status = next_of(&reader, WIRE_TAG(1, WIRE_BYTES), 0, &alternative)) > 0) {
+        status = read_alternative(alternative, ret_uri);
+        if (status < 0) {
+            break;
         }
     }
-    return 0;
+    return status;
 }
 
 /* TLSProperties: local_certificate_properties = 4, peer_certificate_properties = 5. */
-int als_read_tls(struct wire_reader *reader, struct access_log_entry *entry)
+int als_read_tls(struct slice encoded, struct access_log_entry *entry)
 {
-    struct slice encoded;
-    int error = wire_bytes(reader, &encoded);
+    enum { LOCAL = WIRE_TAG(4, WIRE_BYTES), PEER = WIRE_TAG(5, WIRE_BYTES) }; /* they differ in one bit */
+    struct wire_reader reader = wire_reader_of(encoded);
+    struct slice certificate;
+    int status;
 
-    if (error != 0) {
-        return error;
-    }
-    struct wire_reader inner = wire_reader_of(encoded);
-    while (inner.at < inner.end) {
-        struct slice bytes;
-        uint32_t tag;
-
-        error = als_tag(&inner, &tag);
-        if (error == 0 && (tag == WIRE_TAG(4, WIRE_BYTES) || tag == WIRE_TAG(5, WIRE_BYTES))) {
-            bool is_own = tag == WIRE_TAG(4, WIRE_BYTES);
-            error = wire_bytes(&inner, &bytes);
-            error = error == 0 ? read_certificate(
-                                     bytes, is_own ? &entry->local_identity : &entry->downstream.identity)
-                               : error;
-        } else if (error == 0) {
-            error = als_skip(&inner, tag);
-        }
-        if (error != 0) {
-            return error;
+    while ((status = next_of(&reader, LOCAL, LOCAL ^ PEER, &certificate)) > 0) {
+        status = read_certificate(
+            certificate, status == LOCAL ? &entry->local_identity : &entry->downstream.identity);
+        if (status < 0) {
+            break;
         }
     }
-    return 0;
+    return status;
 }

@@ -15,6 +15,21 @@
 
 enum { READ_BYTES = 65536, STRINGS_MAX = 65536, STRING_BYTES_MAX = 1 << 26, SPAN_BYTES_GUESS = 600 };
 
+/* Fields of Span and LogRecord (opentelemetry/proto/{trace,logs}/v1): all ids and times. */
+enum {
+    SPAN_TRACE_ID = 1,
+    SPAN_ID = 2,
+    SPAN_PARENT_ID = 4,
+    SPAN_START = 7,
+    SPAN_END = 8,
+    LOG_TIME = 1,
+    LOG_TRACE_ID = 9,
+    LOG_SPAN_ID = 10,
+    LOG_OBSERVED = 11,
+};
+
+enum { REPLAYED_MAX = 1024 }; /* messages of a file */
+
 /* ---- loading ---- */
 
 struct loading {
@@ -85,6 +100,24 @@ static int add_span(
     return 0;
 }
 
+static int add_log(struct loading *loading, struct slice raw, uint32_t envelope)
+{
+    struct corpus *corpus = loading->corpus;
+    struct wire_reader reader = wire_reader_of(raw);
+    struct wire_field field;
+
+    if (corpus->span_count == CORPUS_SPANS_MAX || envelope == CORPUS_ENVELOPES_MAX) {
+        return WERR_FULL;
+    }
+    corpus->spans[corpus->span_count++] = (struct corpus_span){.raw = raw, .envelope = envelope};
+    while (wire_next(&reader, &field) > 0) {
+        if (field.tag == WIRE_TAG(LOG_TIME, WIRE_FIXED64) && field.integer > corpus->last_unix_ns) {
+            corpus->last_unix_ns = field.integer;
+        }
+    }
+    return 0;
+}
+
 static int add_scope_spans(struct loading *loading, struct slice scope_spans, struct slice resource_bytes,
     const struct otlp_resource *resource)
 {
@@ -98,8 +131,9 @@ static int add_scope_spans(struct loading *loading, struct slice scope_spans, st
         if (field.tag == WIRE_TAG(1, WIRE_BYTES)) {
             scope = field.bytes;
         } else if (field.tag == WIRE_TAG(2, WIRE_BYTES)) {
-            error =
-                add_span(loading, field.bytes, envelope_of(loading->corpus, resource_bytes, scope), resource);
+            uint32_t envelope = envelope_of(loading->corpus, resource_bytes, scope);
+            error = loading->corpus->is_logs ? add_log(loading, field.bytes, envelope)
+                                             : add_span(loading, field.bytes, envelope, resource);
         }
         if (error < 0) {
             return error;
@@ -144,23 +178,37 @@ static int add_message(struct loading *loading, struct slice message)
     return more;
 }
 
+/* 1 and the message at *at, which goes behind it; 0 at the end; WERR_TRUNCATED. */
+static int next_message(const struct buffer *file, size_t *at, struct slice *ret_message)
+{
+    uint32_t length;
+
+    if (*at + sizeof length > file->length) {
+        return 0;
+    }
+    memcpy(&length, file->data + *at, sizeof length);
+    *at += sizeof length;
+    if (length > file->length - *at) {
+        return WERR_TRUNCATED;
+    }
+    *ret_message = slice_of(file->data + *at, length);
+    *at += length;
+    return 1;
+}
+
 static int add_messages(struct loading *loading)
 {
-    const struct buffer *file = &loading->corpus->file;
+    struct slice message;
     size_t at = 0;
-    int error = 0;
+    int more;
 
-    while (error == 0 && at + sizeof(uint32_t) <= file->length) {
-        uint32_t length;
-        memcpy(&length, file->data + at, sizeof length);
-        at += sizeof length;
-        if (length > file->length - at) {
-            return WERR_TRUNCATED;
+    while ((more = next_message(&loading->corpus->file, &at, &message)) > 0) {
+        int error = add_message(loading, message);
+        if (error < 0) {
+            return error;
         }
-        error = add_message(loading, slice_of(file->data + at, length));
-        at += length;
     }
-    return error;
+    return more;
 }
 
 static int interpret(struct corpus *corpus)
@@ -193,7 +241,7 @@ static int interpret(struct corpus *corpus)
 
 int corpus_load(const char *path, struct corpus *ret_corpus)
 {
-    *ret_corpus = (struct corpus){.span_count = 0};
+    *ret_corpus = (struct corpus){.is_logs = slice_has_suffix(slice_of_string(path), SLICE_LITERAL(".logs"))};
     buffer_init(&ret_corpus->file, CORPUS_FILE_BYTES_MAX);
     ret_corpus->spans = calloc(CORPUS_SPANS_MAX, sizeof *ret_corpus->spans);
     int error = ret_corpus->spans == NULL ? WERR_NOMEM : read_file(path, &ret_corpus->file);
@@ -256,25 +304,31 @@ static void patch_time(const uint8_t *end_of_field, int64_t shift_ns)
     memcpy(to, &time_ns, sizeof time_ns);
 }
 
-/* Ids of this round and times near now, in place: no length changes. */
-static void patch_span(struct slice copy, uint64_t round, int64_t shift_ns)
+static bool is_one_of(uint32_t tag, const uint32_t tags[static 3])
 {
+    return tag == tags[0] || tag == tags[1] || tag == tags[2];
+}
+
+/* Ids of this round and times near now, in place: no length changes. */
+static void patch_record(struct slice copy, bool is_log, uint64_t round, int64_t shift_ns)
+{
+    static const uint32_t ids[2][3] = {
+        {WIRE_TAG(SPAN_TRACE_ID, WIRE_BYTES), WIRE_TAG(SPAN_ID, WIRE_BYTES),
+            WIRE_TAG(SPAN_PARENT_ID, WIRE_BYTES)},
+        {WIRE_TAG(LOG_TRACE_ID, WIRE_BYTES), WIRE_TAG(LOG_SPAN_ID, WIRE_BYTES)},
+    };
+    static const uint32_t times[2][3] = {
+        {WIRE_TAG(SPAN_START, WIRE_FIXED64), WIRE_TAG(SPAN_END, WIRE_FIXED64)},
+        {WIRE_TAG(LOG_TIME, WIRE_FIXED64), WIRE_TAG(LOG_OBSERVED, WIRE_FIXED64)},
+    };
     struct wire_reader reader = wire_reader_of(copy);
     struct wire_field field;
 
     while (wire_next(&reader, &field) > 0) {
-        switch (field.tag) {
-        case WIRE_TAG(1, WIRE_BYTES):
-        case WIRE_TAG(2, WIRE_BYTES):
-        case WIRE_TAG(4, WIRE_BYTES):
+        if (is_one_of(field.tag, ids[is_log])) {
             patch_id(field.bytes.ptr, field.bytes.length, round);
-            break;
-        case WIRE_TAG(7, WIRE_FIXED64):
-        case WIRE_TAG(8, WIRE_FIXED64):
+        } else if (is_one_of(field.tag, times[is_log])) {
             patch_time(field.raw.ptr + field.raw.length, shift_ns);
-            break;
-        default:
-            break;
         }
     }
 }
@@ -299,16 +353,25 @@ static int note_message(struct batching *batching, size_t from)
     return batches->bytes.error;
 }
 
+static const uint8_t no_prefix[GRPC_PREFIX_BYTES];
+
+static void write_prefix(uint8_t *at, size_t message_bytes)
+{
+    uint32_t length = __builtin_bswap32((uint32_t)message_bytes);
+
+    at[0] = 0;
+    memcpy(at + 1, &length, sizeof length);
+}
+
 static int write_message(struct batching *batching, uint32_t envelope)
 {
     const struct corpus *corpus = batching->corpus;
     struct buffer *out = &batching->batches->bytes;
     size_t from = out->length;
     size_t guess_bytes = (size_t)batching->shape->spans_per_message * SPAN_BYTES_GUESS;
-    static const uint8_t prefix[GRPC_PREFIX_BYTES];
 
     if (batching->shape->prefixed) {
-        (void)buffer_append(out, prefix, sizeof prefix);
+        (void)buffer_append(out, no_prefix, sizeof no_prefix);
     }
     struct wire_envelope resource_spans = wire_envelope_begin(out, 1, guess_bytes);
     wire_write_bytes(out, 1, corpus->envelopes[envelope].resource);
@@ -318,16 +381,15 @@ static int write_message(struct batching *batching, uint32_t envelope)
         struct slice raw = corpus->spans[batching->waiting[envelope].spans[i]].raw;
         wire_write_bytes(out, 2, raw);
         if (out->error == 0) {
-            patch_span(slice_of(out->data + out->length - raw.length, raw.length), batching->round,
-                batching->shift_ns);
+            patch_record(slice_of(out->data + out->length - raw.length, raw.length), corpus->is_logs,
+                batching->round, batching->shift_ns);
         }
     }
     wire_envelope_end(out, scope_spans);
     wire_envelope_end(out, resource_spans);
     batching->waiting[envelope].count = 0;
     if (batching->shape->prefixed && out->error == 0) {
-        uint32_t length = __builtin_bswap32((uint32_t)(out->length - from - sizeof prefix));
-        memcpy(out->data + from + 1, &length, sizeof length);
+        write_prefix(out->data + from, out->length - from - GRPC_PREFIX_BYTES);
     }
     return out->error != 0 ? out->error : note_message(batching, from);
 }
@@ -376,6 +438,61 @@ int corpus_batch(
         ret_batches->messages[i].ptr = ret_batches->bytes.data + (size_t)ret_batches->messages[i].ptr;
     }
     if (error < 0) {
+        corpus_batches_deinit(ret_batches);
+    }
+    return error;
+}
+
+/* ---- replaying ---- */
+
+static int replay(const struct buffer *file, uint32_t per_call, struct corpus_batches *batches)
+{
+    struct slice messages[REPLAYED_MAX];
+    struct buffer *out = &batches->bytes;
+    size_t count = 0;
+    size_t at = 0;
+    int more = 0;
+
+    while (count < REPLAYED_MAX && (more = next_message(file, &at, &messages[count])) > 0) {
+        count++;
+    }
+    if (more < 0 || count < 2) {
+        return more < 0 ? more : WERR_INVALID;
+    }
+    batches->message_count = per_call > 1 ? 1 : count;
+    batches->messages = calloc(batches->message_count, sizeof *batches->messages);
+    buffer_init(out, CORPUS_BATCH_BYTES_MAX);
+    for (size_t i = 0; batches->messages != NULL && i < batches->message_count * per_call; i++) {
+        struct slice message = messages[i < count ? i : 1 + (i - 1) % (count - 1)];
+        size_t from = out->length;
+        (void)buffer_append(out, no_prefix, sizeof no_prefix);
+        (void)buffer_append_slice(out, message);
+        if (out->error == 0) {
+            write_prefix(out->data + from, message.length);
+        }
+        batches->messages[i / per_call].length += sizeof no_prefix + message.length;
+    }
+    at = 0;
+    for (size_t i = 0; batches->messages != NULL && i < batches->message_count; i++) {
+        batches->messages[i].ptr = out->data + at;
+        at += batches->messages[i].length;
+    }
+    return batches->messages == NULL ? WERR_NOMEM : out->error;
+}
+
+int corpus_replay(const char *path, uint32_t per_call, struct corpus_batches *ret_batches)
+{
+    struct buffer file;
+
+    *ret_batches = (struct corpus_batches){.message_count = 0};
+    buffer_init(&file, CORPUS_FILE_BYTES_MAX);
+    int error = read_file(path, &file);
+    if (error == 0) {
+        error = replay(&file, per_call, ret_batches);
+    }
+    buffer_deinit(&file);
+    if (error < 0) {
+        (void)fprintf(stderr, "%s: %s\n", path, werr_text(error));
         corpus_batches_deinit(ret_batches);
     }
     return error;

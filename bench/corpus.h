@@ -3,7 +3,8 @@
  * with ids of their own and times near the present, N a message.
  *
  *   FILE.otlp ─► corpus_load: spans, what each means ─► corpus_batch: OTLP messages of N spans, one resource
- * each
+ *   each
+ *   FILE.logs ─► the same of log records, whose messages have the same form: nothing says what they mean
  *
  * One thread; everything is made before the clock starts.
  */
@@ -33,7 +34,7 @@ struct corpus_envelope {
 };
 
 struct corpus_span {
-    struct slice raw; /* the encoded Span, in the file's bytes */
+    struct slice raw; /* the encoded Span or LogRecord, in the file's bytes */
     uint32_t envelope;
     bool is_request;
     struct request request; /* when it is one: what the agent makes of it; ids are the corpus' interner's */
@@ -41,6 +42,7 @@ struct corpus_span {
 
 struct corpus {
     struct buffer file;
+    bool is_logs;
     struct corpus_span *spans;
     uint32_t span_count;
     uint32_t request_count;
@@ -48,7 +50,7 @@ struct corpus {
     uint32_t envelope_count;
     struct budget strings; /* the interner's; the corpus must not move */
     struct interner *interner;
-    uint64_t last_unix_ns; /* the latest end of a span */
+    uint64_t last_unix_ns; /* the latest end of a span, or time of a log record */
 };
 
 struct corpus_batches {
@@ -58,8 +60,8 @@ struct corpus_batches {
     uint64_t span_count;
 };
 
-/* Reads a file of [u32 little-endian length][ExportTraceServiceRequest]. A line on stderr and a negative
- * code. */
+/* Reads a file of [u32 little-endian length][ExportTraceServiceRequest], or ExportLogsServiceRequest when its
+ * name ends in .logs. A line on stderr and a negative code. */
 int corpus_load(const char *path, struct corpus *ret_corpus);
 void corpus_deinit(struct corpus *corpus);
 
@@ -76,6 +78,13 @@ struct corpus_shape {
 };
 int corpus_batch(
     const struct corpus *corpus, const struct corpus_shape *shape, struct corpus_batches *ret_batches);
+
+/*
+ * The messages of a file of [u32 little-endian length][message] as they are, each with gRPC's five bytes
+ * before it. per_call 1: each is one of ret_batches->messages; more: there is one, a stream that begins with
+ * the file's first and goes on with those behind it, in turn. A line on stderr and a negative code.
+ */
+int corpus_replay(const char *path, uint32_t per_call, struct corpus_batches *ret_batches);
 void corpus_batches_deinit(struct corpus_batches *batches);
 
 #endif

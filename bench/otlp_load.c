@@ -6,11 +6,15 @@
  *     otlp_load --socket PATH --pid PID --corpus FILE.otlp --batch 5|8|512 [--name NAME] [--seconds S]
  * [--rate SPANS/S [--burst MESSAGES]]
  *
- * A corpus FILE.als is sent as access log streams instead: --batch entries a message, STREAM_ENTRIES or so a
- * stream, which then is ended, so that its answer tells that it was taken.
+ * Other corpora, by their name's end:
+ *   .logs             OTLP log records, --batch a message
+ *   .als              access log streams: --batch entries a message, STREAM_ENTRIES or so a stream, which
+ * then is ended, so that its answer tells that it was taken .metrics          OTLP metrics, as recorded, a
+ * message a call .metrics_service  Envoy's, as recorded: streams of --batch messages, the node in the first
  *
- * NAME_sent and NAME_accepted count spans: those of messages begun, and of those answered with grpc-status 0.
- * One thread, one poll loop.
+ * NAME_sent and NAME_accepted count records: those of calls begun, and of those answered with grpc-status 0.
+ * Of the two last a record is a message: how many points it holds the receiver tells. One thread, one poll
+ * loop.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -47,9 +51,17 @@ struct load_connection {
     size_t out_sent_bytes;
 };
 
+/* What a corpus is sent as. */
+struct kind {
+    const char *suffix;
+    const char *path;
+    bool is_stream;                                              /* has no deadline */
+    int (*make_calls)(struct load *load, struct corpus *corpus); /* fills batches and spans_per_call */
+};
+
 struct load {
     struct load_options options;
-    bool is_als;
+    const struct kind *kind;
     uint32_t spans_per_call;
     struct corpus_batches batches;
     struct load_connection connections[CONNECTIONS_MAX];
@@ -106,29 +118,6 @@ static void on_close(void *user, struct h2_stream *stream, uint32_t error_code)
 static const struct h2_callbacks callbacks = {
     .on_header = on_header, .on_data = on_data, .on_close = on_close};
 
-static const struct h2_header als_headers[] = {
-    H2_LITERAL(":method", "POST"),
-    H2_LITERAL(":scheme", "http"),
-    H2_LITERAL(":path", "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"),
-    H2_LITERAL(":authority", "agent_grpc"),
-    H2_LITERAL("te", "trailers"),
-    H2_LITERAL("content-type", "application/grpc"),
-    H2_LITERAL("x-envoy-internal", "true"),
-    H2_LITERAL("x-forwarded-for", "127.0.0.1"),
-};
-
-static const struct h2_header headers[] = {
-    H2_LITERAL(":method", "POST"),
-    H2_LITERAL(":scheme", "http"),
-    H2_LITERAL(":path", "/opentelemetry.proto.collector.trace.v1.TraceService/Export"),
-    H2_LITERAL(":authority", "agent_grpc"),
-    H2_LITERAL("te", "trailers"),
-    H2_LITERAL("grpc-timeout", "250m"),
-    H2_LITERAL("content-type", "application/grpc"),
-    H2_LITERAL("x-envoy-internal", "true"),
-    H2_LITERAL("x-forwarded-for", "127.0.0.1"),
-};
-
 /* Whether the rate that was asked for lets another message go, or a burst has begun. */
 static bool is_due(const struct load *load)
 {
@@ -142,11 +131,23 @@ static int submit(struct load_connection *connection)
 {
     struct load *load = connection->load;
 
+    const struct h2_header headers[] = {
+        H2_LITERAL(":method", "POST"),
+        H2_LITERAL(":scheme", "http"),
+        {.name = SLICE_LITERAL(":path"), .value = slice_of_string(load->kind->path), .lasting = true},
+        H2_LITERAL(":authority", "agent_grpc"),
+        H2_LITERAL("te", "trailers"),
+        H2_LITERAL("content-type", "application/grpc"),
+        H2_LITERAL("x-envoy-internal", "true"),
+        H2_LITERAL("x-forwarded-for", "127.0.0.1"),
+        H2_LITERAL("grpc-timeout", "250m"),
+    };
+    size_t header_count = sizeof headers / sizeof headers[0] - load->kind->is_stream;
+
     while (!load->stopping && is_due(load) && connection->in_flight < load->options.streams) {
         struct h2_stream *stream;
-        int error = h2_submit_request(&connection->h2, load->is_als ? als_headers : headers,
-            load->is_als ? sizeof als_headers / sizeof als_headers[0] : sizeof headers / sizeof headers[0],
-            &load->batches.messages[load->next_message], 1, &stream);
+        int error = h2_submit_request(
+            &connection->h2, headers, header_count, &load->batches.messages[load->next_message], 1, &stream);
         if (error < 0) {
             return error;
         }
@@ -300,23 +301,51 @@ static void report(const struct load *load, const struct load_interval *interval
     (void)printf("%s_failed %" PRIu64 " message\n", name, load->failed_messages);
 }
 
-/* The bodies of all calls, from either kind of corpus. */
+static int make_export_calls(struct load *load, struct corpus *corpus)
+{
+    struct corpus_shape shape = {
+        .spans_per_message = load->options.spans_per_message, .bytes_min = POOL_BYTES, .prefixed = true};
+    int error = corpus_load(load->options.corpus_path, corpus);
+
+    load->spans_per_call = shape.spans_per_message;
+    return error == 0 ? corpus_batch(corpus, &shape, &load->batches) : error;
+}
+
+static int make_als_calls(struct load *load, struct corpus *corpus)
+{
+    uint32_t batch = load->options.spans_per_message;
+
+    (void)corpus;
+    load->spans_per_call = (STREAM_ENTRIES + batch - 1) / batch * batch;
+    return als_corpus_batch(
+        load->options.corpus_path, batch, load->spans_per_call, POOL_BYTES, &load->batches);
+}
+
+static int make_metrics_calls(struct load *load, struct corpus *corpus)
+{
+    (void)corpus;
+    load->spans_per_call = load->options.spans_per_message;
+    return corpus_replay(load->options.corpus_path, load->spans_per_call, &load->batches);
+}
+
+static const struct kind kinds[] = {
+    {".als", "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", true, make_als_calls},
+    {".logs", "/opentelemetry.proto.collector.logs.v1.LogsService/Export", false, make_export_calls},
+    {".metrics", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", false,
+        make_metrics_calls},
+    {".metrics_service", "/envoy.service.metrics.v3.MetricsService/StreamMetrics", true, make_metrics_calls},
+    {"", "/opentelemetry.proto.collector.trace.v1.TraceService/Export", false, make_export_calls},
+};
+
+/* The bodies of all calls. */
 static int make_calls(struct load *load, struct corpus *corpus)
 {
-    const struct load_options *options = &load->options;
-    uint32_t batch = options->spans_per_message;
-    struct slice path = slice_of_string(options->corpus_path);
-
-    load->is_als = slice_has_suffix(path, SLICE_LITERAL(".als"));
-    load->spans_per_call = batch;
-    if (load->is_als) {
-        load->spans_per_call = (STREAM_ENTRIES + batch - 1) / batch * batch;
-        return als_corpus_batch(
-            options->corpus_path, batch, load->spans_per_call, POOL_BYTES, &load->batches);
+    load->kind = kinds; /* the last one takes any name */
+    while (
+        !slice_has_suffix(slice_of_string(load->options.corpus_path), slice_of_string(load->kind->suffix))) {
+        load->kind++;
     }
-    struct corpus_shape shape = {.spans_per_message = batch, .bytes_min = POOL_BYTES, .prefixed = true};
-    int error = corpus_load(options->corpus_path, corpus);
-    return error == 0 ? corpus_batch(corpus, &shape, &load->batches) : error;
+    return load->kind->make_calls(load, corpus);
 }
 
 int main(int argc, char **argv)

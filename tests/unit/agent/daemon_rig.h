@@ -362,7 +362,7 @@ static inline void backend_run(void *argument)
         struct pollfd poll_fd = {.fd = backend->fd, .events = POLLIN};
         if (poll(&poll_fd, 1, 20) > 0) {
             int fd = accept4(backend->fd, NULL, NULL, SOCK_CLOEXEC);
-            struct timeval wait = {.tv_sec = 5};
+            struct timeval wait = {.tv_sec = 60};
             (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
             backend_serve(backend, fd);
         }

@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "receivers/pod_source.h"
 
-enum { ROUNDS_MAX = 1000 };
+enum { ROUNDS_MAX = 60000 };
 
 static char directory[64];
 

@@ -12,7 +12,7 @@
 #include "unit/client/fake_agent.h"
 #include "weft/weft.h"
 
-enum { WAIT_MS = 20000 };
+enum { WAIT_MS = 60000 };
 
 static struct weft_client *open_client(const struct fake_agent *agent, const struct weft_options *wanted)
 {

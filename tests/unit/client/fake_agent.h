@@ -418,10 +418,10 @@ static inline void fake_sleep_ms(long ms)
     nanosleep(&time, NULL);
 }
 
-/* Waits until *value is at least `wanted`, at most 20 s. */
+/* Waits until *value is at least `wanted`, at most a minute. */
 static inline bool fake_wait(const _Atomic uint64_t *value, uint64_t wanted)
 {
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i < 30000; i++) {
         if (atomic_load(value) >= wanted) {
             return true;
         }

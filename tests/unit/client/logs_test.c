@@ -11,7 +11,7 @@
 #include "unit/client/fake_agent.h"
 #include "weft/weft.h"
 
-enum { WAIT_MS = 20000, THREADS_COUNT = 4, PER_THREAD = 300, RECORD_BYTES = 9 + 3 + 3 + 5 };
+enum { WAIT_MS = 60000, THREADS_COUNT = 4, PER_THREAD = 300, RECORD_BYTES = 9 + 3 + 3 + 5 };
 
 static const struct weft_log_attribute attributes[] = {{"key", "value"}};
 static const struct weft_log_record a_record = {.trace_id = {1},

@@ -6,7 +6,7 @@
 #include "exporters/otlp/otlp_exporter.h"
 #include "scripted_server.h"
 
-enum { GUARD_MS = 20000, TEXTS_MAX = 8 };
+enum { GUARD_MS = 120000, TEXTS_MAX = 8 };
 
 struct fixture {
     uv_loop_t loop;
@@ -58,7 +58,7 @@ static inline struct fixture *fixture_new(void)
         (struct otlp_pacing){.backoff_initial_ms = 2, .backoff_max_ms = 20, .retry_after_max_ms = 30};
     fixture->destination = (struct otlp_destination_config){
         .name = "test",
-        .timeout_ms = 5000,
+        .timeout_ms = 60000,
         .queue_bytes_max = 1 << 24,
         .batch_count_max = 1000,
         .batch_bytes_max = 1 << 20,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "context/metric_point.h"
+
 /* Merges the buckets that `bounds` does not part; the histogram's bounds become those that both have. */
 static void restrict_to(struct bucket_histogram *histogram, const double *bounds, size_t bound_count)
 {
@@ -66,7 +68,7 @@ void bucket_histogram_add(struct bucket_histogram *histogram, const double *boun
         histogram->counts[at] += counts[i];
         histogram->count += counts[i];
     }
-    histogram->sum += sum;
+    (void)metric_add_to(&histogram->sum, sum);
 }
 
 void bucket_histogram_merge(struct bucket_histogram *histogram, const struct bucket_histogram *from)

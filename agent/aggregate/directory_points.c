@@ -185,15 +185,21 @@ static struct scalar_slot *touch_scalar(struct directory *directory, uint32_t id
     return NULL;
 }
 
-/* What is added has no order. */
-static void fold_scalar_delta(struct scalar_slot *slot, const struct metric_point *point)
+static void add_held(struct directory *directory, double *sum, double value)
 {
-    if (metric_point_is_counter(point->type)) {
-        slot->rise += point->value;
-    } else {
-        slot->is_relative = slot->is_relative || slot->point_count == 0;
-        slot->last_value += point->value;
+    if (metric_add_to(sum, value)) {
+        metric_add(directory->settings.cells, METRIC_POINT_SUMS_HELD, 1);
     }
+}
+
+/* What is added has no order. */
+static void fold_scalar_delta(
+    struct directory *directory, struct scalar_slot *slot, const struct metric_point *point)
+{
+    bool is_counter = metric_point_is_counter(point->type);
+
+    slot->is_relative = slot->is_relative || (!is_counter && slot->point_count == 0);
+    add_held(directory, is_counter ? &slot->rise : &slot->last_value, point->value);
     slot->point_count++;
 }
 
@@ -210,10 +216,11 @@ static uint64_t start_of(const struct metric_point *point)
 }
 
 /* A point older than the last one says nothing new: it is counted as recorded and changes no value. */
-static void fold_scalar(struct scalar_slot *slot, const struct metric_point *point)
+static void fold_scalar(
+    struct directory *directory, struct scalar_slot *slot, const struct metric_point *point)
 {
     if (point->is_delta) {
-        fold_scalar_delta(slot, point);
+        fold_scalar_delta(directory, slot, point);
         return;
     }
     slot->is_relative = false;
@@ -225,7 +232,8 @@ static void fold_scalar(struct scalar_slot *slot, const struct metric_point *poi
         return;
     }
     if (metric_point_is_counter(point->type)) {
-        slot->rise += point->value < slot->last_value ? point->value : point->value - slot->last_value;
+        add_held(directory, &slot->rise,
+            point->value < slot->last_value ? point->value : point->value - slot->last_value);
     }
     slot->last_time_unix_ns = point->time_unix_ns;
     slot->last_value = point->value;
@@ -345,7 +353,7 @@ static bool fold_point(struct directory *directory, uint32_t id, const struct me
         struct scalar_slot *slot = touch_scalar(directory, id, start_of(point));
 
         if (slot != NULL) {
-            fold_scalar(slot, point);
+            fold_scalar(directory, slot, point);
         }
         return slot != NULL;
     }

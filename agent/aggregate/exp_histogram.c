@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "context/metric_point.h"
+
 enum { SHIFT_MAX = 62 };
 
 /* index >> by, rounded towards minus infinity. */
@@ -136,7 +138,7 @@ void exp_histogram_add(struct exp_histogram *histogram, int32_t scale, int32_t o
     }
     histogram->count += zero_count;
     histogram->zero_count += zero_count;
-    histogram->sum += sum;
+    (void)metric_add_to(&histogram->sum, sum);
 }
 
 void exp_histogram_merge(struct exp_histogram *histogram, const struct exp_histogram *from)

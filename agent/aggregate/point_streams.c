@@ -64,13 +64,14 @@ static struct point_stream *add_stream(
     return stream;
 }
 
-/* The first slot of a stream. One that may have been forgotten says only from where it goes on to rise. */
-static double first_rise(struct point_series *series, const struct scalar_slot *slot)
+/* What a stream's first slot had risen to when it began. One that may have been forgotten says only from
+ * where it goes on to rise. */
+static double first_value(const struct point_series *series, const struct scalar_slot *slot)
 {
     bool is_forgotten =
         series->forgotten_start_unix_ns > 0 && slot->start_unix_ns <= series->forgotten_start_unix_ns;
 
-    return is_forgotten ? slot->rise : slot->first_value + slot->rise;
+    return is_forgotten ? 0 : slot->first_value;
 }
 
 void points_begin(const struct aggregator *aggregator, struct point_series *series, uint64_t start_unix_ns)
@@ -81,34 +82,44 @@ void points_begin(const struct aggregator *aggregator, struct point_series *seri
     }
 }
 
+static void add_held(const struct aggregator *aggregator, struct point_series *series, double value)
+{
+    if (metric_add_to(&series->total, value)) {
+        metric_add(aggregator->settings.cells, METRIC_POINT_SUMS_HELD, 1);
+    }
+}
+
 static void merge_counter(
     const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
 {
     if (slot->start_unix_ns == POINT_START_DELTA) {
-        series->total += slot->rise;
+        add_held(aggregator, series, slot->rise);
         return;
     }
     struct point_stream *stream = find_stream(series, slot->start_unix_ns);
 
     if (stream == NULL) {
         points_begin(aggregator, series, slot->start_unix_ns);
-        series->total += first_rise(series, slot);
+        add_held(aggregator, series, first_value(series, slot));
+        add_held(aggregator, series, slot->rise);
         stream = add_stream(aggregator, series, slot->start_unix_ns);
     } else if (slot->last_time_unix_ns < stream->last_time_unix_ns) {
         return; /* another shard has already told of later */
     } else if (slot->first_time_unix_ns >= stream->last_time_unix_ns) {
-        series->total += slot->rise + rise_between(stream->last_value, slot->first_value);
+        add_held(aggregator, series, slot->rise);
+        add_held(aggregator, series, rise_between(stream->last_value, slot->first_value));
     } else {
-        series->total += rise_between(stream->last_value, slot->last_value);
+        add_held(aggregator, series, rise_between(stream->last_value, slot->last_value));
     }
     stream->last_time_unix_ns = slot->last_time_unix_ns;
     stream->last_value = slot->last_value;
 }
 
-static void merge_gauge(struct point_series *series, const struct scalar_slot *slot)
+static void merge_gauge(
+    const struct aggregator *aggregator, struct point_series *series, const struct scalar_slot *slot)
 {
     if (slot->is_relative) {
-        series->total += slot->last_value;
+        add_held(aggregator, series, slot->last_value);
     } else if (!series->seen || slot->last_time_unix_ns >= series->last_time_unix_ns) {
         series->total = slot->last_value;
         series->last_time_unix_ns = slot->last_time_unix_ns;
@@ -124,7 +135,7 @@ void points_merge_scalar(
     if (metric_point_is_counter((enum metric_point_type)series->family->type)) {
         merge_counter(aggregator, series, slot);
     } else {
-        merge_gauge(series, slot);
+        merge_gauge(aggregator, series, slot);
     }
     series->seen = true;
 }

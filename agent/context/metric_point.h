@@ -5,6 +5,8 @@
 #ifndef WEFT_CONTEXT_METRIC_POINT_H
 #define WEFT_CONTEXT_METRIC_POINT_H
 
+#include <float.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +51,19 @@ struct metric_point {
     const double *bounds; /* explicit: ascending, finite, at most METRIC_BOUND_COUNT_MAX */
     size_t bound_count;
 };
+
+/*
+ * Adds to a sum of what was told, which stays a number: past the largest one it is held there, and true is
+ * returned. What was told as infinite or not a number stays that.
+ */
+static inline bool metric_add_to(double *sum, double value)
+{
+    double exact = *sum + value;
+    bool is_held = isinf(exact) && isfinite(*sum) && isfinite(value);
+
+    *sum = is_held ? copysign(DBL_MAX, exact) : exact;
+    return is_held;
+}
 
 static inline bool metric_point_is_counter(enum metric_point_type type)
 {

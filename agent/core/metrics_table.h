@@ -134,6 +134,7 @@
     X(STRINGS_LIVE,          "weft_interned_strings", GAUGE, PROCESS, "", "", "experimental", "Strings that interners hold now.") \
     X(LATENCY_CLAMPED,       "weft_latency_clamped", COUNTER, PROCESS, "", "", "stable", "Durations above the last bucket, counted in it.") \
     X(WEIGHT_CAPPED,         "weft_sampling_weight_capped", COUNTER, PROCESS, "", "", "stable", "Sampled spans whose weight was cut to its limit.") \
+    X(POINT_SUMS_HELD,       "weft_metric_sums_held", COUNTER, PROCESS, "", "", "stable", "Values of proxies' metrics whose sum went past the largest finite number and was held there.") \
     X(PROFILE_RECORDS_LOST,  "weft_profile_records_lost", COUNTER, PROCESS, "", "", "stable", "Records that a naming profile left out because its series or memory were at their limit; mesh_ families have them.") \
     X(ROUTES_LIMITED,        "weft_routes_limited", COUNTER, PROCESS, "", "", "stable", "Requests whose route became /* because their destination had no room for another template.") \
     X(IDENTITY_CONFLICTS,    "weft_identity_conflicts", COUNTER, PROCESS, "", "", "stable", "Senders that claimed another identity than their connection's.") \

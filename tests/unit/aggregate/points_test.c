@@ -2,6 +2,7 @@
  */
 #include "fixture.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "aggregate/exp_histogram.h"
@@ -235,6 +236,48 @@ static void record_gauge(struct fixture *f, double value)
 
     point.value = value;
     directory_record_point(f->directories[0], &point);
+}
+
+/* Within an interval and between intervals, up and down, and back; infinity that was told stays. */
+static void sums_stay_numbers(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 1);
+    for (int i = 0; i < 2; i++) {
+        record_delta(f, 0, METRIC_POINT_GAUGE, 1e308);
+        record_delta(f, 0, METRIC_POINT_GAUGE, 1e308);
+        fixture_flip_all(f);
+        assert_true(gauge_value(f) == DBL_MAX);
+        assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINT_SUMS_HELD), 1 + 2 * i);
+    }
+    record_delta(f, 0, METRIC_POINT_GAUGE, -1e308);
+    fixture_flip_all(f);
+    assert_true(gauge_value(f) == DBL_MAX - 1e308);
+    record_gauge(f, -INFINITY);
+    record_delta(f, 0, METRIC_POINT_GAUGE, 1e308);
+    fixture_flip_all(f);
+    assert_true(gauge_value(f) == -INFINITY);
+    record_gauge(f, -1e308);
+    record_delta(f, 0, METRIC_POINT_GAUGE, -1e308);
+    fixture_flip_all(f);
+    assert_true(gauge_value(f) == -DBL_MAX);
+    fixture_check_ledger(f);
+}
+
+static void a_counters_sum_stays_a_number(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_start(f, 1);
+    record_delta(f, 0, METRIC_POINT_COUNTER, 1.5e308);
+    record_delta(f, 0, METRIC_POINT_COUNTER, 1.5e308);
+    fixture_flip_all(f);
+    record_delta(f, 0, METRIC_POINT_COUNTER, 1);
+    fixture_flip_all(f);
+    assert_true(counter_value(f) == DBL_MAX);
+    assert_int_equal(metric_registry_sum(&f->registry, METRIC_POINT_SUMS_HELD), 1);
+    fixture_check_ledger(f);
 }
 
 /* A gauge that is told by how much it changed: from 0, from what it was before, from what was just said. */
@@ -624,6 +667,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(counters_of_several_processes_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(deltas_of_a_counter_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(deltas_of_a_gauge_are_added, setup, teardown),
+        cmocka_unit_test_setup_teardown(sums_stay_numbers, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_counters_sum_stays_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(forgotten_processes_count_no_more_than_they_did, setup, teardown),
         cmocka_unit_test_setup_teardown(a_gauge_is_its_last_value_by_time, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms_of_any_scale_merge, setup, teardown),

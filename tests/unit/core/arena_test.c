@@ -10,9 +10,15 @@
 
 #include "core/arena.h"
 
-/* Lets AddressSanitizer's malloc answer NULL to what no machine has, as the C library's does. */
+/* Lets the sanitizers' malloc answer NULL to what no machine has, as the C library's does. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }

@@ -33,14 +33,6 @@ struct reading {
     bool has_value;
 };
 
-static double double_of(uint64_t bits)
-{
-    double value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* LabelPair { name = 1, value = 2 } */
 static int read_label(struct reading *reading, struct slice encoded)
 {
@@ -79,41 +71,12 @@ static int read_number(struct reading *reading, struct slice encoded)
     reading->has_value = true; /* 0 is not written */
     while ((status = wire_next(&reader, &field)) > 0) {
         if (field.tag == WIRE_TAG(1, WIRE_FIXED64)) {
-            reading->point->value = double_of(field.integer);
+            reading->point->value = wire_double(field.integer);
         } else if (wire_tag_number(field.tag) == 1) {
             return WERR_WIRE_TYPE;
         }
     }
     return status;
-}
-
-/* Quantile { quantile = 1, value = 2 } */
-static int read_quantile(struct reading *reading, struct slice encoded)
-{
-    struct wire_reader reader = wire_reader_of(encoded);
-    struct sent_quantile quantile = {.quantile = 0};
-    struct wire_field field;
-    int status;
-
-    reading->field = "quantile";
-    while ((status = wire_next(&reader, &field)) > 0) {
-        if (field.tag == WIRE_TAG(1, WIRE_FIXED64)) {
-            quantile.quantile = double_of(field.integer);
-        } else if (field.tag == WIRE_TAG(2, WIRE_FIXED64)) {
-            quantile.value = double_of(field.integer);
-        }
-    }
-    if (status < 0) {
-        return status;
-    }
-    if (!(quantile.quantile >= 0 && quantile.quantile <= 1)) {
-        return WERR_INVALID;
-    }
-    if (reading->point->quantile_count == SENT_QUANTILE_COUNT_MAX) {
-        return WERR_OVERSIZED;
-    }
-    reading->scratch->quantiles[reading->point->quantile_count++] = quantile;
-    return 0;
 }
 
 /* Summary { sample_count = 1, sample_sum = 2, quantile = 3 } */
@@ -129,9 +92,10 @@ static int read_summary(struct reading *reading, struct slice encoded)
         if (field.tag == WIRE_TAG(1, WIRE_VARINT)) {
             reading->point->count = field.integer;
         } else if (field.tag == WIRE_TAG(2, WIRE_FIXED64)) {
-            reading->point->value = double_of(field.integer);
+            reading->point->value = wire_double(field.integer);
         } else if (field.tag == WIRE_TAG(3, WIRE_BYTES)) {
-            status = read_quantile(reading, field.bytes);
+            reading->field = "quantile";
+            status = sent_point_add_quantile(reading->point, reading->scratch, field.bytes);
         } else if (wire_tag_number(field.tag) <= 3) {
             status = WERR_WIRE_TYPE;
         }
@@ -158,7 +122,7 @@ static int read_bucket(struct reading *reading, struct slice encoded)
         if (field.tag == WIRE_TAG(1, WIRE_VARINT)) {
             upto = field.integer;
         } else if (field.tag == WIRE_TAG(2, WIRE_FIXED64)) {
-            bound = double_of(field.integer);
+            bound = wire_double(field.integer);
         } else if (wire_tag_number(field.tag) <= 2) {
             return WERR_WIRE_TYPE;
         }
@@ -195,7 +159,7 @@ static int read_histogram(struct reading *reading, struct slice encoded)
         if (field.tag == WIRE_TAG(1, WIRE_VARINT)) {
             reading->count = field.integer;
         } else if (field.tag == WIRE_TAG(2, WIRE_FIXED64)) {
-            reading->point->value = double_of(field.integer);
+            reading->point->value = wire_double(field.integer);
         } else if (field.tag == WIRE_TAG(3, WIRE_BYTES)) {
             status = read_bucket(reading, field.bytes);
         } else if (wire_tag_number(field.tag) <= 3) {

@@ -52,14 +52,6 @@ int otlp_label_add(const struct attribute_table *attributes, struct sent_point_s
     return 0;
 }
 
-static double double_of(uint64_t bits)
-{
-    double value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* Reads all of `packed` fixed64 numbers; WERR_OVERSIZED past `room`. */
 static int read_fixed64(struct slice packed, uint64_t *out, size_t room, size_t *count)
 {
@@ -116,7 +108,7 @@ static int add_bounds(struct reading *reading, const struct wire_field *field)
         if (point->bound_count == SENT_BOUND_COUNT_MAX) {
             return WERR_OVERSIZED;
         }
-        reading->scratch->bounds[point->bound_count++] = double_of(bits[i]);
+        reading->scratch->bounds[point->bound_count++] = wire_double(bits[i]);
     }
     return status;
 }
@@ -149,7 +141,7 @@ static int number_field(struct reading *reading, const struct wire_field *field)
     case WIRE_TAG(7, WIRE_BYTES):
         return add_label(reading, field->bytes);
     case WIRE_TAG(4, WIRE_FIXED64):
-        reading->point->value = double_of(field->integer);
+        reading->point->value = wire_double(field->integer);
         reading->has_value = true;
         return 0;
     case WIRE_TAG(6, WIRE_FIXED64):
@@ -177,7 +169,7 @@ static int explicit_field(struct reading *reading, const struct wire_field *fiel
         reading->count = field->integer;
         return 0;
     case WIRE_TAG(5, WIRE_FIXED64):
-        point->value = double_of(field->integer);
+        point->value = wire_double(field->integer);
         return 0;
     case WIRE_TAG(6, WIRE_BYTES):
         reading->field = "bucket_counts";
@@ -269,7 +261,7 @@ static int exponential_field(struct reading *reading, const struct wire_field *f
         reading->count = field->integer;
         return 0;
     case WIRE_TAG(5, WIRE_FIXED64):
-        point->value = double_of(field->integer);
+        point->value = wire_double(field->integer);
         return 0;
     case WIRE_TAG(6, WIRE_VARINT):
         point->scale = zigzag(field->integer);
@@ -289,32 +281,6 @@ static int exponential_field(struct reading *reading, const struct wire_field *f
     }
 }
 
-/* ValueAtQuantile { quantile = 1, value = 2 } */
-static int add_quantile(struct reading *reading, struct slice encoded)
-{
-    struct wire_reader reader = wire_reader_of(encoded);
-    struct sent_quantile quantile = {.quantile = 0};
-    struct wire_field field;
-    int status;
-
-    reading->field = "quantile_values";
-    while ((status = wire_next(&reader, &field)) > 0) {
-        if (field.tag == WIRE_TAG(1, WIRE_FIXED64)) {
-            quantile.quantile = double_of(field.integer);
-        } else if (field.tag == WIRE_TAG(2, WIRE_FIXED64)) {
-            quantile.value = double_of(field.integer);
-        }
-    }
-    if (status < 0) {
-        return status;
-    }
-    if (reading->point->quantile_count == SENT_QUANTILE_COUNT_MAX) {
-        return WERR_OVERSIZED;
-    }
-    reading->scratch->quantiles[reading->point->quantile_count++] = quantile;
-    return quantile.quantile >= 0 && quantile.quantile <= 1 ? 0 : WERR_INVALID;
-}
-
 /* SummaryDataPoint */
 static int summary_field(struct reading *reading, const struct wire_field *field)
 {
@@ -325,10 +291,11 @@ static int summary_field(struct reading *reading, const struct wire_field *field
         reading->point->count = field->integer;
         return 0;
     case WIRE_TAG(5, WIRE_FIXED64):
-        reading->point->value = double_of(field->integer);
+        reading->point->value = wire_double(field->integer);
         return 0;
     case WIRE_TAG(6, WIRE_BYTES):
-        return add_quantile(reading, field->bytes);
+        reading->field = "quantile_values";
+        return sent_point_add_quantile(reading->point, reading->scratch, field->bytes);
     case WIRE_TAG(8, WIRE_VARINT):
         reading->flags = field->integer;
         return 0;
@@ -358,11 +325,21 @@ static int read_fields(struct reading *reading, struct slice encoded,
     return status;
 }
 
+/* Whether the buckets, and `sum` beside them, are as many as the count says. */
+static enum record_error check_sum(const struct reading *reading, uint64_t sum)
+{
+    for (size_t i = 0; i < reading->point->bucket_count; i++) {
+        if (__builtin_add_overflow(sum, reading->point->buckets[i], &sum)) {
+            return RECORD_ERROR_BUCKETS;
+        }
+    }
+    return sum == reading->count ? RECORD_ERROR_NONE : RECORD_ERROR_BUCKETS;
+}
+
 /* RECORD_ERROR_NONE, or why, with reading->field. */
 static enum record_error check_explicit(struct reading *reading)
 {
     struct sent_point *point = reading->point;
-    uint64_t sum = 0;
 
     if (point->bucket_count == 0 && point->bound_count == 0) {
         reading->scratch->buckets[point->bucket_count++] = reading->count; /* count and sum alone */
@@ -377,18 +354,12 @@ static enum record_error check_explicit(struct reading *reading)
         }
     }
     reading->field = "bucket_counts";
-    for (size_t i = 0; i < point->bucket_count; i++) {
-        if (__builtin_add_overflow(sum, point->buckets[i], &sum)) {
-            return RECORD_ERROR_BUCKETS;
-        }
-    }
-    return sum == reading->count ? RECORD_ERROR_NONE : RECORD_ERROR_BUCKETS;
+    return check_sum(reading, 0);
 }
 
 static enum record_error check_exponential(struct reading *reading)
 {
     const struct sent_point *point = reading->point;
-    uint64_t sum = point->zero_count;
 
     reading->field = "scale";
     if (point->scale < SCALE_MIN || point->scale > SCALE_MAX) {
@@ -399,12 +370,7 @@ static enum record_error check_exponential(struct reading *reading)
         return RECORD_ERROR_BUCKETS;
     }
     reading->field = "positive";
-    for (size_t i = 0; i < point->bucket_count; i++) {
-        if (__builtin_add_overflow(sum, point->buckets[i], &sum)) {
-            return RECORD_ERROR_BUCKETS;
-        }
-    }
-    return sum == reading->count ? RECORD_ERROR_NONE : RECORD_ERROR_BUCKETS;
+    return check_sum(reading, point->zero_count);
 }
 
 static enum record_error check_number(struct reading *reading)

@@ -72,4 +72,12 @@ struct sent_point_scratch {
     char text[SENT_TEXT_BYTES_MAX];
 };
 
+/*
+ * Adds a quantile of a summary: OTLP's ValueAtQuantile or Prometheus' Quantile, both { quantile = 1, value =
+ * 2 } (opentelemetry/proto/metrics/v1/metrics.proto, io/prometheus/client/metrics.proto). Negative when it is
+ * damaged, WERR_INVALID when it is none of 0 … 1, WERR_OVERSIZED for one more than SENT_QUANTILE_COUNT_MAX.
+ */
+int sent_point_add_quantile(
+    struct sent_point *point, struct sent_point_scratch *scratch, struct slice encoded);
+
 #endif

@@ -57,6 +57,15 @@ static inline uint32_t wire_tag_type(uint32_t tag)
     return tag & 7;
 }
 
+/* The integer of a WIRE_FIXED64 that is a double. */
+static inline double wire_double(uint64_t bits)
+{
+    double value;
+
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 /* A reader for a nested message; WERR_DEPTH when no level is left. depth_left: levels that may still be
  * opened. */
 static inline int wire_open(struct slice message, uint32_t depth_left, struct wire_reader *ret_reader)

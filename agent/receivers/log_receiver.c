@@ -2,12 +2,12 @@
 #include "receivers/log_receiver.h"
 
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "core/error.h"
 #include "decode/access_json.h"
 #include "decode/syslog.h"
 #include "receivers/sender_cache.h"
+#include "receivers/sender_stream.h"
 
 /* An entry of the configuration, as this shard reads it; made when first needed. */
 struct log_source {
@@ -18,20 +18,11 @@ struct log_source {
     struct datagram_reader *reader; /* NULL: none on this shard */
 };
 
-struct log_stream {
-    struct log_source *source;
-    struct line_stream *stream;
-    struct sender sender;
-    void (*on_ended)(void *user);
-    void *user;
-    LIST_ENTRY(log_stream) link;
-};
-
 struct log_receiver {
     struct log_receiver_config config;
     struct sender_cache *senders;
     struct log_source sources[CONFIG_ACCESS_LOG_COUNT_MAX];
-    LIST_HEAD(, log_stream) streams;
+    struct sender_streams streams;
     uint64_t now_monotonic_ns; /* of the batch */
     uint64_t now_unix_ns;
 };
@@ -163,40 +154,28 @@ static const struct datagram_handler datagram_handler = {
 
 static void on_stream_batch(void *user)
 {
-    begin_batch(((struct log_stream *)user)->source->receiver);
+    struct log_source *source = ((struct sender_stream *)user)->owner;
+
+    begin_batch(source->receiver);
 }
 
 static void on_message(void *user, struct slice message)
 {
-    struct log_stream *stream = user;
+    struct sender_stream *stream = user;
 
-    take_message(stream->source, &stream->sender, message);
+    take_message(stream->owner, &stream->sender, message);
 }
 
 static void on_oversized(void *user, struct slice start)
 {
-    take_oversized(((struct log_stream *)user)->source, start);
-}
-
-static void on_closed(void *user, bool cut)
-{
-    struct log_stream *stream = user;
-    struct pipeline *pipeline = stream->source->receiver->config.pipeline;
-
-    if (cut) {
-        LEDGER_ADD(pipeline->cells, METRIC_MESSAGES_CUT, 1);
-    }
-    LIST_REMOVE(stream, link);
-    context_sender_release(&pipeline->context, &stream->sender);
-    stream->on_ended(stream->user);
-    free(stream);
+    take_oversized(((struct sender_stream *)user)->owner, start);
 }
 
 static const struct line_stream_handler stream_handler = {
     .on_batch = on_stream_batch,
     .on_lines = on_message,
     .on_oversized = on_oversized,
-    .on_closed = on_closed,
+    .on_closed = sender_stream_on_closed,
 };
 
 /* ---- sources ---- */
@@ -260,32 +239,21 @@ int log_receiver_add_stream(
 {
     struct pipeline *pipeline = receiver->config.pipeline;
     struct log_source *source = need_source(receiver, index);
-    struct line_stream_config config = {
-        .loop = receiver->config.loop,
-        .streams = receiver->config.streams,
-        .framing = LINE_FRAMING_OCTETS,
-        .line_bytes_max = (size_t)pipeline->limits->log_line_bytes_max,
-        .handler = &stream_handler,
-        .cells = pipeline->cells,
+    const struct sender_stream_config config = {
+        .pipeline = pipeline,
+        .proc_root = receiver->config.proc_root,
+        .lines = {.loop = receiver->config.loop,
+            .streams = receiver->config.streams,
+            .framing = LINE_FRAMING_OCTETS,
+            .line_bytes_max = (size_t)pipeline->limits->log_line_bytes_max,
+            .handler = &stream_handler,
+            .cells = pipeline->cells},
+        .owner = source,
+        .on_ended = on_ended,
+        .user = user,
     };
-    struct log_stream *stream = source != NULL ? calloc(1, sizeof *stream) : NULL;
 
-    if (stream == NULL) {
-        return WERR_NOMEM;
-    }
-    stream->source = source;
-    stream->on_ended = on_ended;
-    stream->user = user;
-    (void)sender_of_socket(fd, receiver->config.proc_root, &stream->sender);
-    context_sender_bind(&pipeline->context, &stream->sender);
-    int error = line_stream_new(&config, fd, stream, &stream->stream);
-    if (error < 0) {
-        context_sender_release(&pipeline->context, &stream->sender);
-        free(stream);
-        return error;
-    }
-    LIST_INSERT_HEAD(&receiver->streams, stream, link);
-    return 0;
+    return source != NULL ? sender_stream_add(&receiver->streams, &config, fd) : (int)WERR_NOMEM;
 }
 
 /* ---- start and stop ---- */
@@ -310,18 +278,13 @@ int log_receiver_new(const struct log_receiver_config *config, struct log_receiv
 
 void log_receiver_close(struct log_receiver *receiver)
 {
-    struct log_stream *stream;
-
     if (receiver == NULL) {
         return;
     }
     for (size_t i = 0; i < CONFIG_ACCESS_LOG_COUNT_MAX; i++) {
         datagram_reader_drain(receiver->sources[i].reader);
     }
-    LIST_FOREACH(stream, &receiver->streams, link)
-    {
-        line_stream_close(stream->stream);
-    }
+    sender_streams_close(&receiver->streams);
 }
 
 void log_receiver_free(struct log_receiver *receiver)

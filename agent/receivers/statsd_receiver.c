@@ -2,20 +2,11 @@
 #include "receivers/statsd_receiver.h"
 
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "context/statsd_points.h"
 #include "core/error.h"
 #include "receivers/sender_cache.h"
-
-struct statsd_stream {
-    struct statsd_receiver *receiver;
-    struct line_stream *stream;
-    struct sender sender;
-    void (*on_ended)(void *user);
-    void *user;
-    LIST_ENTRY(statsd_stream) link;
-};
+#include "receivers/sender_stream.h"
 
 struct statsd_receiver {
     struct pipeline *pipeline;
@@ -26,7 +17,7 @@ struct statsd_receiver {
     struct statsd_points *points;
     struct datagram_reader *readers[STATSD_SOCKET_COUNT_MAX];
     size_t reader_count;
-    LIST_HEAD(, statsd_stream) streams;
+    struct sender_streams streams;
     uint64_t now_monotonic_ns; /* of the batch */
     uint64_t now_unix_ns;
 };
@@ -188,77 +179,49 @@ int statsd_receiver_add_socket(struct statsd_receiver *receiver, const struct da
 
 static void on_stream_batch(void *user)
 {
-    struct statsd_stream *stream = user;
-
-    on_batch(stream->receiver);
+    on_batch(((struct sender_stream *)user)->owner);
 }
 
 static void on_lines(void *user, struct slice lines)
 {
-    struct statsd_stream *stream = user;
+    struct sender_stream *stream = user;
 
-    take_lines(stream->receiver, &stream->sender, lines);
+    take_lines(stream->owner, &stream->sender, lines);
 }
 
 static void on_oversized(void *user, struct slice start)
 {
-    struct statsd_stream *stream = user;
+    const struct statsd_receiver *receiver = ((struct sender_stream *)user)->owner;
 
     (void)start;
-    drop(stream->receiver->pipeline->cells, METRIC_POINTS_DROPPED_OVERSIZED);
-}
-
-static void on_closed(void *user, bool cut)
-{
-    struct statsd_stream *stream = user;
-    struct pipeline *pipeline = stream->receiver->pipeline;
-
-    if (cut) {
-        LEDGER_ADD(pipeline->cells, METRIC_MESSAGES_CUT, 1);
-    }
-    LIST_REMOVE(stream, link);
-    context_sender_release(&pipeline->context, &stream->sender);
-    stream->on_ended(stream->user);
-    free(stream);
+    drop(receiver->pipeline->cells, METRIC_POINTS_DROPPED_OVERSIZED);
 }
 
 static const struct line_stream_handler stream_handler = {
     .on_batch = on_stream_batch,
     .on_lines = on_lines,
     .on_oversized = on_oversized,
-    .on_closed = on_closed,
+    .on_closed = sender_stream_on_closed,
 };
 
 int statsd_receiver_add_stream(
     struct statsd_receiver *receiver, int fd, void (*on_ended)(void *user), void *user)
 {
-    struct pipeline *pipeline = receiver->pipeline;
-    struct line_stream_config config = {
-        .loop = receiver->loop,
-        .streams = receiver->open_streams,
-        .framing = LINE_FRAMING_NEWLINES,
-        .line_bytes_max = STATSD_LINE_BYTES_MAX,
-        .handler = &stream_handler,
-        .cells = pipeline->cells,
+    const struct sender_stream_config config = {
+        .pipeline = receiver->pipeline,
+        .proc_root = receiver->proc_root,
+        .lines = {.loop = receiver->loop,
+            .streams = receiver->open_streams,
+            .framing = LINE_FRAMING_NEWLINES,
+            .line_bytes_max = STATSD_LINE_BYTES_MAX,
+            .handler = &stream_handler,
+            .cells = receiver->pipeline->cells},
+        .owner = receiver,
+        .on_ended = on_ended,
+        .user = user,
     };
-    struct statsd_stream *stream = calloc(1, sizeof *stream);
 
-    if (stream == NULL) {
-        return WERR_NOMEM;
-    }
-    stream->receiver = receiver;
-    stream->on_ended = on_ended;
-    stream->user = user;
-    (void)sender_of_socket(fd, receiver->proc_root, &stream->sender);
-    context_sender_bind(&pipeline->context, &stream->sender);
-    int error = line_stream_new(&config, fd, stream, &stream->stream);
-    if (error < 0) {
-        context_sender_release(&pipeline->context, &stream->sender);
-        free(stream);
-        return error;
-    }
-    LIST_INSERT_HEAD(&receiver->streams, stream, link);
-    return 0;
+    return sender_stream_add(&receiver->streams, &config, fd);
 }
 
 /* ---- start and stop ---- */
@@ -288,18 +251,13 @@ int statsd_receiver_new(struct pipeline *pipeline, uv_loop_t *loop, const char *
 
 void statsd_receiver_close(struct statsd_receiver *receiver)
 {
-    struct statsd_stream *stream;
-
     if (receiver == NULL) {
         return;
     }
     for (size_t i = 0; i < receiver->reader_count; i++) {
         datagram_reader_drain(receiver->readers[i]);
     }
-    LIST_FOREACH(stream, &receiver->streams, link)
-    {
-        line_stream_close(stream->stream);
-    }
+    sender_streams_close(&receiver->streams);
 }
 
 void statsd_receiver_free(struct statsd_receiver *receiver)

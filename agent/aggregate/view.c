@@ -81,6 +81,39 @@ int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, 
     return 0;
 }
 
+int aggregator_next_window(
+    const struct aggregator *aggregator, uint32_t *cursor, struct window_view *ret_window)
+{
+    const struct interner *interner = aggregator->interner;
+    const struct table *windows = &aggregator->windows.windows;
+
+    while (*cursor < windows->used) {
+        const struct window *window = table_at(windows, (*cursor)++);
+
+        if (window == NULL || is_route_window(window)) {
+            continue;
+        }
+        const struct edge_key *key = &window->edge->key;
+
+        *ret_window = (struct window_view){
+            .reporter = (enum reporter)key->reporter,
+            .source = interner_text(interner, key->source),
+            .source_namespace = interner_text(interner, key->source_namespace),
+            .destination = interner_text(interner, key->destination),
+            .destination_namespace = interner_text(interner, key->destination_namespace),
+            .window = window,
+        };
+        return 1;
+    }
+    return 0;
+}
+
+void aggregator_add_window(const struct aggregator *aggregator, const struct window_view *view,
+    enum window_span span, uint64_t monotonic_ns, struct histogram_flat *flat, struct window_values *values)
+{
+    windows_read(&aggregator->windows, view->window, span, monotonic_ns, flat, values);
+}
+
 static bool fits_text(const struct aggregator *aggregator, struct slice wanted, uint32_t id)
 {
     return wanted.ptr == NULL || slice_equal(wanted, interner_text(aggregator->interner, id));

@@ -39,6 +39,25 @@ struct edge_view {
 int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, enum window_span span,
     struct histogram_flat *flat, struct edge_view *ret_edge);
 
+/* A window of an edge whose values were not read yet. */
+struct window_view {
+    enum reporter reporter;
+    struct slice source;
+    struct slice source_namespace;
+    struct slice destination;
+    struct slice destination_namespace;
+    const struct window *window;
+};
+
+/* The next window (reporter, source, destination) of records, with traffic or not: 1, or 0 at the end. For
+ * one pass that fills many answers. */
+int aggregator_next_window(
+    const struct aggregator *aggregator, uint32_t *cursor, struct window_view *ret_window);
+
+/* Adds what it holds to `flat` and *values, neither of which is reset first. */
+void aggregator_add_window(const struct aggregator *aggregator, const struct window_view *view,
+    enum window_span span, uint64_t monotonic_ns, struct histogram_flat *flat, struct window_values *values);
+
 /* Which windows to add up. A slice whose ptr is NULL leaves that field open; an empty one with a ptr wants
  * "". */
 struct latency_filter {

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "aggregate/view.h"
 #include "histogram/quantile.h"
+#include "query/query_smi_items.h"
 
 #define BASE_PATH "/apis/metrics.smi-spec.io/v1alpha1"
 
@@ -19,29 +19,18 @@ enum {
     STATUS_INTERNAL_ERROR = 500,
     SMI_PARTS_MAX = 5,        /* of the path behind the version */
     SMI_NAME_BYTES_MAX = 512, /* of one of them */
-    SMI_ITEMS_MAX = 1000,     /* of a list; about how many more there are is said */
 };
-
-enum smi_kind { SMI_NAMESPACES, SMI_SERVICES };
 
 static const char *const kind_names[] = {[SMI_NAMESPACES] = "Namespace", [SMI_SERVICES] = "Service"};
 
-/* What is asked about; slices of the path, or of the aggregator's strings. */
-struct smi_resource {
-    enum smi_kind kind;
-    struct slice name;
-    struct slice name_space; /* of a service */
-};
-
-/* An answer on its way: the window's histogram, and the list. */
+/* An answer on its way. */
 struct smi_scan {
     const struct query_sources *sources;
     const char *path;
-    struct histogram_flat flat;
-    struct window_values values;
+    uint64_t now_ns; /* monotonic */
     char timestamp[40];
-    json_t *items;
-    size_t left_out_count;
+    struct smi_figures figures; /* of the one resource asked about; scratch of a list */
+    struct smi_items items;
 };
 
 /* Where metrics were observed. */
@@ -77,12 +66,12 @@ static json_t *resource_json(const struct smi_resource *resource)
 }
 
 /* A Kubernetes quantity of seconds, in millionths: "3250u". */
-static json_t *latency_json(const char *name, double q, const struct smi_scan *scan)
+static json_t *latency_json(const char *name, double q, const struct smi_figures *figures)
 {
     double seconds = 0;
     char value[32];
 
-    (void)quantile_seconds(&scan->flat, q, &seconds);
+    (void)quantile_seconds(&figures->flat, q, &seconds);
     (void)snprintf(value, sizeof value, "%.0fu", seconds * 1e6);
     return json_pack("{s:s,s:s,s:s}", "name", name, "unit", "seconds", "value", value);
 }
@@ -96,18 +85,19 @@ static json_t *count_json(const char *name, uint64_t count)
 }
 
 /* A request that its client gave up is neither a success nor a failure of whom it asked. */
-static json_t *metrics_json(const struct smi_scan *scan)
+static json_t *metrics_json(const struct smi_figures *figures)
 {
-    const uint64_t *outcomes = scan->values.outcomes;
+    const uint64_t *outcomes = figures->values.outcomes;
 
-    return json_pack("[o,o,o,o,o]", latency_json("p99_response_latency", 0.99, scan),
-        latency_json("p90_response_latency", 0.9, scan), latency_json("p50_response_latency", 0.5, scan),
+    return json_pack("[o,o,o,o,o]", latency_json("p99_response_latency", 0.99, figures),
+        latency_json("p90_response_latency", 0.9, figures),
+        latency_json("p50_response_latency", 0.5, figures),
         count_json("success_count", outcomes[OUTCOME_OK] + outcomes[OUTCOME_CLIENT_ERROR]),
         count_json("failure_count", outcomes[OUTCOME_SERVER_ERROR] + outcomes[OUTCOME_NO_RESPONSE]));
 }
 
-static json_t *traffic_json(
-    const struct smi_scan *scan, const struct smi_resource *resource, const struct smi_edge *edge)
+static json_t *traffic_json(const struct smi_scan *scan, const struct smi_resource *resource,
+    const struct smi_edge *edge, const struct smi_figures *figures)
 {
     json_t *metadata =
         json_pack("{s:o,s:s}", "name", text_json(resource->name), "creationTimestamp", scan->timestamp);
@@ -116,24 +106,25 @@ static json_t *traffic_json(
     if (resource->kind == SMI_SERVICES) {
         (void)json_object_set_new(metadata, "namespace", text_json(resource->name_space));
     }
-    (void)snprintf(window, sizeof window, "%.1fs", (double)scan->values.covered_ns / 1e9);
+    (void)snprintf(window, sizeof window, "%.1fs", (double)figures->values.covered_ns / 1e9);
     return json_pack("{s:s,s:s,s:o,s:s,s:s,s:o,s:{s:s,s:s,s:o},s:o}", "kind", "TrafficMetrics", "apiVersion",
         "metrics.smi-spec.io/v1alpha1", "metadata", metadata, "timestamp", scan->timestamp, "window", window,
         "resource", resource_json(resource), "edge", "direction", edge->direction, "side", edge->side,
         "resource", edge->resource != NULL ? resource_json(edge->resource) : json_object(), "metrics",
-        metrics_json(scan));
+        metrics_json(figures));
 }
 
-static json_t *list_json(struct smi_scan *scan, json_t *resource)
+/* Takes resource and items. */
+static json_t *list_json(const struct smi_scan *scan, json_t *resource, json_t *items)
 {
     json_t *metadata = json_pack("{s:s}", "selfLink", scan->path);
 
-    if (scan->left_out_count > 0) {
+    if (scan->items.left_out_count > 0) {
         (void)json_object_set_new(
-            metadata, "remainingItemCount", json_integer((json_int_t)scan->left_out_count));
+            metadata, "remainingItemCount", json_integer((json_int_t)scan->items.left_out_count));
     }
-    return json_pack("{s:s,s:s,s:o,s:o,s:O}", "kind", "TrafficMetricsList", "apiVersion",
-        "metrics.smi-spec.io/v1alpha1", "metadata", metadata, "resource", resource, "items", scan->items);
+    return json_pack("{s:s,s:s,s:o,s:o,s:o}", "kind", "TrafficMetricsList", "apiVersion",
+        "metrics.smi-spec.io/v1alpha1", "metadata", metadata, "resource", resource, "items", items);
 }
 
 static json_t *not_found_json(const char *path)
@@ -157,22 +148,20 @@ static json_t *resources_json(void)
         "services", "namespaced", 1, "kind", "TrafficMetrics", "verbs", "get", "list");
 }
 
-/* Asked before an item is made: each costs a walk over all series, on the thread that takes all records. */
-static bool has_room(struct smi_scan *scan)
-{
-    bool has = json_array_size(scan->items) < SMI_ITEMS_MAX;
-
-    scan->left_out_count += !has;
-    return has;
-}
-
 /* ---- what was observed ---- */
 
-/* Windows of one reporter into scan->flat and scan->values; false when there are none. */
+/* Windows of one reporter into scan->figures; false when there are none. */
 static bool read_windows(struct smi_scan *scan, const struct latency_filter *filter)
 {
-    scan->values = (struct window_values){.covered_ns = 0};
-    return aggregator_latency(scan->sources->aggregator, filter, WINDOW_1M, &scan->flat, &scan->values) > 0;
+    return aggregator_latency(
+               scan->sources->aggregator, filter, WINDOW_1M, &scan->figures.flat, &scan->figures.values) > 0;
+}
+
+/* Seen by itself, or by its callers. */
+static struct smi_edge received_edge(enum reporter reporter)
+{
+    return (struct smi_edge){
+        .direction = "from", .side = reporter == REPORTER_DESTINATION ? "server" : "client"};
 }
 
 /* What the resource received, as it saw it; as its callers did where it reports nothing. */
@@ -181,14 +170,14 @@ static json_t *received_json(struct smi_scan *scan, const struct smi_resource *r
     struct latency_filter filter = {.reporter = REPORTER_DESTINATION,
         .destination = resource->kind == SMI_SERVICES ? resource->name : slice_of(NULL, 0),
         .destination_namespace = resource->kind == SMI_SERVICES ? resource->name_space : resource->name};
-    struct smi_edge edge = {.direction = "from", .side = "server"};
 
     if (!read_windows(scan, &filter)) {
         filter.reporter = REPORTER_SOURCE;
-        edge.side = "client";
         (void)read_windows(scan, &filter);
     }
-    return traffic_json(scan, resource, &edge);
+    struct smi_edge edge = received_edge(filter.reporter);
+
+    return traffic_json(scan, resource, &edge, &scan->figures);
 }
 
 static bool is_service(const struct smi_resource *resource, struct slice name, struct slice name_space)
@@ -206,75 +195,68 @@ static struct smi_resource far_end(enum smi_kind kind, struct slice name, struct
                : (struct smi_resource){.kind = kind, .name = name, .name_space = name_space};
 }
 
-static bool is_text(json_t *object, const char *key, struct slice text)
+static void add_window(const struct smi_scan *scan, const struct window_view *view, struct smi_figures *to)
 {
-    const char *value = json_string_value(json_object_get(object, key));
-
-    return slice_equal(slice_of_string(value != NULL ? value : ""), text);
+    aggregator_add_window(scan->sources->aggregator, view, WINDOW_1M, scan->now_ns, &to->flat, &to->values);
 }
 
-static bool is_resource(json_t *object, const struct smi_resource *resource)
+static bool has_requests(struct smi_scan *scan, const struct window_view *view)
 {
-    return is_text(object, "name", resource->name) && is_text(object, "namespace", resource->name_space);
-}
+    uint64_t count = 0;
 
-static bool is_listed(const struct smi_scan *scan, const struct smi_edge *edge)
-{
-    size_t count = json_array_size(scan->items);
-
-    for (size_t i = 0; i < count; i++) {
-        json_t *known = json_object_get(json_array_get(scan->items, i), "edge");
-
-        if (is_text(known, "direction", slice_of_string(edge->direction)) &&
-            is_resource(json_object_get(known, "resource"), edge->resource)) {
-            return true;
-        }
+    histogram_flat_reset(&scan->figures.flat);
+    scan->figures.values = (struct window_values){.covered_ns = 0};
+    add_window(scan, view, &scan->figures);
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        count += scan->figures.values.outcomes[i];
     }
-    return false;
-}
-
-/* A service by name and namespace, a namespace by itself. */
-static void fill_filter(const struct smi_resource *resource, struct slice *name, struct slice *name_space)
-{
-    *name = resource->kind == SMI_SERVICES ? resource->name : slice_of(NULL, 0);
-    *name_space = resource->kind == SMI_SERVICES ? resource->name_space : resource->name;
+    return count > 0;
 }
 
 /*
  * What goes out is seen by the resource as client, what comes in as server. Edges of one pair (of a
- * namespace's services, of several meshes) are one, found by the first of them.
+ * namespace's services, of several meshes) are one.
  */
-static void add_edge(struct smi_scan *scan, const struct smi_resource *resource, const struct edge_view *view)
+static void add_edge(
+    struct smi_scan *scan, const struct smi_resource *resource, const struct window_view *view)
 {
-    struct smi_resource to = far_end(resource->kind, view->destination, view->destination_namespace);
-    struct smi_resource from = far_end(resource->kind, view->source, view->source_namespace);
     bool is_to =
         view->reporter == REPORTER_SOURCE && is_service(resource, view->source, view->source_namespace);
     bool is_from = view->reporter == REPORTER_DESTINATION &&
                    is_service(resource, view->destination, view->destination_namespace);
-    struct smi_edge edge = {.direction = is_to ? "to" : "from",
-        .side = is_to ? "client" : "server",
-        .resource = is_to ? &to : &from};
-    struct latency_filter filter = {.reporter = view->reporter};
+    struct smi_resource far = is_to ? far_end(resource->kind, view->destination, view->destination_namespace)
+                                    : far_end(resource->kind, view->source, view->source_namespace);
 
-    if (view->is_scraped || (!is_to && !is_from) || is_listed(scan, &edge) || !has_room(scan)) {
+    if ((!is_to && !is_from) || !has_requests(scan, view)) {
         return;
     }
-    fill_filter(is_to ? resource : &from, &filter.source, &filter.source_namespace);
-    fill_filter(is_to ? &to : resource, &filter.destination, &filter.destination_namespace);
-    if (read_windows(scan, &filter)) {
-        (void)json_array_append_new(scan->items, traffic_json(scan, resource, &edge));
+    struct smi_item *item = smi_items_obtain(&scan->items, &far, is_to);
+
+    if (item != NULL) {
+        item->reporter = view->reporter;
+        add_window(scan, view, &item->figures);
     }
 }
 
-static void add_edges(struct smi_scan *scan, const struct smi_resource *resource)
+/* Takes the items' list. */
+static json_t *edges_json(struct smi_scan *scan, const struct smi_resource *resource)
 {
-    struct edge_view view;
+    json_t *list = json_array();
+    struct window_view view;
     uint32_t cursor = 0;
 
-    while (aggregator_next_edge(scan->sources->aggregator, &cursor, WINDOW_1M, &scan->flat, &view) > 0) {
+    while (aggregator_next_window(scan->sources->aggregator, &cursor, &view) > 0) {
         add_edge(scan, resource, &view);
     }
+    for (size_t i = 0; i < scan->items.count; i++) {
+        const struct smi_item *item = scan->items.list[i];
+        struct smi_edge edge = {.direction = item->is_to ? "to" : "from",
+            .side = item->is_to ? "client" : "server",
+            .resource = &item->resource};
+
+        (void)json_array_append_new(list, traffic_json(scan, resource, &edge, &item->figures));
+    }
+    return list;
 }
 
 /* ---- what there is ---- */
@@ -292,30 +274,48 @@ static bool exists(const struct smi_scan *scan, const struct smi_resource *resou
     return false;
 }
 
-static bool has_item(const struct smi_scan *scan, const struct smi_resource *resource)
+/* Windows that one reporter has of the items; a resource that reports by itself is not asked of its callers.
+ */
+static void fill_received(struct smi_scan *scan, enum smi_kind kind, enum reporter reporter)
 {
-    for (size_t i = 0; i < json_array_size(scan->items); i++) {
-        if (is_resource(json_object_get(json_array_get(scan->items, i), "resource"), resource)) {
-            return true;
+    struct window_view view;
+    uint32_t cursor = 0;
+
+    while (aggregator_next_window(scan->sources->aggregator, &cursor, &view) > 0) {
+        struct smi_resource resource = far_end(kind, view.destination, view.destination_namespace);
+        struct smi_item *item =
+            view.reporter == reporter ? smi_items_find(&scan->items, &resource, false) : NULL;
+
+        if (item != NULL && (reporter == REPORTER_DESTINATION || item->reporter == reporter)) {
+            item->reporter = reporter;
+            add_window(scan, &view, &item->figures);
         }
     }
-    return false;
 }
 
-/* All services of a namespace, or all namespaces. */
-static void add_all(struct smi_scan *scan, enum smi_kind kind, struct slice name_space)
+/* All services of a namespace, or all namespaces: two passes over the windows, however many there are. */
+static json_t *all_json(struct smi_scan *scan, enum smi_kind kind, struct slice name_space)
 {
+    json_t *list = json_array();
     struct service_view service;
     uint32_t cursor = 0;
 
     while (aggregator_next_service(scan->sources->aggregator, &cursor, &service) > 0) {
         struct smi_resource resource = far_end(kind, service.name, service.name_space);
-        bool fits = kind == SMI_NAMESPACES || slice_equal(service.name_space, name_space);
 
-        if (fits && !has_item(scan, &resource) && has_room(scan)) {
-            (void)json_array_append_new(scan->items, received_json(scan, &resource));
+        if (kind == SMI_NAMESPACES || slice_equal(service.name_space, name_space)) {
+            (void)smi_items_obtain(&scan->items, &resource, false);
         }
     }
+    fill_received(scan, kind, REPORTER_DESTINATION);
+    fill_received(scan, kind, REPORTER_SOURCE);
+    for (size_t i = 0; i < scan->items.count; i++) {
+        const struct smi_item *item = scan->items.list[i];
+        struct smi_edge edge = received_edge(item->reporter);
+
+        (void)json_array_append_new(list, traffic_json(scan, &item->resource, &edge, &item->figures));
+    }
+    return list;
 }
 
 /* ---- paths ---- */
@@ -347,16 +347,20 @@ static json_t *resource_answer(struct smi_scan *scan, const struct smi_resource 
     if (!edges) {
         return received_json(scan, resource);
     }
-    add_edges(scan, resource);
-    return list_json(scan, resource_json(resource));
+    json_t *items = edges_json(scan, resource);
+
+    return list_json(scan, resource_json(resource), items);
 }
 
 static json_t *kind_answer(struct smi_scan *scan, enum smi_kind kind, struct slice name_space)
 {
-    add_all(scan, kind, name_space);
-    return kind == SMI_SERVICES ? list_json(scan, json_pack("{s:s,s:o}", "kind", kind_names[kind],
-                                                      "namespace", text_json(name_space)))
-                                : list_json(scan, json_pack("{s:s}", "kind", kind_names[kind]));
+    json_t *items = all_json(scan, kind, name_space);
+    json_t *resource = json_pack("{s:s}", "kind", kind_names[kind]);
+
+    if (kind == SMI_SERVICES) {
+        (void)json_object_set_new(resource, "namespace", text_json(name_space));
+    }
+    return list_json(scan, resource, items);
 }
 
 /* NULL when the path is not one of the API's. */
@@ -417,7 +421,7 @@ unsigned query_smi_run(const struct query_sources *sources, const char *path, st
     }
     scan->sources = sources;
     scan->path = path;
-    scan->items = json_array();
+    scan->now_ns = clock_monotonic_ns(sources->clock);
     format_time(clock_unix_ns(sources->clock), scan->timestamp, sizeof scan->timestamp);
     json_t *made = answer(scan);
     if (made == NULL) {
@@ -430,7 +434,7 @@ unsigned query_smi_run(const struct query_sources *sources, const char *path, st
         status = STATUS_INTERNAL_ERROR;
     }
     json_decref(made);
-    json_decref(scan->items);
+    smi_items_deinit(&scan->items);
     free(scan);
     return status;
 }

@@ -185,6 +185,73 @@ static void lists_have_each_once_and_say_what_they_leave_out(void **state)
     json_decref(namespaces);
 }
 
+/* The item of a list that is about it; NULL when there is none. */
+static json_t *resource_item(json_t *list, const char *name)
+{
+    json_t *items = json_object_get(list, "items");
+
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        json_t *item = json_array_get(items, i);
+
+        if (strcmp(text_at(json_object_get(item, "resource"), "name"), name) == 0) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static uint64_t clock_reads_count;
+
+/* A walk over the windows reads the clock, so this counts walks. */
+static uint64_t counted_monotonic_ns(const struct clock *clock)
+{
+    clock_reads_count++;
+    return ((const struct clock_manual *)clock)->now_monotonic_ns;
+}
+
+/* Every item has its own figures, though they are read together: the aggregator takes records meanwhile. */
+static void lists_are_made_in_one_go(void **state)
+{
+    enum { SERVICES_COUNT = 300 };
+    struct fixture *f = *state;
+    enum { WALKS_MAX = 10 };
+    char name[32];
+    char count[32];
+
+    for (int i = 0; i < SERVICES_COUNT; i++) {
+        (void)snprintf(name, sizeof name, "service-%d", i);
+        record(
+            f, REPORTER_SOURCE, "web", name, i % 3 == 0 ? "bank" : "shop", OUTCOME_OK, 1 + (unsigned)i % 7);
+        if (i % 2 == 0) {
+            record(f, REPORTER_DESTINATION, "web", name, i % 3 == 0 ? "bank" : "shop", OUTCOME_OK, 9);
+        }
+    }
+    fixture_advance(f, SECOND_NS);
+    f->clock.clock.monotonic_ns = counted_monotonic_ns;
+    clock_reads_count = 0;
+    json_t *edges = ask(f, BASE "/namespaces/shop/services/web/edges", 200);
+    json_t *services = ask(f, BASE "/namespaces/shop/services", 200);
+
+    assert_true(clock_reads_count <= WALKS_MAX);
+
+    assert_int_equal(json_array_size(json_object_get(edges, "items")), SERVICES_COUNT);
+    assert_int_equal(json_array_size(json_object_get(services, "items")), SERVICES_COUNT / 3 * 2 + 1);
+    for (int i = 0; i < SERVICES_COUNT; i++) {
+        (void)snprintf(name, sizeof name, "service-%d", i);
+        (void)snprintf(count, sizeof count, "%d", 1 + i % 7);
+        check_counts(edge_item(edges, "to", name), count, "0");
+        json_t *received = resource_item(services, name);
+        assert_int_equal(received != NULL, i % 3 != 0); /* others are in another namespace */
+        if (received != NULL) {
+            check_counts(received, i % 2 == 0 ? "9" : count, "0");
+            assert_string_equal(
+                text_at(json_object_get(received, "edge"), "side"), i % 2 == 0 ? "server" : "client");
+        }
+    }
+    json_decref(services);
+    json_decref(edges);
+}
+
 static void what_is_not_there_is_a_status(void **state)
 {
     static const char *const paths[] = {BASE "/pods", BASE "/namespaces/shop/deployments/web",
@@ -231,6 +298,7 @@ int main(void)
         TEST(a_service_is_what_it_received),
         TEST(edges_go_both_ways_and_pairs_are_one),
         TEST(lists_have_each_once_and_say_what_they_leave_out),
+        TEST(lists_are_made_in_one_go),
         TEST(what_is_not_there_is_a_status),
         TEST(it_says_what_it_serves),
     };

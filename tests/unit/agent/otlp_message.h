@@ -80,25 +80,25 @@ static inline void put_span(struct buffer *out, enum span_variant variant, uint6
 
 struct message {
     struct buffer bytes;
-    struct wire_envelope resource_spans;
-    struct wire_envelope scope_spans;
+    struct wire_envelope resource;
+    struct wire_envelope scope;
 };
 
 static inline void message_begin(struct message *message, const char *sdk_name)
 {
     buffer_init(&message->bytes, MESSAGE_BYTES_MAX);
-    message->resource_spans = wire_envelope_begin(&message->bytes, 1, 1000);
+    message->resource = wire_envelope_begin(&message->bytes, 1, 1000);
     struct wire_envelope resource = wire_envelope_begin(&message->bytes, 1, 100);
     put_attribute(&message->bytes, 1, "service.name", "productpage.shop");
     put_attribute(&message->bytes, 1, "telemetry.sdk.name", sdk_name);
     wire_envelope_end(&message->bytes, resource);
-    message->scope_spans = wire_envelope_begin(&message->bytes, 2, 1000);
+    message->scope = wire_envelope_begin(&message->bytes, 2, 1000);
 }
 
 static inline struct slice message_end(struct message *message)
 {
-    wire_envelope_end(&message->bytes, message->scope_spans);
-    wire_envelope_end(&message->bytes, message->resource_spans);
+    wire_envelope_end(&message->bytes, message->scope);
+    wire_envelope_end(&message->bytes, message->resource);
     assert_int_equal(message->bytes.error, 0);
     return slice_of(message->bytes.data, message->bytes.length);
 }

@@ -4,6 +4,7 @@
 #include "aggregate/directory_internal.h"
 #include "aggregate/snapshot.h"
 #include "decode/wire_write.h"
+#include "export_call.h"
 #include "otlp_message.h"
 #include "rig.h"
 
@@ -311,52 +312,19 @@ static void a_broken_message_is_an_error(void **state)
 
 /* ---- over gRPC ---- */
 
-static const struct grpc_method *grpc_method_of(const char *service)
-{
-    for (size_t i = 0; i < pipeline_grpc_method_count; i++) {
-        if (strstr(pipeline_grpc_methods[i].path, service) != NULL) {
-            return &pipeline_grpc_methods[i];
-        }
-    }
-    fail();
-    return NULL;
-}
-
 static void grpc_answers_partial_success(void **state)
 {
-    const struct grpc_method *method = grpc_method_of("metrics.v1.MetricsService/Export");
     struct rig rig;
-    struct peer peer;
     struct parts parts;
-    struct grpc_answer answer = {.code = GRPC_OK};
 
     (void)state;
     rig_init(&rig);
     rig_start(&rig, NULL);
-    peer = (struct peer){.pipeline = &rig.pipeline, .sender = rig.sender};
-    struct grpc_call call = {.method = method, .connection_user = &peer};
-
-    assert_false(method->streaming);
     parts_begin(&parts);
     metric_begin(&parts, "made", SUM, CUMULATIVE);
     put_point(&parts, RIG_NOW_UNIX_NS, 1);
     put_point(&parts, RIG_NOW_UNIX_NS, -1);
-    struct slice message = parts_end(&parts);
-
-    assert_int_equal(method->message(&rig.pipeline, &call, message, &answer), 0);
-    assert_true(answer.reply_bytes > 4);
-    assert_int_equal(answer.reply[0], 0x0a); /* partial_success { rejected_data_points = 1 */
-    assert_int_equal(answer.reply[2], 0x08);
-    assert_int_equal(answer.reply[3], 1);
-    rig.pipeline.directory->is_full = true;
-    assert_int_equal(method->message(&rig.pipeline, &call, message, &answer), WERR_NOMEM);
-    rig.pipeline.draining = true;
-    assert_int_equal(method->message(&rig.pipeline, &call, message, &answer), WERR_CLOSED);
-    rig.pipeline.draining = false;
-    rig.pipeline.directory->is_full = false;
-    assert_true(
-        method->message(&rig.pipeline, &call, slice_of(message.ptr, message.length - 1), &answer) < 0);
-    assert_true(answer.text[0] != '\0');
+    check_export_call(&rig, "metrics.v1.MetricsService/Export", parts_end(&parts), 1, "value");
     buffer_deinit(&parts.out);
     rig_expect(&rig, METRIC_POINTS_RECEIVED, 2);
     rig_expect(&rig, METRIC_POINTS_DROPPED_MALFORMED, 1);

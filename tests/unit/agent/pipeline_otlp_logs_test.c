@@ -1,11 +1,7 @@
 /* OTLP logs through a shard's record path: requests, connections, other records, refusals, a full memory, and
  * what leaves for the exporter; after each the whole ledger. */
-#include "rig.h"
-
-#include "aggregate/directory_internal.h"
-#include "decode/wire_write.h"
-
-enum { LOGS_BYTES_MAX = 1 << 22 };
+#include "export_call.h"
+#include "otlp_message.h"
 
 /* Without a wait for an access log: these tests are of what is told, not of when. */
 static void init(struct rig *rig)
@@ -23,39 +19,16 @@ static const char exporting_logs[] = "exporters:\n"
                                      "      batch:\n"
                                      "        delay_ms: 60000\n";
 
-struct message {
-    struct buffer bytes;
-    struct wire_envelope resource_logs;
-    struct wire_envelope scope_logs;
-};
-
-static void put_text(struct buffer *out, uint32_t number, const char *key, const char *text)
+static void logs_begin(struct message *message)
 {
-    struct wire_envelope attribute = wire_envelope_begin(out, number, 60);
-    wire_write_bytes(out, 1, slice_of_string(key));
-    struct wire_envelope value = wire_envelope_begin(out, 2, 30);
-    wire_write_bytes(out, 1, slice_of_string(text));
-    wire_envelope_end(out, value);
-    wire_envelope_end(out, attribute);
-}
-
-static void message_begin(struct message *message)
-{
-    buffer_init(&message->bytes, LOGS_BYTES_MAX);
-    message->resource_logs = wire_envelope_begin(&message->bytes, 1, 300);
+    buffer_init(&message->bytes, MESSAGE_BYTES_MAX);
+    message->resource = wire_envelope_begin(&message->bytes, 1, 300);
     struct wire_envelope resource = wire_envelope_begin(&message->bytes, 1, 60);
-    put_text(&message->bytes, 1, "service.name", "web");
-    put_text(&message->bytes, 1, "service.namespace", "shop");
-    put_text(&message->bytes, 1, "log_name", "front");
+    put_attribute(&message->bytes, 1, "service.name", "web");
+    put_attribute(&message->bytes, 1, "service.namespace", "shop");
+    put_attribute(&message->bytes, 1, "log_name", "front");
     wire_envelope_end(&message->bytes, resource);
-    message->scope_logs = wire_envelope_begin(&message->bytes, 2, 300);
-}
-
-static struct slice message_end(struct message *message)
-{
-    wire_envelope_end(&message->bytes, message->scope_logs);
-    wire_envelope_end(&message->bytes, message->resource_logs);
-    return slice_of(message->bytes.data, message->bytes.length);
+    message->scope = wire_envelope_begin(&message->bytes, 2, 300);
 }
 
 static void put_record(struct buffer *out, const char *type, const char *path, uint64_t unix_ns)
@@ -64,14 +37,14 @@ static void put_record(struct buffer *out, const char *type, const char *path, u
 
     wire_write_fixed64(out, 1, unix_ns);
     if (type != NULL) {
-        put_text(out, 6, "access_log_type", type);
-        put_text(out, 6, "weft.reporter", "source");
-        put_text(out, 6, "upstream_cluster", "outbound|80||cart.shop.svc.cluster.local");
+        put_attribute(out, 6, "access_log_type", type);
+        put_attribute(out, 6, "weft.reporter", "source");
+        put_attribute(out, 6, "upstream_cluster", "outbound|80||cart.shop.svc.cluster.local");
     }
-    put_text(out, 6, "http.request.method", "GET");
-    put_text(out, 6, "url.path", path);
-    put_text(out, 6, "response_code", "200");
-    put_text(out, 6, "duration", "3");
+    put_attribute(out, 6, "http.request.method", "GET");
+    put_attribute(out, 6, "url.path", path);
+    put_attribute(out, 6, "response_code", "200");
+    put_attribute(out, 6, "duration", "3");
     wire_envelope_end(out, record);
 }
 
@@ -105,7 +78,7 @@ static void counts_each_meaning(void **state)
     for (int exporting = 0; exporting < 2; exporting++) {
         init(&rig);
         rig_start(&rig, exporting ? exporting_logs : NULL);
-        message_begin(&message);
+        logs_begin(&message);
         put_record(&message.bytes, "DownstreamEnd", "/a", RIG_NOW_UNIX_NS);
         put_record(&message.bytes, "DownstreamEnd", "/a?token=s", RIG_NOW_UNIX_NS);
         put_record(&message.bytes, "UpstreamEnd", "/a", RIG_NOW_UNIX_NS);
@@ -142,9 +115,9 @@ static void other_records_ship_and_count_as_none(void **state)
     (void)state;
     init(&rig);
     rig_start(&rig, exporting_logs);
-    message_begin(&message);
+    logs_begin(&message);
     struct wire_envelope record = wire_envelope_begin(&message.bytes, 2, 30);
-    put_text(&message.bytes, 6, "message", "hello");
+    put_attribute(&message.bytes, 6, "message", "hello");
     wire_envelope_end(&message.bytes, record);
     assert_int_equal(take(&rig, &message, &outcome), 0);
     rig_expect(&rig, METRIC_LOGS_RECEIVED, 1);
@@ -163,13 +136,13 @@ static void a_message_is_refused_while_memory_is_full(void **state)
     init(&rig);
     rig_start(&rig, exporting_logs);
     rig.pipeline.directory->is_full = true;
-    message_begin(&message);
+    logs_begin(&message);
     put_record(&message.bytes, "DownstreamEnd", "/a", RIG_NOW_UNIX_NS);
     assert_int_equal(take(&rig, &message, &outcome), WERR_NOMEM);
     expect_exported(&rig, 0); /* nothing was applied: it comes again */
     rig.pipeline.directory->is_full = false;
     rig.pipeline.draining = true;
-    message_begin(&message);
+    logs_begin(&message);
     put_record(&message.bytes, "DownstreamEnd", "/a", RIG_NOW_UNIX_NS);
     assert_int_equal(take(&rig, &message, &outcome), WERR_CLOSED);
     rig.pipeline.draining = false;
@@ -187,7 +160,7 @@ static void cut_anywhere_balances(void **state)
     (void)state;
     init(&rig);
     rig_start(&rig, exporting_logs);
-    message_begin(&message);
+    logs_begin(&message);
     put_record(&message.bytes, "DownstreamEnd", "/a", RIG_NOW_UNIX_NS);
     put_record(&message.bytes, NULL, "/a", RIG_NOW_UNIX_NS);
     struct slice whole = message_end(&message);
@@ -219,7 +192,7 @@ static void what_the_exporter_cannot_take_is_lost_and_counted(void **state)
     init(&rig);
     rig_start(&rig, exporting_logs);
     rig_end_exporter(&rig);
-    message_begin(&message);
+    logs_begin(&message);
     put_record(&message.bytes, "DownstreamEnd", "/a", RIG_NOW_UNIX_NS);
     put_record(&message.bytes, "DownstreamEnd", "/b", RIG_NOW_UNIX_NS);
     assert_int_equal(take(&rig, &message, &outcome), 0);
@@ -283,11 +256,11 @@ static void a_copy_that_outgrows_its_room_is_lost(void **state)
     assert_int_equal(redaction_add(&rig.redaction, "x"), 0);
     rig_start(&rig, exporting_logs);
     rig.pipeline.log_segment.bytes.cap_bytes = SEGMENT_BYTES;
-    message_begin(&message);
+    logs_begin(&message);
     for (int i = 0; i < RECORDS_COUNT; i++) {
         struct wire_envelope record = wire_envelope_begin(&message.bytes, 2, 3000);
         for (int k = 0; k < SECRETS_COUNT; k++) {
-            put_text(&message.bytes, 6, "x", "");
+            put_attribute(&message.bytes, 6, "x", "");
         }
         wire_envelope_end(&message.bytes, record);
     }
@@ -342,7 +315,7 @@ static void entries_in_anothers_name_are_refused(void **state)
     rig.sender.kind = SENDER_POD;
     (void)snprintf(rig.sender.namespace, sizeof rig.sender.namespace, "bank");
     rig.pipeline.context.refuse_conflicts = true;
-    message_begin(&message);
+    logs_begin(&message);
     put_record(&message.bytes, "DownstreamEnd", "/a", RIG_NOW_UNIX_NS);
     put_record(&message.bytes, "UpstreamEnd", "/a", RIG_NOW_UNIX_NS);
     put_record(&message.bytes, "DownstreamPeriodic", "/a", RIG_NOW_UNIX_NS);
@@ -358,6 +331,28 @@ static void entries_in_anothers_name_are_refused(void **state)
     rig_stop(&rig);
 }
 
+/* Traces and metrics are asked in their own tests. */
+static void grpc_answers_partial_success(void **state)
+{
+    struct rig rig;
+    struct message message;
+
+    (void)state;
+    init(&rig);
+    rig_start(&rig, exporting_logs);
+    logs_begin(&message);
+    put_record(&message.bytes, "DownstreamEnd", "/a", RIG_NOW_UNIX_NS);
+    wire_write_bytes(&message.bytes, 2, SLICE_LITERAL("\x4a\x01x")); /* a trace id of one byte */
+    wire_write_bytes(&message.bytes, 2, SLICE_LITERAL("\x4a\x01y"));
+    check_export_call(&rig, "logs.v1.LogsService/Export", message_end(&message), 2, "invalid_trace_id");
+    message_deinit(&message);
+    rig_expect(&rig, METRIC_LOGS_RECEIVED, 3);
+    rig_expect(&rig, METRIC_LOGS_DROPPED_MALFORMED, 2);
+    rig_expect_merged(&rig, METRIC_LOGS_RECORDED, METRIC_LOGS_AGGREGATED, 1);
+    expect_exported(&rig, 1);
+    rig_stop(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_outgrows_its_room_is_lost),
         cmocka_unit_test(an_entry_that_outgrows_its_room_is_lost),
         cmocka_unit_test(entries_in_anothers_name_are_refused),
+        cmocka_unit_test(grpc_answers_partial_success),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* OTLP messages through a shard's record path: each kind of span, each reason to drop one, and what leaves
  * for the exporter; after each the whole ledger. */
 #include "aggregate/directory_internal.h"
+#include "export_call.h"
 #include "otlp_message.h"
 
 static const enum metric_id dropped_rows[SPAN_VARIANT_COUNT] = {
@@ -293,35 +294,18 @@ static void grpc_answers_partial_success(void **state)
 {
     struct rig rig;
     struct message message;
-    struct peer peer = {0};
-    struct grpc_answer answer = {0};
-    struct grpc_call call = {.method = &pipeline_grpc_methods[0], .connection_user = &peer};
 
     (void)state;
     rig_init(&rig);
     rig_start(&rig, NULL);
-    peer.pipeline = &rig.pipeline;
-    peer.sender = rig.sender;
     message_begin(&message, "opentelemetry");
     put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
     put_span(&message.bytes, SPAN_ENDS_EARLY, RIG_NOW_UNIX_NS);
-    struct slice bytes = message_end(&message);
-    assert_int_equal(call.method->message(&rig.pipeline, &call, bytes, &answer), 0);
-    Otlp__ExportServiceResponse *response =
-        otlp__export_service_response__unpack(NULL, answer.reply_bytes, answer.reply);
-    assert_non_null(response);
-    assert_non_null(response->partial_success);
-    assert_int_equal(response->partial_success->rejected_count, 1);
-    assert_non_null(strstr(response->partial_success->error_message, "end"));
-    otlp__export_service_response__free_unpacked(response, NULL);
-
-    memset(&answer, 0, sizeof answer);
-    assert_true(
-        call.method->message(&rig.pipeline, &call, slice_sub(bytes, 0, bytes.length - 1), &answer) < 0);
-    assert_true(answer.text[0] != '\0');
-    rig.pipeline.draining = true;
-    assert_int_equal(call.method->message(&rig.pipeline, &call, bytes, &answer), WERR_CLOSED);
+    check_export_call(&rig, "trace.v1.TraceService/Export", message_end(&message), 1, "end");
     message_deinit(&message);
+    rig_expect(&rig, METRIC_SPANS_RECEIVED, 2);
+    rig_expect(&rig, METRIC_SPANS_DROPPED_END, 1);
+    rig_expect_spans(&rig, 1);
     rig_stop(&rig);
 }
 

@@ -135,6 +135,9 @@ int http_loop_init(struct http_loop *self, uv_loop_t *loop)
 
 int http_loop_start(struct http_loop *self, CURL *easy)
 {
+    /* Else a request that ends while its name is being resolved, by its timeout or a stop, waits on this loop
+     * for the resolver's thread: as long as name servers do not answer. */
+    (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     if (curl_multi_add_handle(self->multi, easy) != CURLM_OK) {
         return WERR_NOMEM;
     }

@@ -69,8 +69,7 @@ static void points_reach_the_exporter_or_are_lost(void **state)
     struct rig rig;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, exporting_metrics);
+    rig_begin(&rig, exporting_metrics);
     struct metric_cells *cells = metric_registry_add(&rig.registry, METRIC_SCOPE_PROCESS, "");
     struct aggregator_thread *aggregator = aggregator_start(&rig, &assembly, cells);
 
@@ -97,8 +96,7 @@ static void memory_of_messages_is_shown(void **state)
     struct rig rig;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, exporting_metrics);
+    rig_begin(&rig, exporting_metrics);
     struct metric_cells *cells = metric_registry_add(&rig.registry, METRIC_SCOPE_PROCESS, "");
     struct aggregator_thread *aggregator = aggregator_start(&rig, &assembly, cells);
 

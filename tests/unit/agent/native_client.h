@@ -184,4 +184,18 @@ static inline void client_close(struct client *client)
     assert_true(client->closed);
 }
 
+/* A shard with the default limits and one client of it. */
+static inline void native_begin(struct native_rig *n, struct client *client, const char *config)
+{
+    rig_init(&n->rig);
+    native_rig_start(n, config);
+    client_open(n, client, 1, "process/a:1");
+}
+
+static inline void native_end(struct native_rig *n, struct client *client)
+{
+    client_close(client);
+    native_rig_stop(n);
+}
+
 #endif

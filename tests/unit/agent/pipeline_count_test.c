@@ -62,8 +62,7 @@ static void spans_alone_count_after_the_wait(void **state)
     struct rig rig;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     take_spans(&rig, SPAN_REQUEST_OF_ENVOY, 3);
     expect_held(&rig, 0, 3);
     assert_int_equal(rig_balance(&rig, "spans"), 3);
@@ -82,8 +81,7 @@ static void a_log_three_seconds_later_supersedes_the_spans(void **state)
     struct rig rig;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     take_spans(&rig, SPAN_REQUEST_OF_ENVOY, 3);
     expect_held(&rig, 0, 3);
     pass(&rig, 3000);
@@ -106,8 +104,7 @@ static void an_sdk_is_never_held(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     take_log(&rig);
     expect_logs(&rig, 1);
     message_begin(&message, "opentelemetry");
@@ -147,8 +144,7 @@ static void what_is_held_at_the_end_counts(void **state)
     struct rig rig;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     take_spans(&rig, SPAN_REQUEST_OF_ENVOY, 4);
     expect_held(&rig, 0, 4);
     pipeline_settle_held(&rig.pipeline, true);

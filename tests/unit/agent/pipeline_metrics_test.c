@@ -7,45 +7,7 @@
 #include "export_call.h"
 #include "otlp_message.h"
 #include "rig.h"
-
-struct parts {
-    struct buffer out;
-    struct wire_envelope open[12];
-    int depth;
-};
-
-static void parts_begin(struct parts *parts)
-{
-    *parts = (struct parts){.depth = 0};
-    buffer_init(&parts->out, MESSAGE_BYTES_MAX);
-}
-
-static void begin(struct parts *parts, uint32_t number)
-{
-    parts->open[parts->depth++] = wire_envelope_begin(&parts->out, number, 100);
-}
-
-static void end(struct parts *parts)
-{
-    wire_envelope_end(&parts->out, parts->open[--parts->depth]);
-}
-
-static struct slice parts_end(struct parts *parts)
-{
-    while (parts->depth > 0) {
-        end(parts);
-    }
-    assert_int_equal(parts->out.error, 0);
-    return slice_of(parts->out.data, parts->out.length);
-}
-
-static void put_double(struct parts *parts, uint32_t number, double value)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    wire_write_fixed64(&parts->out, number, bits);
-}
+#include "unit/wire_parts.h"
 
 /* ---- OTLP ---- */
 
@@ -124,8 +86,7 @@ static void otlp_points_are_counted_and_shown(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     assert_int_equal(take_number(&rig, "made.count", SUM, CUMULATIVE, 5, &outcome), 0);
     assert_int_equal(take_number(&rig, "made.rise", SUM, DELTA, 5, &outcome), 0);
     assert_int_equal(take_number(&rig, "made.rise", SUM, DELTA, 6, &outcome), 0);
@@ -147,8 +108,7 @@ static void a_summary_is_taken_apart(void **state)
     struct parts parts;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     parts_begin(&parts);
     metric_begin(&parts, "made.time", SUMMARY, 0);
     begin(&parts, 1);
@@ -176,8 +136,7 @@ static void what_is_refused_is_told_and_counted(void **state)
     uint8_t reply[512];
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     parts_begin(&parts);
     metric_begin(&parts, "made.count", SUM, CUMULATIVE);
     put_point(&parts, RIG_NOW_UNIX_NS, -1);
@@ -222,8 +181,7 @@ static void a_metric_whose_type_changes_is_a_conflict(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     assert_int_equal(take_number(&rig, "made", SUM, CUMULATIVE, 5, &outcome), 0);
     rig_expect(&rig, METRIC_POINTS_RECEIVED, 1);
     expect_points(&rig, 1);
@@ -271,8 +229,7 @@ static void draining_and_full_memory_take_nothing(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     rig.pipeline.draining = true;
     assert_int_equal(take_number(&rig, "made", SUM, CUMULATIVE, 5, &outcome), WERR_CLOSED);
     rig.pipeline.draining = false;
@@ -294,8 +251,7 @@ static void a_broken_message_is_an_error(void **state)
     struct parts parts;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     parts_begin(&parts);
     metric_begin(&parts, "made", SUM, CUMULATIVE);
     put_point(&parts, RIG_NOW_UNIX_NS, 1);
@@ -318,8 +274,7 @@ static void grpc_answers_partial_success(void **state)
     struct parts parts;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     parts_begin(&parts);
     metric_begin(&parts, "made", SUM, CUMULATIVE);
     put_point(&parts, RIG_NOW_UNIX_NS, 1);
@@ -399,8 +354,7 @@ static void a_stream_has_to_say_who_speaks(void **state)
     struct stream stream;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     stream_begin(&stream, &rig);
     assert_int_equal(stream_counter(&stream, NULL, "made", 5), 0);
     assert_int_equal(stream.answer.code, GRPC_INVALID_ARGUMENT);
@@ -425,8 +379,7 @@ static void totals_belong_to_their_process(void **state)
     struct stream stream;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     for (int i = 0; i < 3; i++) {
         stream_begin(&stream, &rig);
         stream.peer.sender.start_ticks = i < 2 ? 100 : 200;
@@ -446,8 +399,7 @@ static void deltas_add_up_when_the_configuration_says_so(void **state)
     struct stream stream;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     rig.pipeline.counters_are_deltas = true;
     stream_begin(&stream, &rig);
     assert_int_equal(stream_counter(&stream, "node", "made", 5), 0);
@@ -465,8 +417,7 @@ static void a_stream_is_refused_while_there_is_no_room(void **state)
     struct stream stream;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     stream_begin(&stream, &rig);
     rig.pipeline.directory->is_full = true;
     assert_int_equal(stream_counter(&stream, "node", "made", 5), WERR_NOMEM);
@@ -485,8 +436,7 @@ static void damage_ends_the_stream(void **state)
     struct parts parts;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     stream_begin(&stream, &rig);
     parts_begin(&parts);
     put_identifier(&parts, "node");

@@ -78,9 +78,7 @@ static void records_are_counted_and_exported(void **state)
         struct native_rig n = {0};
         struct client client;
         struct columns columns;
-        rig_init(&n.rig);
-        native_rig_start(&n, exporting ? exporting_logs : NULL);
-        client_open(&n, &client, 1, "process/a:1");
+        native_begin(&n, &client, exporting ? exporting_logs : NULL);
         fill(&columns, 1, 5);
         send_logs(&client, &columns, true);
         fill(&columns, 2, 0); /* none is fine */
@@ -109,9 +107,7 @@ static void each_reason_drops_a_record(void **state)
     struct columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, exporting_logs);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, exporting_logs);
     fill(&columns, 1, 7);
     columns.severity[1] = 25;
     columns.bodies[2] = data_of("\xff");
@@ -138,9 +134,7 @@ static void resent_records_are_duplicates(void **state)
     struct columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, exporting_logs);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, exporting_logs);
     fill(&columns, 1, 4);
     send_logs(&client, &columns, true);
     send_logs(&client, &columns, true);
@@ -159,9 +153,7 @@ static void batches_wait_while_memory_is_full(void **state)
     struct columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, exporting_logs);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, exporting_logs);
     n.rig.pipeline.directory->is_full = true;
     fill(&columns, 1, 3);
     send_logs(&client, &columns, false);
@@ -189,9 +181,7 @@ static void a_refused_payload_counts_no_record(void **state)
     struct columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, exporting_logs);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, exporting_logs);
     for (int i = 0; i < 4; i++) {
         fill(&columns, i == 0 ? 0 : 1, 4);
         columns.batch.n_severity = i == 1 ? 3 : 4;
@@ -213,9 +203,7 @@ static void what_finds_no_room_is_lost_and_counted(void **state)
     struct columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, exporting_logs);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, exporting_logs);
     n.rig.pipeline.log_segment.bytes.cap_bytes = SEGMENT_BYTES - 1; /* no segment at all */
     fill(&columns, 1, 3);
     send_logs(&client, &columns, true);

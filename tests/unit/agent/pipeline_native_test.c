@@ -82,9 +82,7 @@ static void spans_are_counted_and_exported(void **state)
     static struct span_columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, rig_exporting);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, rig_exporting);
     fill_spans(&columns, tell_strings(&client, "service", 1));
     columns.trace_ids[16 * 4] = 0; /* of no trace: counted, not exported */
     send_spans(&client, &columns, 1, 5);
@@ -98,8 +96,7 @@ static void spans_are_counted_and_exported(void **state)
     rig_expect(&n.rig, METRIC_SPANS_RECEIVED, 305);
     rig_expect_spans(&n.rig, 305);
     rig_expect_exported(&n.rig, 299);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 static void spans_in_anothers_name_are_refused(void **state)
@@ -123,8 +120,7 @@ static void spans_in_anothers_name_are_refused(void **state)
     rig_expect(&n.rig, METRIC_SPANS_DROPPED_IDENTITY, 3);
     rig_expect_spans(&n.rig, 2);
     rig_expect_exported(&n.rig, 2);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 static void each_reason_drops_a_span(void **state)
@@ -134,9 +130,7 @@ static void each_reason_drops_a_span(void **state)
     static struct span_columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, rig_exporting);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, rig_exporting);
     uint32_t known = tell_strings(&client, "service", 3);
     fill_spans(&columns, known);
     columns.span_ids[8 * 1] = 0;
@@ -159,8 +153,7 @@ static void each_reason_drops_a_span(void **state)
     rig_expect(&n.rig, METRIC_SPANS_DROPPED_MALFORMED, 3);
     rig_expect_spans(&n.rig, 3);
     rig_expect_exported(&n.rig, 3);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 static void resent_spans_are_duplicates(void **state)
@@ -170,9 +163,7 @@ static void resent_spans_are_duplicates(void **state)
     static struct span_columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, rig_exporting);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, rig_exporting);
     fill_spans(&columns, tell_strings(&client, "service", 1));
     send_spans(&client, &columns, 1, 4);
     send_spans(&client, &columns, 1, 4);
@@ -186,8 +177,7 @@ static void resent_spans_are_duplicates(void **state)
     rig_expect(&n.rig, METRIC_SPANS_DROPPED_DUPLICATE, 8);
     rig_expect_spans(&n.rig, 7);
     rig_expect_exported(&n.rig, 7);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 /* While memory of values is full a batch is refused whole, and taken when it comes again after a flip. */
@@ -198,9 +188,7 @@ static void batches_wait_while_memory_is_full(void **state)
     static struct span_columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, rig_exporting);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, rig_exporting);
     fill_spans(&columns, tell_strings(&client, "service", 1));
     n.rig.pipeline.directory->is_full = true;
     send_spans(&client, &columns, 1, 4);
@@ -213,8 +201,7 @@ static void batches_wait_while_memory_is_full(void **state)
     rig_expect(&n.rig, METRIC_SPANS_RECEIVED, 4);
     rig_expect_spans(&n.rig, 4);
     rig_expect_exported(&n.rig, 4);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 static void a_refused_payload_counts_no_record(void **state)
@@ -224,9 +211,7 @@ static void a_refused_payload_counts_no_record(void **state)
     static struct span_columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, rig_exporting);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, rig_exporting);
     fill_spans(&columns, tell_strings(&client, "service", 1));
     send_spans(&client, &columns, 0, 2); /* without a sequence */
     assert_int_equal(client.last_error, WEFT__V1__ERROR_CODE__ERROR_CODE_MALFORMED);
@@ -241,8 +226,7 @@ static void a_refused_payload_counts_no_record(void **state)
     rig_expect(&n.rig, METRIC_SPANS_RECEIVED, 2);
     rig_expect_spans(&n.rig, 2);
     rig_expect_exported(&n.rig, 2);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 static void a_client_killed_in_a_frame_leaves_the_ledger_even(void **state)
@@ -253,9 +237,7 @@ static void a_client_killed_in_a_frame_leaves_the_ledger_even(void **state)
     uint8_t header[NATIVE_HEADER_BYTES];
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, rig_exporting);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, rig_exporting);
     fill_spans(&columns, tell_strings(&client, "service", 1));
     send_spans(&client, &columns, 1, 5);
     native_header_write(header, (struct native_header){.payload_bytes = 1000, .type = NATIVE_TYPE_SPANS});
@@ -276,9 +258,7 @@ static void an_exporter_that_ended_loses_spans(void **state)
     static struct span_columns columns;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, rig_exporting);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, rig_exporting);
     fill_spans(&columns, tell_strings(&client, "service", 1));
     rig_end_exporter(&n.rig);
     send_spans(&client, &columns, 1, 6);
@@ -378,9 +358,7 @@ static void points_of_each_type_are_counted(void **state)
     static struct points points;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, NULL);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, NULL);
     uint32_t name = tell_strings(&client, "metric", 3);
     memset(&points, 0, sizeof points);
     points_begin(&points);
@@ -401,8 +379,7 @@ static void points_of_each_type_are_counted(void **state)
     rig_expect(&n.rig, METRIC_POINTS_RECEIVED, 10);
     rig_expect(&n.rig, METRIC_POINTS_DROPPED_DUPLICATE, 5);
     expect_points(&n.rig, 5);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 static void each_reason_drops_a_point(void **state)
@@ -412,9 +389,7 @@ static void each_reason_drops_a_point(void **state)
     static struct points points;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, NULL);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, NULL);
     uint32_t name = tell_strings(&client, "metric", 3);
     memset(&points, 0, sizeof points);
     points_begin(&points);
@@ -449,8 +424,7 @@ static void each_reason_drops_a_point(void **state)
     rig_expect(&n.rig, METRIC_POINTS_RECEIVED, 4);
     rig_expect(&n.rig, METRIC_POINTS_DROPPED_TIME, 4);
     rig_check(&n.rig);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 static void points_past_the_series_limit_are_dropped(void **state)
@@ -475,8 +449,7 @@ static void points_past_the_series_limit_are_dropped(void **state)
     rig_expect(&n.rig, METRIC_POINTS_RECEIVED, COUNT);
     rig_expect(&n.rig, METRIC_POINTS_DROPPED_SERIES, COUNT - SHARE);
     expect_points(&n.rig, SHARE);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 /* Names that found no room: their series cannot be told from others, so that their points are refused. */
@@ -503,8 +476,7 @@ static void points_without_room_for_their_names_are_dropped(void **state)
     rig_expect(&n.rig, METRIC_POINTS_RECEIVED, 2);
     rig_expect(&n.rig, METRIC_POINTS_DROPPED_SERIES, 1);
     expect_points(&n.rig, 1);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 /* The aggregator finds that one name has two types: what was recorded is withdrawn. */
@@ -515,9 +487,7 @@ static void points_of_a_second_type_are_withdrawn(void **state)
     static struct points points;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, NULL);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, NULL);
     uint32_t name = tell_strings(&client, "metric", 1);
     memset(&points, 0, sizeof points);
     points_begin(&points);
@@ -543,8 +513,7 @@ static void points_of_a_second_type_are_withdrawn(void **state)
     rig_expect(&n.rig, METRIC_POINTS_RECEIVED, 1);
     rig_expect(&n.rig, METRIC_POINTS_DROPPED_SERIES, 1);
     rig_check(&n.rig);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 /* ---- what clients say ---- */
@@ -556,9 +525,7 @@ static void clients_losses_are_cumulative(void **state)
     Weft__V1__ClientStats stats = WEFT__V1__CLIENT_STATS__INIT;
 
     (void)state;
-    rig_init(&n.rig);
-    native_rig_start(&n, NULL);
-    client_open(&n, &client, 1, "process/a:1");
+    native_begin(&n, &client, NULL);
     stats.dropped_spans = 10;
     stats.dropped_points = 3;
     send_message(&client, NATIVE_TYPE_CLIENT_STATS, &stats.base, false);
@@ -583,8 +550,7 @@ static void clients_losses_are_cumulative(void **state)
     rig_expect(&n.rig, METRIC_CLIENT_DROPPED_SPANS, 1 + 26);
     rig_expect(&n.rig, METRIC_CLIENT_DROPPED_POINTS, 9);
     rig_check(&n.rig);
-    client_close(&client);
-    native_rig_stop(&n);
+    native_end(&n, &client);
 }
 
 int main(void)

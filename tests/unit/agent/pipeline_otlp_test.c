@@ -26,8 +26,7 @@ static void takes_each_meaning(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, rig_exporting);
+    rig_begin(&rig, rig_exporting);
     message_begin(&message, "envoy");
     put_span(&message.bytes, SPAN_ATTEMPT_OF_ENVOY, RIG_NOW_UNIX_NS);
     put_span(&message.bytes, SPAN_ATTEMPT_OF_ENVOY, RIG_NOW_UNIX_NS);
@@ -60,8 +59,7 @@ static void drops_each_fault(void **state)
         struct message message;
         struct otlp_outcome outcome;
 
-        rig_init(&rig);
-        rig_start(&rig, rig_exporting);
+        rig_begin(&rig, rig_exporting);
         message_begin(&message, "opentelemetry");
         put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
         put_span(&message.bytes, variant, RIG_NOW_UNIX_NS);
@@ -88,8 +86,7 @@ static void broken_structure_keeps_what_came_before(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, rig_exporting);
+    rig_begin(&rig, rig_exporting);
     message_begin(&message, "opentelemetry");
     put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
     put_span(&message.bytes, SPAN_FAR_AWAY, RIG_NOW_UNIX_NS);
@@ -114,8 +111,7 @@ static void cut_anywhere_balances(void **state)
     uint64_t taken_count = 0;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, rig_exporting);
+    rig_begin(&rig, rig_exporting);
     buffer_init(&spans, MESSAGE_BYTES_MAX);
     put_span(&spans, SPAN_GOOD, RIG_NOW_UNIX_NS);
     put_span(&spans, SPAN_BAD_UTF8, RIG_NOW_UNIX_NS);
@@ -146,8 +142,7 @@ static void draining_takes_nothing(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, rig_exporting);
+    rig_begin(&rig, rig_exporting);
     rig.pipeline.draining = true;
     message_begin(&message, "opentelemetry");
     put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
@@ -165,8 +160,7 @@ static void a_message_is_refused_while_memory_is_full(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, rig_exporting);
+    rig_begin(&rig, rig_exporting);
     message_begin(&message, "opentelemetry");
     put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
     struct slice bytes = message_end(&message);
@@ -190,8 +184,7 @@ static void without_exporter_nothing_is_offered(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     message_begin(&message, "opentelemetry");
     put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
     put_span(&message.bytes, SPAN_BAD_UTF8, RIG_NOW_UNIX_NS);
@@ -210,8 +203,7 @@ static void an_exporter_that_ended_loses(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, rig_exporting);
+    rig_begin(&rig, rig_exporting);
     rig_end_exporter(&rig);
     message_begin(&message, "opentelemetry");
     put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
@@ -232,8 +224,7 @@ static void no_room_in_the_segment_loses(void **state)
     struct otlp_outcome outcome;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, rig_exporting);
+    rig_begin(&rig, rig_exporting);
     rig.pipeline.segment.bytes.cap_bytes = SEGMENT_BYTES - 1;
     message_begin(&message, "opentelemetry");
     put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
@@ -296,8 +287,7 @@ static void grpc_answers_partial_success(void **state)
     struct message message;
 
     (void)state;
-    rig_init(&rig);
-    rig_start(&rig, NULL);
+    rig_begin(&rig, NULL);
     message_begin(&message, "opentelemetry");
     put_span(&message.bytes, SPAN_GOOD, RIG_NOW_UNIX_NS);
     put_span(&message.bytes, SPAN_ENDS_EARLY, RIG_NOW_UNIX_NS);
@@ -351,8 +341,7 @@ static uint64_t replay(const char *name)
     struct otlp_outcome outcome;
     uint64_t sent_count = 0;
 
-    rig_init(&rig);
-    rig_start(&rig, rig_exporting);
+    rig_begin(&rig, rig_exporting);
     read_recording(name, &recording);
     for (size_t at = 0; at + 4 <= recording.length;) {
         uint32_t length = (uint32_t)recording.bytes[at] | (uint32_t)recording.bytes[at + 1] << 8 |

@@ -129,6 +129,13 @@ static inline void rig_start(struct rig *rig, const char *config)
     context_sender_bind(&rig->pipeline.context, &rig->sender);
 }
 
+/* With the default limits. */
+static inline void rig_begin(struct rig *rig, const char *config)
+{
+    rig_init(rig);
+    rig_start(rig, config);
+}
+
 static inline void rig_turn(struct rig *rig)
 {
     for (int i = 0; i < 4; i++) {

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "testing.h"
+#include "unit/wire_parts.h"
 
 enum { SEEN_MAX = 16 };
 
@@ -76,36 +77,6 @@ static void check_refused(uint32_t i, enum record_error reason, const char *fiel
 
 /* ---- messages ---- */
 
-struct parts {
-    struct buffer out;
-    struct wire_envelope open[8];
-    int depth;
-};
-
-static void parts_begin(struct parts *parts)
-{
-    *parts = (struct parts){.depth = 0};
-    buffer_init(&parts->out, TEST_BYTES_MAX);
-}
-
-static void begin(struct parts *parts, uint32_t number)
-{
-    parts->open[parts->depth++] = wire_envelope_begin(&parts->out, number, 100);
-}
-
-static void end(struct parts *parts)
-{
-    wire_envelope_end(&parts->out, parts->open[--parts->depth]);
-}
-
-static void put_double(struct parts *parts, uint32_t number, double value)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    wire_write_fixed64(&parts->out, number, bits);
-}
-
 static void family_begin(struct parts *parts, const char *name, uint64_t type)
 {
     begin(parts, 2);
@@ -130,11 +101,7 @@ static void put_number(struct parts *parts, uint32_t number, double value)
 
 static void message_end(struct parts *parts)
 {
-    while (parts->depth > 0) {
-        end(parts);
-    }
-    assert_int_equal(parts->out.error, 0);
-    scan(test_slice(&parts->out));
+    scan(parts_end(parts));
 }
 
 static void numbers_are_read_as_their_family_says(void **state)

@@ -6,6 +6,7 @@
 #include "decode/attribute_text.h"
 #include "opentelemetry/metrics.pb-c.h"
 #include "testing.h"
+#include "unit/wire_parts.h"
 
 enum { SEEN_MAX = 16, LABELS_MAX = 8 };
 
@@ -81,35 +82,10 @@ static void scan(struct slice message)
 
 /* ---- messages ---- */
 
-struct parts {
-    struct buffer out;
-    struct wire_envelope open[16];
-    int depth;
-};
-
-static void begin(struct parts *parts, uint32_t number)
-{
-    parts->open[parts->depth++] = wire_envelope_begin(&parts->out, number, 100);
-}
-
-static void end(struct parts *parts)
-{
-    wire_envelope_end(&parts->out, parts->open[--parts->depth]);
-}
-
-static void put_double(struct parts *parts, uint32_t number, double value)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    wire_write_fixed64(&parts->out, number, bits);
-}
-
 /* A metric that is open at its data; `data`: field number of Metric. */
 static void message_begin(struct parts *parts, uint32_t data, uint64_t temporality, bool is_monotonic)
 {
-    *parts = (struct parts){.depth = 0};
-    buffer_init(&parts->out, TEST_BYTES_MAX);
+    parts_begin(parts);
     begin(parts, 1);
     begin(parts, 1);
     test_text_attribute(&parts->out, 1, "service.name", "shop");
@@ -134,12 +110,7 @@ static void message_begin(struct parts *parts, uint32_t data, uint64_t temporali
 
 static void message_end(struct parts *parts)
 {
-    while (parts->depth > 0) {
-        end(parts);
-    }
-    assert_int_equal(parts->out.error, 0);
-    scan(test_slice(&parts->out));
-    /* slices of what was seen stay in the message */
+    scan(parts_end(parts)); /* slices of what was seen stay in the message */
 }
 
 static void put_times(struct parts *parts)

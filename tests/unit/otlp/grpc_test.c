@@ -34,7 +34,7 @@ static void spans_arrive_whole_with_the_right_headers(void **state)
         const char *seen = fixture->server.headers;
         assert_non_null(strstr(seen, "te: trailers\n"));
         assert_non_null(strstr(seen, "content-type: application/grpc\n"));
-        assert_non_null(strstr(seen, "grpc-timeout: 5000m\n"));
+        assert_non_null(strstr(seen, "grpc-timeout: 60000m\n"));
         assert_non_null(strstr(seen, "user-agent: OTel-OTLP-Exporter-C/" WEFT_VERSION "\n"));
         assert_non_null(strstr(seen, "authorization: Bearer s3cret\n"));
         assert_int_equal(strstr(seen, "grpc-encoding") != NULL, i > 0);

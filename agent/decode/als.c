@@ -131,8 +131,8 @@ static void take_entry(struct slice encoded, bool is_http, const struct als_sink
 {
     struct access_log_entry entry;
     const char *where = "";
-    int error = is_http ? als_read_http(encoded, sink->wants_all, &entry, &where)
-                        : als_read_tcp(encoded, sink->wants_all, &entry, &where);
+    int error = is_http ? als_read_http(encoded, sink->memory, sink->wants_all, &entry, &where)
+                        : als_read_tcp(encoded, sink->memory, sink->wants_all, &entry, &where);
 
     if (error == 0) {
         sink->on_entry(sink->user, &entry, record);

@@ -31,8 +31,11 @@ struct als_identifier {
     struct access_log_reporter reporter;
 };
 
+struct als_memory; /* als_memory.h */
+
 struct als_sink {
     void *user;
+    struct als_memory *memory; /* of the thread that scans; NULL: every entry is read for itself */
     bool wants_all; /* else entries hold what requests are counted by: no ids, addresses, agent, details */
     /* record: index of the entry in the message. The entry and what it borrows are valid during the call. */
     void (*on_entry)(void *user, const struct access_log_entry *entry, uint32_t record);
@@ -51,10 +54,11 @@ int als_read(struct slice message, struct als_identifier *ret_identifier, uint32
 /* Hands over the entries of a message that als_read found sound; of any other it does so until the damage. */
 void als_scan(struct slice message, const struct als_sink *sink);
 
-/* Reads one encoded HTTPAccessLogEntry or TCPAccessLogEntry. 0, or a negative code with *ret_field. */
-int als_read_http(
-    struct slice encoded, bool wants_all, struct access_log_entry *entry, const char **ret_field);
-int als_read_tcp(
-    struct slice encoded, bool wants_all, struct access_log_entry *entry, const char **ret_field);
+/* Reads one encoded HTTPAccessLogEntry or TCPAccessLogEntry; memory, wants_all: as in the sink. 0, or a
+ * negative code with *ret_field. */
+int als_read_http(struct slice encoded, struct als_memory *memory, bool wants_all,
+    struct access_log_entry *entry, const char **ret_field);
+int als_read_tcp(struct slice encoded, struct als_memory *memory, bool wants_all,
+    struct access_log_entry *entry, const char **ret_field);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "core/zero.h"
 #include "decode/als_internal.h"
+#include "decode/als_memory.h"
 
 /* AccessLogType: what wrote the entry and when. */
 enum log_type {
@@ -28,6 +29,7 @@ enum log_type {
 /* An entry while it is read. */
 struct entry_scan {
     struct access_log_entry *entry;
+    struct als_memory *memory;
     bool wants_all;
     uint64_t type;        /* enum log_type */
     struct slice last_tx; /* a Duration, for an Envoy that does not tell its own */
@@ -139,7 +141,7 @@ static inline int take_common(
 
     switch (number) {
     case 4:
-        return als_read_tls(bytes, entry);
+        return als_memory_read(scan->memory, bytes, als_read_tls, entry);
     case 5:
         return als_read_time(bytes, room, &entry->start_unix_ns);
     case 11:
@@ -160,7 +162,7 @@ static inline int take_common(
     case 20:
         return als_read_address(bytes, &entry->downstream_address, &entry->downstream_port);
     case 21:
-        return als_read_filter_state(bytes, entry);
+        return als_memory_read(scan->memory, bytes, als_read_filter_state, entry);
     case 22:
         return read_tag(scan, bytes);
     case 23:
@@ -460,13 +462,13 @@ static int read_connection(struct entry_scan *scan, struct slice encoded)
     return status;
 }
 
-static void begin(
-    struct entry_scan *scan, struct access_log_entry *entry, bool wants_all, struct slice encoded)
+static void begin(struct entry_scan *scan, struct access_log_entry *entry, struct als_memory *memory,
+    bool wants_all, struct slice encoded)
 {
     zero_bytes(entry, sizeof *entry);
     entry->raw = encoded;
     entry->has_request_bytes = entry->has_response_bytes = true;
-    *scan = (struct entry_scan){.entry = entry, .wants_all = wants_all, .field = "entry"};
+    *scan = (struct entry_scan){.entry = entry, .memory = memory, .wants_all = wants_all, .field = "entry"};
 }
 
 static enum access_log_kind http_kind(const struct entry_scan *scan)
@@ -516,8 +518,8 @@ static inline int read_http_field(struct entry_scan *scan, struct wire_reader *r
     }
 }
 
-int als_read_http(
-    struct slice encoded, bool wants_all, struct access_log_entry *entry, const char **ret_field)
+int als_read_http(struct slice encoded, struct als_memory *memory, bool wants_all,
+    struct access_log_entry *entry, const char **ret_field)
 {
     const uint8_t *at = encoded.ptr;
     const uint8_t *end = wire_reader_of(encoded).end;
@@ -525,7 +527,7 @@ int als_read_http(
     struct entry_scan *scan = &room;
     int error = 0;
 
-    begin(scan, entry, wants_all, encoded);
+    begin(scan, entry, memory, wants_all, encoded);
     TAKE(read_http_field, 1, WIRE_BYTES)
     TAKE(read_http_field, 2, WIRE_VARINT)
     TAKE(read_http_field, 3, WIRE_BYTES)
@@ -541,14 +543,15 @@ int als_read_http(
     return error;
 }
 
-int als_read_tcp(struct slice encoded, bool wants_all, struct access_log_entry *entry, const char **ret_field)
+int als_read_tcp(struct slice encoded, struct als_memory *memory, bool wants_all,
+    struct access_log_entry *entry, const char **ret_field)
 {
     struct wire_reader reader = wire_reader_of(encoded);
     struct entry_scan scan;
     struct wire_field field;
     int status;
 
-    begin(&scan, entry, wants_all, encoded);
+    begin(&scan, entry, memory, wants_all, encoded);
     while ((status = wire_next(&reader, &field)) > 0) {
         uint32_t number = wire_tag_number(field.tag);
 

@@ -29,11 +29,12 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     held_requests_init(&pipeline->held, pipeline->interner, (size_t)limits->held_requests_count_max);
     pipeline->pending = calloc(1, sizeof *pipeline->pending);
     pipeline->memory = otlp_memory_new();
+    pipeline->als_memory = als_memory_new();
     pipeline->log_memos = calloc(1, sizeof *pipeline->log_memos);
     pipeline->metrics = pipeline_metrics_new();
     pipeline->counters_are_deltas = config->counters_are_deltas;
     int error = pipeline->interner != NULL && pipeline->pending != NULL && pipeline->memory != NULL &&
-                        pipeline->log_memos != NULL && pipeline->metrics != NULL
+                        pipeline->als_memory != NULL && pipeline->log_memos != NULL && pipeline->metrics != NULL
                     ? directory_new(&settings, &pipeline->directory)
                     : WERR_NOMEM;
     if (error == 0) {
@@ -71,6 +72,7 @@ void pipeline_deinit(struct pipeline *pipeline)
     free(pipeline->pending);
     free(pipeline->log_memos);
     pipeline_metrics_free(pipeline->metrics);
+    als_memory_free(pipeline->als_memory);
     otlp_memory_free(pipeline->memory);
     arena_deinit(&pipeline->arena);
 }

@@ -20,6 +20,7 @@
 #include "core/clock.h"
 #include "core/limits.h"
 #include "core/metrics.h"
+#include "decode/als_memory.h"
 #include "decode/native.h"
 #include "decode/otlp_logs.h"
 #include "decode/otlp_memory.h"
@@ -48,6 +49,7 @@ struct pipeline {
     struct otlp_trace_scanner scanner;
     struct otlp_logs_scanner logs_scanner; /* on top of it */
     struct otlp_memory *memory;            /* of OTLP senders; owned */
+    struct als_memory *als_memory;         /* of access log streams; owned */
     struct span_segment segment;
     struct span_segment log_segment;
     struct arena arena;               /* of one native payload */

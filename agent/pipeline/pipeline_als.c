@@ -138,8 +138,11 @@ int pipeline_als_message(void *user, struct grpc_call *call, struct slice messag
         .now_unix_ns = clock_unix_ns(pipeline->clock),
     };
     bool wants_all = span_segment_wanted(&pipeline->log_segment) || pipeline->context.profiles != 0;
-    struct als_sink sink = {
-        .user = &pass, .wants_all = wants_all, .on_entry = on_entry, .on_refused = on_refused};
+    struct als_sink sink = {.user = &pass,
+        .memory = pipeline->als_memory,
+        .wants_all = wants_all,
+        .on_entry = on_entry,
+        .on_refused = on_refused};
     context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, peer->sender.interned),
         clock_monotonic_ns(pipeline->clock));
     als_scan(message, &sink);

@@ -2,19 +2,22 @@
  * Access log messages and peer metadata on arbitrary bytes. Besides not crashing: a message whose structure
  * is sound hands over exactly as many entries as it says to hold, and every text lies inside of the message.
  *
- * What counting needs of an entry is the same whether the rest was asked for or not.
+ * What counting needs of an entry is the same whether the rest was asked for or not, and whether its parts
+ * are known from a reading before or not.
  *
  * The first byte chooses what the rest is: a message, an Any with peer metadata, or a Struct with it.
  */
 #include "fuzz.h"
 
 #include "decode/als.h"
+#include "decode/als_memory.h"
 #include "decode/peer_metadata.h"
 
 enum fuzz_kind { FUZZ_MESSAGE, FUZZ_ANY, FUZZ_STRUCT, FUZZ_KIND_COUNT };
 
 struct seen {
     struct slice message;
+    struct als_memory *memory; /* for check_short: has met the message's parts */
     uint32_t entries_count;
     uint32_t refused_count;
     uint64_t checksum;
@@ -43,8 +46,17 @@ static void look_at_peer(struct seen *seen, const struct access_log_peer *peer)
     look_at(seen, peer->identity);
 }
 
+static void check_peer(const struct access_log_peer *a, const struct access_log_peer *b)
+{
+    FUZZ_CHECK(slice_equal(a->service, b->service) && slice_equal(a->app, b->app));
+    FUZZ_CHECK(slice_equal(a->workload, b->workload) && slice_equal(a->version, b->version));
+    FUZZ_CHECK(slice_equal(a->workload_namespace, b->workload_namespace));
+    FUZZ_CHECK(slice_equal(a->revision, b->revision) && slice_equal(a->pod, b->pod));
+    FUZZ_CHECK(slice_equal(a->cluster, b->cluster) && slice_equal(a->identity, b->identity));
+}
+
 /* The entry again, without what only logs need. */
-static void check_short(const struct access_log_entry *entry)
+static void check_short(const struct access_log_entry *entry, struct als_memory *memory)
 {
     struct access_log_entry other;
     const char *field;
@@ -53,8 +65,8 @@ static void check_short(const struct access_log_entry *entry)
     if (entry->kind != ACCESS_LOG_REQUEST && !is_tcp) {
         return;
     }
-    FUZZ_CHECK((is_tcp ? als_read_tcp(entry->raw, false, &other, &field)
-                       : als_read_http(entry->raw, false, &other, &field)) == 0);
+    FUZZ_CHECK((is_tcp ? als_read_tcp(entry->raw, memory, false, &other, &field)
+                       : als_read_http(entry->raw, memory, false, &other, &field)) == 0);
     FUZZ_CHECK(other.kind == entry->kind && other.side == entry->side && other.protocol == entry->protocol);
     FUZZ_CHECK(other.start_unix_ns == entry->start_unix_ns && other.duration_ns == entry->duration_ns);
     FUZZ_CHECK(other.response_code == entry->response_code && other.response_flags == entry->response_flags);
@@ -63,7 +75,9 @@ static void check_short(const struct access_log_entry *entry)
     FUZZ_CHECK(other.attempts == entry->attempts && slice_equal(other.method, entry->method));
     FUZZ_CHECK(slice_equal(other.path, entry->path) && slice_equal(other.route, entry->route));
     FUZZ_CHECK(slice_equal(other.upstream_cluster, entry->upstream_cluster));
-    FUZZ_CHECK(slice_equal(other.downstream.identity, entry->downstream.identity));
+    FUZZ_CHECK(slice_equal(other.local_identity, entry->local_identity));
+    check_peer(&other.downstream, &entry->downstream);
+    check_peer(&other.upstream, &entry->upstream);
     FUZZ_CHECK(slice_equal(other.downstream_address, entry->downstream_address));
 }
 
@@ -89,7 +103,9 @@ static void on_entry(void *user, const struct access_log_entry *entry, uint32_t 
     look_at(seen, entry->request_id);
     look_at_peer(seen, &entry->upstream);
     look_at_peer(seen, &entry->downstream);
-    check_short(entry);
+    check_short(entry, NULL);
+    check_short(entry, seen->memory);
+    check_short(entry, seen->memory);
 }
 
 static void on_refused(void *user, const struct decode_error *where)
@@ -112,7 +128,10 @@ static void fuzz_message(struct seen *seen)
     uint32_t count = 0;
     int code = als_read(seen->message, &identifier, &count, &error);
 
+    seen->memory = als_memory_new();
+    FUZZ_CHECK(seen->memory != NULL);
     als_scan(seen->message, &sink);
+    als_memory_free(seen->memory);
     if (code == 0) {
         FUZZ_CHECK(seen->entries_count + seen->refused_count == count);
         look_at(seen, identifier.reporter.node_id);

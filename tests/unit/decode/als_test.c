@@ -59,7 +59,7 @@ static struct access_log_entry http_of(struct buffer *out, const struct als_entr
 
     buffer_init(out, TEST_BYTES_MAX);
     als_put_http(out, options);
-    assert_int_equal(als_read_http(als_bytes(out), true, &entry, &field), 0);
+    assert_int_equal(als_read_http(als_bytes(out), NULL, true, &entry, &field), 0);
     assert_true(slice_equal(entry.raw, als_bytes(out)));
     return entry;
 }
@@ -245,7 +245,7 @@ static void reads_headers(void **state)
     struct wire_envelope response = wire_envelope_begin(&out, 4, 80);
     als_put_pair(&out, 5, "grpc-status", "5");
     wire_envelope_end(&out, response);
-    assert_int_equal(als_read_http(als_bytes(&out), true, &entry, &field), 0);
+    assert_int_equal(als_read_http(als_bytes(&out), NULL, true, &entry, &field), 0);
     assert_true(entry.is_grpc && entry.has_grpc_status && entry.grpc_status == 5);
     assert_slice(entry.path, "/original");
     assert_int_equal(entry.response_code, 200); /* fields of both messages count, as protobuf merges them */
@@ -371,7 +371,7 @@ static void a_damaged_connection_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_true(als_read_tcp(rows[i], true, &entry, &field) < 0);
+        assert_true(als_read_tcp(rows[i], NULL, true, &entry, &field) < 0);
         assert_true(strlen(field) > 0);
     }
 }
@@ -445,7 +445,7 @@ static void counting_reads_less(void **state)
     als_put_http(
         &out, &(struct als_entry_options){
                   .code = 503, .flag = 6, .type = 6, .attempts = 3, .tag = "grpc_status", .value = "5"});
-    assert_int_equal(als_read_http(als_bytes(&out), false, &entry, &field), 0);
+    assert_int_equal(als_read_http(als_bytes(&out), NULL, false, &entry, &field), 0);
     assert_int_equal(entry.kind, ACCESS_LOG_REQUEST);
     assert_int_equal(entry.response_code, 503);
     assert_int_equal(entry.response_flags, 1u << 5);

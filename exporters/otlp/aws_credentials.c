@@ -2,7 +2,6 @@
 #include "exporters/otlp/aws_credentials.h"
 
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "core/buffer.h"
 #include "core/error.h"
 #include "exporters/otlp/http_loop.h"
+#include "exporters/otlp/secret.h"
 
 enum {
     EXPIRY_MARGIN_S = 10, /* nearer to their end they are not used any more */
@@ -73,13 +73,14 @@ static bool take_environment(struct aws_provider *self)
     return true;
 }
 
-/* A small file into a buffer, which is the caller's to deinit. */
+/* A small file into a buffer, which is the caller's to deinit, as a secret. */
 static bool read_file(const char *path, size_t bytes_max, struct buffer *ret_text)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     ssize_t got = -1;
 
     buffer_init(ret_text, bytes_max + READ_BYTES);
+    (void)buffer_reserve(ret_text, bytes_max + READ_BYTES);
     if (fd < 0) {
         return false;
     }
@@ -112,7 +113,7 @@ static bool take_file(struct aws_provider *self)
         taken = true;
     }
     OPENSSL_cleanse(&found, sizeof found);
-    buffer_deinit(&text);
+    secret_buffer_deinit(&text);
     return taken;
 }
 
@@ -150,11 +151,18 @@ static bool is_good(const struct aws_provider *self)
                now_ns(self) + (uint64_t)EXPIRY_MARGIN_S * NS_PER_S < self->credentials.expires_unix_ns);
 }
 
+static void end_fetch(struct aws_provider *self)
+{
+    self->step = STEP_NONE;
+    OPENSSL_cleanse(self->token, sizeof self->token);
+    secret_buffer_deinit(&self->answer);
+}
+
 /* The fetch is over without credentials; older ones serve until they expire. */
 static void fail(struct aws_provider *self, const char *what, const char *why)
 {
     (void)snprintf(self->reason, sizeof self->reason, "AWS credentials: %s: %.96s", what, why);
-    self->step = STEP_NONE;
+    end_fetch(self);
     self->has_credentials = is_good(self);
     self->pause_until_unix_ns = now_ns(self) + (uint64_t)AWS_FETCH_PAUSE_S * NS_PER_S;
     tell_waiters(self);
@@ -165,11 +173,12 @@ static bool add_header(struct aws_provider *self, const char *name, const char *
     struct buffer line;
 
     buffer_init(&line, METADATA_TOKEN_BYTES_MAX + 64);
+    (void)buffer_reserve(&line, METADATA_TOKEN_BYTES_MAX + 64);
     (void)buffer_append_format(&line, "%s: %s", name, value);
     (void)buffer_append_byte(&line, '\0');
     struct curl_slist *headers =
         line.error == 0 ? curl_slist_append(self->headers, (const char *)line.data) : NULL;
-    buffer_deinit(&line);
+    secret_buffer_deinit(&line);
     self->headers = headers != NULL ? headers : self->headers;
     return headers != NULL;
 }
@@ -177,8 +186,8 @@ static bool add_header(struct aws_provider *self, const char *name, const char *
 /* Begins a request whose own headers were added before. */
 static bool request(struct aws_provider *self, enum aws_step step, const char *method, const char *url)
 {
-    self->answer.length = 0;
-    self->answer.error = 0;
+    secret_buffer_deinit(&self->answer);
+    (void)buffer_reserve(&self->answer, AWS_ANSWER_BYTES_MAX); /* at once, see secret.h */
     self->step = step;
     return curl_easy_setopt(self->easy, CURLOPT_URL, url) == CURLE_OK &&
            curl_easy_setopt(self->easy, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK &&
@@ -189,7 +198,7 @@ static bool request(struct aws_provider *self, enum aws_step step, const char *m
 static void drop_headers(struct aws_provider *self)
 {
     (void)curl_easy_setopt(self->easy, CURLOPT_HTTPHEADER, NULL);
-    curl_slist_free_all(self->headers);
+    secret_list_free(self->headers);
     self->headers = NULL;
 }
 
@@ -210,7 +219,7 @@ static bool add_container_token(struct aws_provider *self)
     added = added && text.length > 0 && memchr(text.data, '\n', text.length) == NULL &&
             buffer_append_byte(&text, '\0') == 0 &&
             add_header(self, "Authorization", (const char *)text.data);
-    buffer_deinit(&text);
+    secret_buffer_deinit(&text);
     return added;
 }
 
@@ -265,7 +274,7 @@ static void take_answer(struct aws_provider *self, const char *what)
     self->has_credentials = true;
     self->has_credentials = is_good(self);
     (void)snprintf(self->reason, sizeof self->reason, "AWS credentials: %s: %s", what, "they have expired");
-    self->step = STEP_NONE;
+    end_fetch(self);
     OPENSSL_cleanse(&found, sizeof found);
     tell_waiters(self);
 }
@@ -364,8 +373,8 @@ static bool set_options(struct aws_provider *self)
 static void free_parts(struct aws_provider *self)
 {
     curl_easy_cleanup(self->easy);
-    curl_slist_free_all(self->headers);
-    buffer_deinit(&self->answer);
+    secret_list_free(self->headers);
+    secret_buffer_deinit(&self->answer);
     OPENSSL_cleanse(self, sizeof *self);
     free(self);
     curl_global_cleanup();
@@ -432,6 +441,7 @@ int aws_provider_get(
 
 void aws_provider_forget(struct aws_provider *provider)
 {
+    OPENSSL_cleanse(&provider->credentials, sizeof provider->credentials);
     provider->has_credentials = false;
     provider->refresh_unix_ns = 0;
 }

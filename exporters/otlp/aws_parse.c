@@ -132,6 +132,16 @@ static int take_object(const json_t *object, struct aws_credentials *to)
     return error == WERR_NOT_FOUND ? 0 : error;
 }
 
+/* jansson's own copy of a value, which is this object's alone. */
+static void overwrite(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (json_is_string(value)) {
+        OPENSSL_cleanse((void *)(uintptr_t)json_string_value(value), json_string_length(value));
+    }
+}
+
 int aws_parse_answer(struct slice json, struct aws_credentials *ret_credentials)
 {
     struct aws_credentials found = {.expires_unix_ns = UINT64_MAX};
@@ -140,6 +150,8 @@ int aws_parse_answer(struct slice json, struct aws_credentials *ret_credentials)
                          : NULL;
     int error = json_is_object(object) ? take_object(object, &found) : WERR_INVALID;
 
+    overwrite(object, "SecretAccessKey");
+    overwrite(object, "Token");
     json_decref(object);
     if (error == 0) {
         *ret_credentials = found;

@@ -9,6 +9,7 @@
 
 #include "core/buffer.h"
 #include "core/error.h"
+#include "exporters/otlp/secret.h"
 
 enum { DIGEST_BYTES = 32, DIGEST_HEX_BYTES = 65, SCOPE_BYTES_MAX = 256, DAY_BYTES = 8 };
 
@@ -95,6 +96,7 @@ static int hash_request(
     int error = hash(request->body, body_hash);
 
     buffer_init(&canonical, AWS_CANONICAL_BYTES_MAX);
+    (void)buffer_reserve(&canonical, AWS_CANONICAL_BYTES_MAX); /* at once: a header is the session token */
     (void)buffer_append_text(&canonical, "POST\n");
     (void)buffer_append_slice(&canonical, request->path.length > 0 ? request->path : SLICE_LITERAL("/"));
     (void)buffer_append_text(&canonical, "\n\n"); /* no query */
@@ -114,7 +116,7 @@ static int hash_request(
     if (error == 0) {
         error = hash(slice_of(canonical.data, canonical.length), out);
     }
-    buffer_deinit(&canonical);
+    secret_buffer_deinit(&canonical);
     return error;
 }
 

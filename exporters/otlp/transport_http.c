@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "exporters/otlp/aws_credentials.h"
 #include "exporters/otlp/http_loop.h"
+#include "exporters/otlp/secret.h"
 #include "exporters/otlp/tls.h"
 #include "exporters/otlp/transport.h"
 
@@ -153,11 +154,12 @@ static bool add_line(struct curl_slist **list, const char *name, const char *val
     struct buffer line;
 
     buffer_init(&line, SIZE_MAX);
+    (void)buffer_reserve(&line, strlen(name) + strlen(value) + 4); /* at once, see secret.h */
     /* curl: "name:" alone takes a header away, "name;" sends it empty. */
     (void)buffer_append_format(&line, value[0] != '\0' ? "%s: %s" : "%s;%s", name, value);
     (void)buffer_append_byte(&line, '\0');
     struct curl_slist *headers = line.error == 0 ? curl_slist_append(*list, (const char *)line.data) : NULL;
-    buffer_deinit(&line);
+    secret_buffer_deinit(&line);
     if (headers != NULL) {
         *list = headers;
     }
@@ -234,7 +236,7 @@ static int sign(struct http_transport *self, const struct aws_credentials *crede
     char date[AWS_DATE_BYTES];
 
     aws_format_date(clock_unix_ns(self->config.clock), date);
-    curl_slist_free_all(self->signed_headers);
+    secret_list_free(self->signed_headers);
     self->signed_headers = NULL;
     collect_headers(&signing);
     add_signed(&signing, "x-amz-date", date);
@@ -299,8 +301,8 @@ static int http_send(struct transport *transport, struct slice body)
 static void free_parts(struct http_transport *self)
 {
     curl_easy_cleanup(self->easy);
-    curl_slist_free_all(self->headers);
-    curl_slist_free_all(self->signed_headers);
+    secret_list_free(self->headers);
+    secret_list_free(self->signed_headers);
     curl_slist_free_all(self->connect_to);
     free(self->url);
     free(self);

@@ -1,12 +1,15 @@
 /* Credentials files and answers of metadata services, good and bad. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "core/error.h"
 #include "exporters/otlp/aws_credentials.h"
+
+#include "cleansed.h"
 
 static const char file[] = "# written by hand\n"
                            "[default]\n"
@@ -86,6 +89,28 @@ static void an_answer_is_read(void **state)
     assert_true(found.expires_unix_ns == UINT64_MAX);
 }
 
+/* Nor of an answer that is refused for another field. */
+static void no_value_is_left_in_json(void **state)
+{
+    (void)state;
+    static const char *const expirations[] = {"2999-01-01T00:00:00Z", "soon"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct aws_credentials found;
+        char json[256];
+
+        (void)snprintf(json, sizeof json,
+            "{\"Expiration\":\"%s\",\"AccessKeyId\":\"AK\",\"SecretAccessKey\":\"escaped\\u002fkey\","
+            "\"Token\":\"escaped\\u002ftoken\"}",
+            expirations[i]);
+        cleansed_forget();
+        assert_int_equal(aws_parse_answer(slice_of_string(json), &found), i == 0 ? 0 : WERR_INVALID);
+        const char *key = memmem(cleansed, cleansed_bytes, "escaped/key", 11);
+        const char *token = memmem(cleansed, cleansed_bytes, "escaped/token", 13);
+        assert_true(key == cleansed && token == cleansed + 11); /* each for itself, before the struct */
+    }
+}
+
 static void bad_answers_are_refused(void **state)
 {
     (void)state;
@@ -128,6 +153,7 @@ int main(void)
         cmocka_unit_test(a_file_without_the_profile_says_so),
         cmocka_unit_test(a_key_that_is_too_long_is_refused),
         cmocka_unit_test(an_answer_is_read),
+        cmocka_unit_test(no_value_is_left_in_json),
         cmocka_unit_test(bad_answers_are_refused),
         cmocka_unit_test(times_have_one_form),
     };

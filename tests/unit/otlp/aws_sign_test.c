@@ -9,6 +9,8 @@
 #include "core/error.h"
 #include "exporters/otlp/aws_sign.h"
 
+#include "cleansed.h"
+
 static const struct aws_credentials example = {
     .access_key_id = "AKIDEXAMPLE", .secret_access_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"};
 
@@ -71,6 +73,21 @@ static void headers_are_sorted_by_name_and_spaces_folded(void **state)
         "d48ed993e0de3b2b61b1f8c631d07c0b21650ee9dac5df2faf048db4e7b5bc8c");
 }
 
+/* The secret, what is derived from it, and the session token, which is a header that is signed. */
+static void no_secret_is_left_behind(void **state)
+{
+    (void)state;
+    static const struct aws_header headers[] = {
+        {"host", "example.amazonaws.com"}, {"x-amz-date", DATE}, {"x-amz-security-token", "a-session-token"}};
+    struct aws_request request = request_of(headers, 3);
+    char authorization[AWS_AUTHORIZATION_BYTES_MAX];
+
+    cleansed_forget();
+    assert_int_equal(aws_sign(&request, &example, authorization), 0);
+    assert_true(cleansed_has("AWS4wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"));
+    assert_true(cleansed_has("x-amz-security-token:a-session-token"));
+}
+
 static void a_date_is_utc(void **state)
 {
     (void)state;
@@ -112,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_test_suite_of_aws),
         cmocka_unit_test(headers_are_sorted_by_name_and_spaces_folded),
+        cmocka_unit_test(no_secret_is_left_behind),
         cmocka_unit_test(a_date_is_utc),
         cmocka_unit_test(too_much_is_refused),
     };

@@ -1,6 +1,7 @@
 /* A destination at AWS against a scripted back-end: signatures, sources of credentials with a scripted
  * metadata service, refusals, limits. That signatures are right, aws_sign_test and tests/mesh say. */
 #include "bench_exporter.h"
+#include "cleansed.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -334,6 +335,7 @@ static void a_container_is_shown_its_token(void **state)
     assert_int_equal(close(fd), 0);
     metadata_start(&metadata, &fixture->loop, script, 1);
     (void)snprintf(url, sizeof url, "%s/creds", metadata.url);
+    cleansed_forget();
     fixture->destination.aws.container_url = url;
     fixture->destination.aws.container_token = "direct";
     fixture->destination.aws.container_token_file = path; /* goes before */
@@ -343,6 +345,9 @@ static void a_container_is_shown_its_token(void **state)
     assert_non_null(strstr(metadata.requests[0], "GET /creds HTTP/1.1\r\n"));
     assert_non_null(strstr(metadata.requests[0], "Authorization: from-file\r\n"));
     assert_non_null(strstr(fixture->server.headers, "Credential=AK2/"));
+    assert_true(cleansed_count("from-file") >= 3); /* the file, the line made of it, curl's copy */
+    assert_true(cleansed_has("\"SecretAccessKey\":\"s3cret\",\"Token\"")); /* the answer */
+    assert_true(cleansed_has("x-amz-security-token: token-AK2"));
     metadata_stop(&metadata);
     fixture_end(fixture);
     assert_int_equal(unlink(path), 0);
@@ -369,11 +374,13 @@ static void a_file_that_is_missing_is_waited_for(void **state)
     offer(fixture, 3);
     run_until(fixture, METRIC_EXPORT_ATTEMPTS_RETRY, 1);
     assert_non_null(strstr(fixture->last_text, "no source has any"));
+    cleansed_forget();
     static const char text[] = "[default]\naws_access_key_id=AKFILE\naws_secret_access_key=s3cret\n";
     assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
     run_until(fixture, METRIC_EXPORT_SPANS_SENT, 3);
     assert_non_null(strstr(fixture->server.headers, "Credential=AKFILE/"));
     assert_null(strstr(fixture->server.headers, "x-amz-security-token"));
+    assert_true(cleansed_has(text));
     fixture_end(fixture);
     assert_int_equal(close(fd), 0);
     assert_int_equal(unlink(path), 0);

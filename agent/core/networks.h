@@ -1,6 +1,7 @@
 /*
  * Which addresses may connect: networks in CIDR form, as "10.0.0.0/8", "fd00::/8", "192.0.2.7". An IPv4
- * address that arrives mapped into IPv6 is the IPv4 one, and so is a network written that way. Pure; any thread.
+ * address that arrives mapped into IPv6 is the IPv4 one, and so is a network written that way. Pure; any
+ * thread.
  */
 #ifndef WEFT_CORE_NETWORKS_H
 #define WEFT_CORE_NETWORKS_H

@@ -1,5 +1,5 @@
-"""Envoy's gRPC access log service: configuration of the loggers as a telemetry for mix.Mix, and a server
-that keeps what comes.
+"""Envoy's gRPC access log service: configuration of the loggers as a telemetry for mix.Mix, and a sink that
+keeps what comes.
 
 Each logger has a stream of its own for each worker, which begins with the node (some 70 KB); entries with
 `upstream_log` come one for each attempt.
@@ -8,14 +8,12 @@ Each logger has a stream of its own for each worker, which begins with the node 
 import json
 import re
 import struct
-import threading
-from concurrent import futures
 
-import grpc
 import yaml
 
 from harness import REPOSITORY
 from sidecar import TYPE, cluster, tracing
+from stream_sink import StreamSink
 
 METHOD = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 TAGS = {
@@ -150,34 +148,8 @@ def gloo_telemetry(agent_socket):
     }
 
 
-class AlsSink(grpc.GenericRpcHandler):
-    """Context manager; `streams` is a list of lists of encoded messages."""
-
-    def __init__(self, path):
-        self.streams = []
-        self._lock = threading.Lock()
-        self._server = grpc.server(futures.ThreadPoolExecutor(16), handlers=[self])
-        self._server.add_insecure_port(f"unix:{path}")
-
-    def service(self, call):
-        if call.method != METHOD:
-            return None
-        return grpc.stream_unary_rpc_method_handler(self._take)
-
-    def _take(self, messages, _context):
-        kept = []
-        with self._lock:
-            self.streams.append(kept)
-        for message in messages:
-            kept.append(message)
-        return b""
-
-    def __enter__(self):
-        self._server.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.stop(1).wait(5)
+def sink(path):
+    return StreamSink(path, METHOD)
 
 
 def _fields(data):

@@ -1,5 +1,5 @@
 """Envoy's statistics sinks that speak gRPC or HTTP: OpenTelemetry's and the metrics service. Their
-configuration, one proxy that has them, and a server that keeps what the metrics service streams.
+configuration, one proxy that has them, and a sink that keeps what the metrics service streams.
 
     load ─► envoy ─► upstream        open_telemetry  ─unary Export─►  agent_grpc | agent_http
                                      metrics_service ─a stream that never ends─►  agent_grpc
@@ -8,17 +8,14 @@ What is expected of the agent is read from Envoy's own /stats.
 """
 
 import json
-import threading
 import time
 import urllib.request
-from concurrent import futures
-
-import grpc
 
 from agent import Samples
 from harness import free_port, wait_for
 from http_sink import HttpSink
 from sidecar import REVIEWS, TYPE, Envoy, cluster, front_routes, listener
+from stream_sink import StreamSink
 
 METHOD = "/envoy.service.metrics.v3.MetricsService/StreamMetrics"
 FLUSH_SECONDS = 1
@@ -108,34 +105,8 @@ def gauges(envoy):
     return {each["name"]: each["value"] for each in stats}
 
 
-class StreamSink(grpc.GenericRpcHandler):
-    """Context manager; `streams` is a list of lists of encoded messages."""
-
-    def __init__(self, path):
-        self.streams = []
-        self._lock = threading.Lock()
-        self._server = grpc.server(futures.ThreadPoolExecutor(8), handlers=[self])
-        self._server.add_insecure_port(f"unix:{path}")
-
-    def service(self, call):
-        if call.method != METHOD:
-            return None
-        return grpc.stream_unary_rpc_method_handler(self._take)
-
-    def _take(self, messages, _context):
-        kept = []
-        with self._lock:
-            self.streams.append(kept)
-        for message in messages:
-            kept.append(message)
-        return b""
-
-    def __enter__(self):
-        self._server.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.stop(1).wait(5)
+def stream_sink(path):
+    return StreamSink(path, METHOD)
 
 
 def _labels(sample_labels):

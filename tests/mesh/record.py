@@ -213,7 +213,7 @@ def record_scraped(out, proxy, count):
 def record_als(out):
     """What both sidecars' access loggers streamed of the whole mix: stream after stream, each begins with its
     node."""
-    with TemporaryDirectory() as directory, Upstream() as upstream, ratings.Ratings() as rpc, als.AlsSink(
+    with TemporaryDirectory() as directory, Upstream() as upstream, ratings.Ratings() as rpc, als.sink(
         directory / "weft.sock"
     ) as sink, mixes.Mix(
         directory,
@@ -258,8 +258,8 @@ def record_metrics(out):
         ("envoy_grpc.metrics", Sink, metrics_sinks.otlp_sink()),
         ("envoy_http.metrics", HttpSink, metrics_sinks.otlp_sink(http=True)),
         ("envoy_delta.metrics", Sink, metrics_sinks.otlp_sink(**metrics_sinks.OTLP_DELTAS)),
-        ("envoy.metrics_service", metrics_sinks.StreamSink, metrics_sinks.metrics_service()),
-        ("envoy_delta.metrics_service", metrics_sinks.StreamSink, metrics_sinks.metrics_service(deltas=True)),
+        ("envoy.metrics_service", metrics_sinks.stream_sink, metrics_sinks.metrics_service()),
+        ("envoy_delta.metrics_service", metrics_sinks.stream_sink, metrics_sinks.metrics_service(deltas=True)),
     )
     for name, kind, config in runs:
         with TemporaryDirectory() as directory, Upstream() as upstream, kind(directory / "weft.sock") as sink:

@@ -19,9 +19,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from harness import REPOSITORY, Process, answers_ok, free_port, http_get, wait_for
 
+SCRAPE_WAIT_MS = 10_000  # the largest that the configuration takes
 BUILD = Path(os.environ.get("WEFT_BUILD", REPOSITORY / "build/release")).resolve()
 WEFTD, WEFT = BUILD / "weftd", BUILD / "weft"
-COUNT_SECONDS_MAX = 30
+COUNT_SECONDS_MAX = 120
+# For senders of both spans and access logs, of which either may come late.
+AS_SHIPPED = {"limits": {"count_decision_ms": 5000}}
+LEDGER_TERMS = ("aggregated", "attempts", "not_a_request", "superseded", "dropped")
 
 
 def otlp_destination(name, port, **keys):
@@ -58,6 +62,15 @@ class Samples:
     def total(self, name, **labels):
         return sum(value for _, value in self.matching(name, **labels))
 
+    def records(self, term, signal):
+        """A term of the ledger of records: "received", or one of LEDGER_TERMS."""
+        return self.total(f"weft_records_{term}_total", signal=signal)
+
+    def in_flight(self, signal):
+        """Records that were received and are in no other term yet: being looked at, held until an access log may have
+        come, or on their way to their series."""
+        return self.records("received", signal) - sum(self.records(term, signal) for term in LEDGER_TERMS)
+
     def by(self, keys, name, **labels):
         """Counter of the values, by the tuple of the labels in keys."""
         counts = Counter()
@@ -84,7 +97,9 @@ class Weftd(Process):
         path = Path(directory) / f"{name}.yaml"
         config.setdefault("api_socket", {"path": str(self.api_socket)})
         # Most tests send spans alone, and need not wait long for an access log; test_counted_once.py does.
-        config["limits"] = {"count_decision_ms": 2000, **config.get("limits", {})}
+        # A scrape that waits for every shard, however crowded the machine is, shows all that was received before it.
+        limits = {"count_decision_ms": 2000, "scrape_wait_ms": SCRAPE_WAIT_MS}
+        config["limits"] = {**limits, **config.get("limits", {})}
         if destinations:
             config["exporters"] = {"otlp": list(destinations)}
         path.write_text(yaml.safe_dump(config))
@@ -113,27 +128,28 @@ class Weftd(Process):
         assert status == 200, body[:500]
         return Samples(body.decode())
 
-    def wait_spans(self, count, seconds=COUNT_SECONDS_MAX):
-        """Samples of the first scrape in which `count` spans were received and none of them is in flight:
-        neither waiting for an access log nor for its series."""
+    def wait_records(self, signal, count, seconds=COUNT_SECONDS_MAX):
+        """Samples of the first scrape in which at least `count` records were received and none of them is in
+        flight."""
         state = {}
 
         def arrived():
             samples = self.samples()
-            received = samples.total("weft_records_received_total", signal="spans")
-            recorded = samples.total("weft_records_recorded_total", signal="spans")
-            aggregated = samples.total("weft_records_aggregated_total", signal="spans")
-            held = samples.total("weft_records_held", signal="spans")
-            state.update(received=received, recorded=recorded, aggregated=aggregated, held=held)
-            return samples if received >= count and recorded == aggregated and not held else None
+            state.update({term: samples.records(term, signal) for term in ("received", *LEDGER_TERMS)})
+            state["held"] = samples.total("weft_records_held", signal=signal)
+            return samples if state["received"] >= count and samples.in_flight(signal) == 0 else None
 
         try:
-            found = wait_for(arrived, f"{count} spans", seconds, pause=0.3)
+            return wait_for(arrived, f"{count} {signal}", seconds, pause=0.3)
         except AssertionError as error:
             raise AssertionError(f"{error}: {state}\n{self.log()[-2000:]}") from error
-        received = found.total("weft_records_received_total", signal="spans")
+
+    def wait_spans(self, count, seconds=COUNT_SECONDS_MAX):
+        """The same of spans, of which exactly `count` were received."""
+        samples = self.wait_records("spans", count, seconds)
+        received = samples.records("received", "spans")
         assert received == count, f"{received} spans received, {count} sent"
-        return found
+        return samples
 
     def wait_attempts(self, count, **labels):
         """Samples of the first scrape in which both reporters have `count` attempts of these labels. Over HTTP/1
@@ -149,7 +165,7 @@ class Weftd(Process):
             assert max(totals) <= count, totals
             return samples if totals == [count, count] else None
 
-        return wait_for(counted, f"{count} attempts")
+        return wait_for(counted, f"{count} attempts", COUNT_SECONDS_MAX)
 
     def peak_bytes(self):
         """The largest resident memory that the agent has had."""
@@ -160,7 +176,7 @@ class Weftd(Process):
         """Runs `weft emit`, with `lines` on its standard input when given."""
         command = [WEFT, "emit", "--socket", self.socket, *arguments]
         done = subprocess.run(
-            [str(word) for word in command], input=lines, text=True, capture_output=True, timeout=60
+            [str(word) for word in command], input=lines, text=True, capture_output=True, timeout=COUNT_SECONDS_MAX
         )
         assert done.returncode == 0, f"{command}: {done.returncode} {done.stdout}{done.stderr}"
         return done.stdout

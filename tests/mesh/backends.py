@@ -44,7 +44,7 @@ class Rotel(Process):
 
     def _listening(self):
         try:
-            return http_get(f"http://127.0.0.1:{self.http_port}/", timeout=1)[0] > 0
+            return http_get(f"http://127.0.0.1:{self.http_port}/", timeout=10)[0] > 0
         except OSError:
             return False
 
@@ -142,8 +142,8 @@ class Prometheus(Process):
             return target and target["lastScrape"] > before and target["health"] == "up"
 
         try:
-            wait_for(scraped, "a good scrape", 15)
+            wait_for(scraped, "a good scrape")
             before = self.target()["lastScrape"]  # that one may have been under way: one more
-            wait_for(scraped, "a second good scrape", 15)
+            wait_for(scraped, "a second good scrape")
         except AssertionError as error:
             raise AssertionError(f"{error}; target: {self.target()}") from error

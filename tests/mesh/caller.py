@@ -17,7 +17,7 @@ from ctypes import c_char, c_char_p, c_int, c_size_t, c_uint8, c_uint16, c_uint3
 
 STEP_SECONDS = 0.01
 FULL = -11  # WEFT_ERROR_FULL
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 60_000
 
 
 class Options(ctypes.Structure):

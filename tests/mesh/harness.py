@@ -6,6 +6,7 @@ log file in the test's temporary directory. Nothing here knows what the processe
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -19,15 +20,37 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("WEFT_MESH_FULL") == "1"  # the long forms of tests, as scripts/test-long runs them
 PAUSE_SECONDS = float(os.environ.get("WEFT_MESH_STOP_SECONDS", "60" if FULL else "10"))
-STOP_SECONDS_MAX = 15
-START_SECONDS_MAX = 30
+# Bounds of waits, not expectations: on a crowded machine everything takes long, and nothing is to fail by that.
+STOP_SECONDS_MAX = 60
+START_SECONDS_MAX = 120
+ANSWER_SECONDS_MAX = 60
+PORT_MIN = 10240
+PORT_TRIES_MAX = 1000
+_ports_given = set()
 
 
 def free_port():
-    """A TCP port on 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port on 127.0.0.1 at which nothing listens now, TCP or UDP; no other call of this process gives it. It lies
+    below the ports that the kernel takes for connections, so that none of those can have it when its owner starts,
+    and a connection to a port that stays closed is refused."""
+    first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert first_of_kernel > PORT_MIN + PORT_TRIES_MAX, "no ports are left to servers"
+    for _ in range(PORT_TRIES_MAX):
+        port = random.randrange(PORT_MIN, first_of_kernel)
+        if port not in _ports_given and _nothing_has(port):
+            _ports_given.add(port)
+            return port
+    raise AssertionError("no free port")
+
+
+def _nothing_has(port):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 def wait_for(condition, what, seconds=START_SECONDS_MAX, pause=0.05):
@@ -42,7 +65,7 @@ def wait_for(condition, what, seconds=START_SECONDS_MAX, pause=0.05):
         time.sleep(pause)
 
 
-def http_get(url, headers=None, timeout=10):
+def http_get(url, headers=None, timeout=ANSWER_SECONDS_MAX):
     """(status, headers, body) of a GET; an HTTP error status is an answer, not an exception."""
     request = urllib.request.Request(url, headers=headers or {})
     try:
@@ -56,7 +79,7 @@ def http_get(url, headers=None, timeout=10):
 def answers_ok(url):
     """True when a GET gives 200; False for any other answer or none."""
     try:
-        return http_get(url, timeout=2)[0] == 200
+        return http_get(url, timeout=10)[0] == 200
     except OSError:
         return False
 

@@ -5,11 +5,11 @@ at once.
 """
 
 import asyncio
+import socket
 import time
 
+from harness import ANSWER_SECONDS_MAX, wait_for
 from upstream import BODILESS
-
-ANSWER_SECONDS_MAX = 30
 
 
 class Answer:
@@ -72,14 +72,13 @@ def send(port, requests, connections=8, host="reviews.shop", headers=None, pace_
     return asyncio.run(_send(port, requests, connections, host, headers or {}, pace_s))
 
 
-async def _abandon(port, path, plan, after_s, host):
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nhost: {host}\r\nx-plan: {plan}\r\n\r\n".encode())
-    await writer.drain()
-    await asyncio.sleep(after_s)
-    writer.close()
-
-
-def abandon(port, path, plan, after_s=0.05, host="reviews.shop"):
-    """A request whose client goes away before the answer."""
-    asyncio.run(_abandon(port, path, plan, after_s, host))
+def abandon(port, path, plan, reached=None, after_s=0.05, host="reviews.shop"):
+    """A request whose client goes away before the answer: once reached() is true, and without it after a time, which
+    a busy proxy may need to see the request at all."""
+    request = f"GET {path} HTTP/1.1\r\nhost: {host}\r\nx-plan: {plan}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS_MAX) as client:
+        client.sendall(request.encode())
+        if reached is None:
+            time.sleep(after_s)
+        else:
+            wait_for(reached, f"{path} to reach the upstream")

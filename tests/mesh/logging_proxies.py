@@ -21,16 +21,18 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections import Counter
 
 import load
-from harness import REPOSITORY, Process, free_port, wait_for
+from agent import COUNT_SECONDS_MAX, LEDGER_TERMS
+from harness import ANSWER_SECONDS_MAX, REPOSITORY, Process, free_port, wait_for
+from upstream import HELD
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin")
 RETRIED = "503,200"
 SLOW_MS = 200
+SLOT_HELD_MS = 4000  # many times that, and less than HAProxy's timeout for the server
 SINK_BYTES_MAX = 1 << 16
 GROUP_COUNT = 6  # requests at once: fewer than the datagrams that a socket holds
 
@@ -112,7 +114,7 @@ http {{
 """
         )
         if check_only:
-            subprocess.run([NGINX, "-t", "-q", "-c", path], check=True, timeout=30)
+            subprocess.run([NGINX, "-t", "-q", "-c", path], check=True, timeout=60)
             return
         self.start([NGINX, "-c", path])
         self.wait_until(lambda: accepts(self.port), "listening")
@@ -129,13 +131,13 @@ class Haproxy(Process):
         path.write_text(
             f"""{localized(streams if ring else datagrams, directory)}
 {localized(defaults, directory)}
-    timeout client 5s
+    timeout client 30s
     option abortonclose
 
 defaults plain
     mode http
-    timeout connect 1s
-    timeout server 5s
+    timeout connect 10s
+    timeout server 30s
     timeout queue {SLOW_MS}ms
     retries 2
     option abortonclose
@@ -174,31 +176,18 @@ backend queue from plain
 """
         )
         if check_only:
-            subprocess.run([HAPROXY, "-c", "-q", "-f", path], check=True, timeout=30)
+            subprocess.run([HAPROXY, "-c", "-q", "-f", path], check=True, timeout=60)
             return
         self.start([HAPROXY, "-db", "-f", path])
         self.wait_until(lambda: accepts(self.port), "listening")
 
 
 def wait_lines(agent, count):
-    """Samples of the first scrape in which so many lines were received and none is in flight; the ledger of
-    logs balances in them."""
-
-    def arrived():
-        samples = agent.samples()
-        received = samples.total("weft_records_received_total", signal="logs")
-        recorded = samples.total("weft_records_recorded_total", signal="logs")
-        aggregated = samples.total("weft_records_aggregated_total", signal="logs")
-        return samples if received >= count and recorded == aggregated else None
-
-    samples = wait_for(arrived, f"{count} lines", pause=0.3)
-    terms = {
-        name: samples.total(f"weft_records_{name}_total", signal="logs")
-        for name in ("received", "aggregated", "attempts", "not_a_request", "superseded", "dropped")
-    }
-    received = terms.pop("received")
+    """Samples of the first scrape in which so many lines were received, no more, and the ledger of logs balances."""
+    samples = agent.wait_records("logs", count)
+    received = samples.records("received", "logs")
+    terms = {term: samples.records(term, "logs") for term in LEDGER_TERMS}
     assert received == count, f"{received} lines received, {count} sent: {terms}"
-    assert received == sum(terms.values()), terms
     return samples
 
 
@@ -272,6 +261,12 @@ def each(port, path, count, plan="200"):
     assert len(answers) == count
 
 
+def leave_twice(port, path, upstream):
+    """Two clients that go away while the upstream has their requests."""
+    for count in (1, 2):
+        load.abandon(port, path, HELD, lambda wanted=count: upstream.has_begun(path, wanted))
+
+
 def taken_by(agent):
     """For Expected: waits for the agent."""
 
@@ -279,12 +274,13 @@ def taken_by(agent):
         wait_for(
             lambda: agent.samples().total("weft_messages_accepted_total", protocol="syslog") >= lines,
             f"{lines} lines",
+            COUNT_SECONDS_MAX,
         )
 
     return taken
 
 
-def play_nginx(port, taken):
+def play_nginx(port, taken, upstream):
     expected = Expected(taken)
     answered(port, expected)
     expected.add(1, "reviews", "503", "server_error", attempts=2)
@@ -294,7 +290,7 @@ def play_nginx(port, taken):
     expected.add(2, "details", "502", "server_error", attempts=2, flags=["UF", "URX"])
     each(port, "/none", 2)
     expected.add(2, "empty", "502", "server_error", attempts=0, flags=["UH"])
-    each(port, "/slow/1", 2, "d1500:200")
+    each(port, "/slow/1", 2, HELD)
     expected.add(2, "once", "504", "server_error", flags=["UT"])
     each(port, "/reset", 2, "reset")
     expected.add(2, "once", "502", "server_error", flags=["UC"])
@@ -303,13 +299,12 @@ def play_nginx(port, taken):
     expected.add(2, "edge", "503", "server_error", 0, ["RL"], "destination")
     each(port, "/own", 3)
     expected.add(3, "edge", "204", "ok", 0, reporter="destination")
-    for _ in range(2):
-        load.abandon(port, "/reviews/9", "d300:200", after_s=0.1)
+    leave_twice(port, "/reviews/9", upstream)
     expected.add(2, "reviews", "499", "cancelled", flags=["DC"])
     return expected
 
 
-def play_haproxy(port, taken):
+def play_haproxy(port, taken, upstream):
     expected = Expected(taken)
     answered(port, expected)
     expected.add(1, "reviews", "503", "server_error", attempts=3)
@@ -317,7 +312,7 @@ def play_haproxy(port, taken):
     expected.add(2, "ratings", "503", "server_error", attempts=3, flags=["UF", "URX"])
     each(port, "/none", 2)
     expected.add(2, "empty", "503", "server_error", attempts=0, flags=["UH"])
-    each(port, "/slow/1", 2, "d1500:200")
+    each(port, "/slow/1", 2, HELD)
     expected.add(2, "slow", "504", "server_error", flags=["UT"])
     for _ in range(2):  # later requests of a connection would be closed without an answer
         each(port, "/reset", 1, "reset")
@@ -326,12 +321,11 @@ def play_haproxy(port, taken):
     expected.add(3, "edge", "403", "client_error", 0, reporter="destination")
     each(port, "/limited", 2)
     expected.add(2, "edge", "429", "client_error", 0, ["RL"], "destination")
-    for _ in range(2):
-        load.abandon(port, "/reset/9", "d300:200", after_s=0.1)
+    leave_twice(port, "/reset/9", upstream)
     expected.add(2, "once", "0", "cancelled", flags=["DC"])
-    first = threading.Thread(target=each, args=(port, "/queue/1", 1, f"d{SLOW_MS * 4}:200"))
+    first = threading.Thread(target=each, args=(port, "/queue/1", 1, f"d{SLOT_HELD_MS}:200"))
     first.start()
-    time.sleep(0.15)  # it has the one slot by now
+    wait_for(lambda: upstream.has_begun("/queue/1"), "the first to have the one slot")
     each(port, "/queue/2", 1)
     first.join()
     expected.add(1, "queue", "200", "ok")
@@ -347,7 +341,7 @@ def odd(port):
         'x-request-id: ab"c\\d\r\n\r\n'
     )
     for text in (request, "NOT HTTP\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS_MAX) as client:
             client.sendall(text.encode())
             while client.recv(SINK_BYTES_MAX):
                 pass

@@ -90,7 +90,7 @@ def proxy(directory, agent_socket, upstream_port, sinks, name="productpage"):
 
 
 def admin(envoy, path):
-    with urllib.request.urlopen(f"http://127.0.0.1:{envoy.admin_port}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{envoy.admin_port}{path}", timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -145,7 +145,7 @@ def shown_by_agent(samples, names):
 TIMED = "cluster_shop_svc_cluster_local_upstream_rq_time_count", (("envoy_cluster_name", "outbound|80||reviews"),)
 
 
-def settled_rows(agent, envoy, timed, seconds=20):
+def settled_rows(agent, envoy, timed, seconds=120):
     """Both, once they are equal and `timed` requests are in Envoy's histogram, which it updates at a flush;
     AssertionError with what differs when they do not become so."""
     end = time.monotonic() + seconds

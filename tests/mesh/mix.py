@@ -26,9 +26,10 @@ from collections import Counter
 
 import load
 import ratings
-from harness import free_port
+from harness import ANSWER_SECONDS_MAX, free_port
 from sidecar import INBOUND, INBOUND_GRPC, REVIEWS, TYPE, Envoy, cluster, route
 from sidecar import _address as address
+from upstream import HELD
 
 DEAD = "outbound|80||ratings.shop.svc.cluster.local"
 RATINGS_GRPC = "outbound|9090||ratings.shop.svc.cluster.local"
@@ -36,7 +37,6 @@ DETAILS = "outbound|80||details.shop.svc.cluster.local"
 CARTS = "outbound|80||carts.shop.svc.cluster.local"
 REDIS = "outbound|6379||redis.shop.svc.cluster.local"
 REDIS_DEAD = "outbound|6380||redis-old.shop.svc.cluster.local"
-SLOW_MS, LEAVE_S = 5000, 0.2
 FILTERS = TYPE + "envoy.extensions.filters.http."
 PERCENT = {"numerator": 100, "denominator": "HUNDRED"}
 
@@ -63,24 +63,24 @@ def front_routes():
         "num_retries": 2,
         "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.005s"},
     }
-    delayed = route("/carts/delayed", CARTS, "carts-delayed", timeout="10s")
+    delayed = route("/carts/delayed", CARTS, "carts-delayed", timeout="30s")
     delayed["typed_per_filter_config"] = {
         "envoy.filters.http.fault": _fault(delay={"fixed_delay": "0.02s", "percentage": PERCENT})
     }
-    aborted = route("/carts/aborted", CARTS, "carts-aborted", timeout="10s")
+    aborted = route("/carts/aborted", CARTS, "carts-aborted", timeout="30s")
     aborted["typed_per_filter_config"] = {
         "envoy.filters.http.fault": _fault(abort={"http_status": 503, "percentage": PERCENT})
     }
-    limited = route("/carts/limited", CARTS, "carts-limited", timeout="10s")
+    limited = route("/carts/limited", CARTS, "carts-limited", timeout="30s")
     limited["typed_per_filter_config"] = {"envoy.filters.http.local_ratelimit": _limit()}
-    rpc = route("/", RATINGS_GRPC, "ratings-grpc", timeout="5s")
+    rpc = route("/", RATINGS_GRPC, "ratings-grpc", timeout="30s")
     rpc["match"]["grpc"] = {}
     return [
         rpc,
-        route("/reviews", REVIEWS, "reviews", timeout="10s", retry_policy=retry),
+        route("/reviews", REVIEWS, "reviews", timeout="30s", retry_policy=retry),
         route("/slow", REVIEWS, "reviews-slow", timeout="0.1s"),
-        route("/dead", DEAD, "ratings", timeout="1s"),
-        route("/full", DETAILS, "details", timeout="1s"),
+        route("/dead", DEAD, "ratings", timeout="30s"),
+        route("/full", DETAILS, "details", timeout="30s"),
         delayed,
         aborted,
         limited,
@@ -211,13 +211,13 @@ class Mix:
         self.port, self.tcp_port, self.dead_tcp_port, back_port = (free_port() for _ in range(4))
         self.echo = Echo()
         outbound, inbound = telemetry("productpage.shop", "outbound"), telemetry("reviews.shop", "inbound")
-        rpc = route("/", INBOUND_GRPC, "default", timeout="10s")
+        rpc = route("/", INBOUND_GRPC, "default", timeout="30s")
         rpc["match"]["grpc"] = {}
         back_listener = http_listener(
             "inbound",
             back_port,
             "INBOUND",
-            [rpc, route("/", INBOUND, "default", timeout="10s")],
+            [rpc, route("/", INBOUND, "default", timeout="30s")],
             inbound,
             False,
         )
@@ -304,7 +304,7 @@ LOAD = (
     (5, "/reviews/{}", "503,200", "reviews", 200, "ok", (), 2),
     (4, "/reviews/{}", "503,503,200", "reviews", 200, "ok", (), 3),
     (6, "/reviews/{}", "500,500,500", "reviews", 500, "server_error", ("URX",), 3),
-    (3, "/slow/{}", "d400:200", "reviews", 504, "server_error", ("UT",), 1),
+    (3, "/slow/{}", HELD, "reviews", 504, "server_error", ("UT",), 1),
     (4, "/dead/{}", "200", "ratings", 503, "server_error", ("UF",), 1),
     (5, "/full/{}", "200", "details", 503, "server_error", ("UO",), 1),
     (6, "/nothing/{}", "200", "unknown", 404, "client_error", ("NR",), 0),
@@ -321,7 +321,7 @@ TCP_CONNECTIONS, TCP_DEAD_CONNECTIONS, TCP_BYTES = 5, 3, 1000
 
 def talk(port, count):
     """Sends `count` bytes, says that this was all, and takes what comes back; how many bytes that were."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS_MAX) as peer:
         peer.sendall(b"x" * count)
         peer.shutdown(socket.SHUT_WR)
         got = 0
@@ -337,6 +337,11 @@ def _touch(port):
         pass  # nobody is behind it: a reset is an answer
 
 
+def _reached_upstream(mix):
+    """Requests that the back sidecar has sent on."""
+    return sum(mix.back.stats(r"^cluster\.inbound\|8080\|\|\.upstream_rq_total$").values())
+
+
 def _play_http(mix, expected):
     number = 0
     for count, path, plan, destination, code, outcome, flags, attempts in LOAD:
@@ -346,7 +351,8 @@ def _play_http(mix, expected):
         assert [answer.status for answer in answers] == [code] * count, (path, plan, code)
         expected.add(count, destination, code, outcome, flags, attempts)
     for _ in range(LEAVERS):
-        load.abandon(mix.port, "/reviews/9", f"d{SLOW_MS}:200", after_s=LEAVE_S)
+        before = _reached_upstream(mix)
+        load.abandon(mix.port, "/reviews/9", HELD, lambda count=before: _reached_upstream(mix) > count)
         expected.add(1, "reviews", 0, "cancelled", ("DC",), 1)
 
 

@@ -44,7 +44,7 @@ class Client:
         self.answers = []
         self.instance = instance or os.urandom(16)
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(10)
+        self._socket.settimeout(60)
         self._socket.connect(str(path))
         hello = schema("Hello")(
             version=1,

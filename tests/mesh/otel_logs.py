@@ -47,10 +47,10 @@ def log(service, fields, side=None, in_body=False, http=None):
         fields = {**fields, "weft.reporter": side}
     where = {"body": {"kvlist_value": _list(fields)}} if in_body else {"attributes": _list(fields)}
     if http:
-        uri = {"uri": f"http://agent{http}/v1/logs", "cluster": "agent_http", "timeout": "5s"}
+        uri = {"uri": f"http://agent{http}/v1/logs", "cluster": "agent_http", "timeout": "30s"}
         target = {"http_service": {"http_uri": uri}}
     else:
-        target = {"grpc_service": {"envoy_grpc": {"cluster_name": "agent_grpc"}, "timeout": "5s"}}
+        target = {"grpc_service": {"envoy_grpc": {"cluster_name": "agent_grpc"}, "timeout": "30s"}}
     return {
         "name": "envoy.access_loggers.open_telemetry",
         "typed_config": {

@@ -7,6 +7,8 @@ import time
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from harness import ANSWER_SECONDS_MAX
+
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 CLIENT = 3
 SPANS_PER_MESSAGE = 500
@@ -56,7 +58,7 @@ def send(socket, messages):
     with grpc.insecure_channel(f"unix:{socket}") as channel:
         export = channel.unary_unary(TRACES)
         for each in messages:
-            export(each, timeout=10)
+            export(each, timeout=ANSWER_SECONDS_MAX)
 
 
 def send_durations(socket, durations_ns, per_message=SPANS_PER_MESSAGE, **keys):

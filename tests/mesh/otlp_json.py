@@ -8,7 +8,7 @@ import socket
 
 from google.protobuf import json_format
 
-ANSWER_SECONDS_MAX = 30
+ANSWER_SECONDS_MAX = 60
 
 
 def _with_hex_ids(value):

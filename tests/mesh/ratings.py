@@ -45,7 +45,7 @@ class Ratings(grpc.GenericRpcHandler):
         self._server.stop(1).wait(5)
 
 
-def call(port, codes, delay_s=0.0, timeout_s=5.0):
+def call(port, codes, delay_s=0.0, timeout_s=30.0):
     """Calls once per code through the proxy on port; the status numbers that came back."""
     got = []
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_retries", 0)]) as channel:

@@ -92,7 +92,7 @@ def messages(stream_bytes):
 class Connection:
     """A blocking client on a Unix socket; context manager."""
 
-    def __init__(self, path, seconds=10):
+    def __init__(self, path, seconds=60):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(seconds)
         self.socket.connect(str(path))
@@ -108,7 +108,7 @@ class Connection:
         self.read_until(lambda each: each[0] == SETTINGS and not each[1])
         self.send(frame(SETTINGS, 1, 0))
 
-    def read_until(self, wanted, seconds=10):
+    def read_until(self, wanted, seconds=60):
         """Frames until wanted(frame) is true, that one last; raises TimeoutError, or EOFError when it is
         closed."""
         end, seen = time.monotonic() + seconds, []

@@ -174,7 +174,7 @@ def record_nginx(out):
         directory / "nginx.sock", stream=False
     ) as sink, logging_proxies.Nginx(directory, upstream.port) as nginx:
         expected = logging_proxies.play_nginx(
-            nginx.port, lambda lines: wait_for(lambda: len(sink.datagrams) >= lines, "lines")
+            nginx.port, lambda lines: wait_for(lambda: len(sink.datagrams) >= lines, "lines"), upstream
         )
         logging_proxies.odd(nginx.port)
         wait_for(lambda: len(sink.datagrams) >= expected.lines + 2, "nginx' lines")
@@ -188,7 +188,7 @@ def record_haproxy(out, ring):
     with TemporaryDirectory() as directory, Upstream() as upstream, logging_proxies.Sink(
         directory / name, stream=ring
     ) as sink, logging_proxies.Haproxy(directory, upstream.port, ring) as haproxy:
-        logging_proxies.play_haproxy(haproxy.port, lambda lines: None)
+        logging_proxies.play_haproxy(haproxy.port, lambda lines: None, upstream)
         logging_proxies.odd(haproxy.port)
         time.sleep(1)
         if ring:

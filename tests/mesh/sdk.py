@@ -74,7 +74,7 @@ def http(client, server, count):
         for i in range(count):
             url = f"http://localhost:{listener.server_port}/reviews/{1000 + i}/{STATUSES[i % 3]}?token=secret"
             try:
-                urllib.request.urlopen(url, timeout=10).read()
+                urllib.request.urlopen(url, timeout=60).read()
             except urllib.error.HTTPError as error:
                 error.close()
         listener.shutdown()
@@ -109,7 +109,7 @@ def grpc(client, server, count):
     call = intercept_channel(channel, client_interceptor(tracer_provider=client)).unary_unary(METHOD)
     for i in range(count):
         try:
-            call(b"x", metadata=(("x-code", str(GRPC_CODES[i % 3])),), timeout=10)
+            call(b"x", metadata=(("x-code", str(GRPC_CODES[i % 3])),), timeout=60)
         except library.RpcError:
             pass
     channel.close()

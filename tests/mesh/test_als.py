@@ -2,7 +2,6 @@
 with Envoy's own statistics as the judge of what the load cannot force."""
 
 import socket
-import time
 from collections import Counter
 
 import grpc
@@ -14,8 +13,8 @@ import load
 import mix as mixes
 import ratings
 import rawh2
-from agent import Weftd
-from harness import REPOSITORY, wait_for
+from agent import AS_SHIPPED, Weftd
+from harness import ANSWER_SECONDS_MAX, REPOSITORY, wait_for
 from upstream import Upstream
 
 pytestmark = pytest.mark.agent_needed
@@ -35,19 +34,7 @@ def logs(samples, term, **labels):
 
 def wait_logs(agent, count):
     """Samples of the first scrape in which `count` entries were received and all of them merged."""
-
-    def arrived():
-        samples = agent.samples()
-        held = samples.total("weft_records_held", signal="logs")
-        merged = logs(samples, "recorded") == logs(samples, "aggregated") and not held
-        return samples if merged and logs(samples, "received") >= count else None
-
-    try:
-        return wait_for(arrived, f"{count} entries", 30, pause=0.3)
-    except AssertionError as error:
-        samples = agent.samples()
-        got = {term: logs(samples, term) for term in ("received", "recorded", *TERMS)}
-        raise AssertionError(f"{error}: {got}\n{agent.log()[-2000:]}") from error
+    return agent.wait_records("logs", count)
 
 
 def attempts_made(mix, expected):
@@ -162,7 +149,7 @@ def test_the_whole_mix(directory, secure, attempts):
 
 def test_metadata_names_callers_without_certificates(directory):
     """Istio's peer metadata (as text, set by a real Envoy) tells who called where no certificate does."""
-    with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory) as agent, mixes.Mix(
+    with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory, **AS_SHIPPED) as agent, mixes.Mix(
         directory, upstream.port, rpc.port, als.telemetry(agent.socket, attempts=False, peers=True, traced=True)
     ) as mix:
         load.send(mix.port, [(f"/reviews/{i}", "200") for i in range(30)], connections=2)
@@ -229,22 +216,28 @@ def test_what_goes_on_is_not_counted(directory):
     with Upstream() as upstream, ratings.Ratings() as rpc, Weftd(directory) as agent, mixes.Mix(
         directory, upstream.port, rpc.port, periodic(als.telemetry(agent.socket, attempts=False))
     ) as mix:
-        load.send(mix.port, [("/reviews/1", "d2500:200"), ("/reviews/2", "200")], connections=2)
-        with socket.create_connection(("127.0.0.1", mix.tcp_port), timeout=10) as peer:
+        load.send(mix.port, [("/reviews/1", "d3500:200"), ("/reviews/2", "200")], connections=2)
+        samples = wait_for(
+            lambda: (found := agent.samples()).total("mesh_requests_total") >= 4 and found, "both ends of two requests"
+        )
+        assert samples.total("mesh_requests_total", **SOURCE) == 2
+        assert samples.total("mesh_requests_total", reporter="destination") == 2
+        before = logs(samples, "not_a_request")
+        assert before >= 2 * (2 + 2), "two starts and two periods on each side"
+        with socket.create_connection(("127.0.0.1", mix.tcp_port), timeout=ANSWER_SECONDS_MAX) as peer:
             peer.sendall(b"x" * 100)
             assert peer.recv(1000)
-            time.sleep(1)
-            samples = agent.samples()
+            samples = wait_for(
+                lambda: logs(found := agent.samples(), "not_a_request") >= before + 1 + 4 and found,
+                "one entry of a connection and four periods",
+            )
             assert samples.total("mesh_tcp_connections_opened_total") == 0
         samples = wait_for(
             lambda: (found := agent.samples()).total("mesh_tcp_connections_closed_total") == 1 and found,
             "the connection's end",
         )
-        assert samples.total("mesh_requests_total", **SOURCE) == 2
-        assert samples.total("mesh_requests_total", reporter="destination") == 2
+        assert samples.total("mesh_requests_total") == 4
         assert samples.total("mesh_tcp_received_bytes_total", **SOURCE) == 100
-        # two starts and two periods on each side, one connected and four periods
-        assert logs(samples, "not_a_request") >= 2 * (2 + 2) + 4
         assert logs(samples, "received") == sum(logs(samples, term) for term in TERMS)
 
 
@@ -252,7 +245,7 @@ def stream(agent, messages):
     """The status and details of an access log stream with these messages."""
     with grpc.insecure_channel(f"unix:{agent.socket}") as channel:
         try:
-            channel.stream_unary(als.METHOD)(iter(messages), timeout=10)
+            channel.stream_unary(als.METHOD)(iter(messages), timeout=ANSWER_SECONDS_MAX)
             return grpc.StatusCode.OK, ""
         except grpc.RpcError as error:
             return error.code(), error.details()

@@ -15,12 +15,12 @@ import pytest
 import corpus
 import load
 import ratings
-from agent import Weftd, otlp_destination, settle
+from agent import COUNT_SECONDS_MAX, Weftd, otlp_destination, settle
 from backends import Rotel
 from harness import PAUSE_SECONDS, REPOSITORY, free_port, wait_for
 from sidecar import Chain, tracing_http
 from sink import Sink
-from upstream import Upstream
+from upstream import HELD, Upstream
 
 pytestmark = pytest.mark.agent_needed
 
@@ -166,7 +166,7 @@ def assert_ledger(samples, sent, requests, attempts):
 
 
 ENDINGS = {  # path and plan → what the front sidecar says: (destination, outcome, response_code)
-    ("/slow/6", "d300:200"): ("reviews", "server_error", "504"),
+    ("/slow/6", HELD): ("reviews", "server_error", "504"),
     ("/reviews/5", "reset"): ("reviews", "server_error", "503"),
     ("/dead/1", "200"): ("ratings", "server_error", "503"),
     ("/empty/1", "200"): ("details", "server_error", "503"),
@@ -182,7 +182,7 @@ def test_every_ending_is_counted_once_at_the_source(directory, spawn, decorated)
         directory, agent.socket, upstream.port, spawn, decorated
     ) as chain:
         load.send(chain.port, list(ENDINGS), connections=1)
-        load.abandon(chain.port, "/reviews/9", "d300:200")
+        load.abandon(chain.port, "/reviews/9", HELD, lambda: upstream.has_begun("/reviews/9"))
         sent = settle(chain.spans_sent, quiet=3.0)
         samples = agent.wait_spans(sent)
         got = samples.by(
@@ -240,7 +240,7 @@ def run_sdk(socket, scenario, convention, count):
         ],
         check=True,
         stdout=subprocess.PIPE,
-        timeout=120,
+        timeout=300,
     )
     return json.loads(done.stdout)
 
@@ -304,7 +304,7 @@ def test_requests_are_not_held_up_by_a_stopped_agent(directory):
         print(f"{len(answers)} answers in {PAUSE_SECONDS:.0f} s without the agent, the longest in {longest:.3f} s")
         assert len(answers) >= 4 * PAUSE_SECONDS and {answer.status for answer in answers} == {200}
         # A caller that waited for the agent would have waited for the rest of the stop.
-        assert longest < min(2.0, PAUSE_SECONDS / 2)
+        assert longest < PAUSE_SECONDS / 2
         wait_for(lambda: agent.get("/readyz")[0] == 200, "the agent to answer again")
         settle(chain.spans_sent, quiet=3.0)
         known = settle(lambda: agent.samples().total("mesh_requests_total", **BY_SOURCE), quiet=3.0)
@@ -323,7 +323,7 @@ def load_while_stopped(agent, chain):
         end = time.monotonic() + PAUSE_SECONDS
         worker = threading.Thread(target=paced, args=(chain.port, end, answers))
         worker.start()
-        worker.join(PAUSE_SECONDS + 30)
+        worker.join(PAUSE_SECONDS + COUNT_SECONDS_MAX)
         assert not worker.is_alive(), "the load is still waiting for the agent"
     return answers
 

@@ -34,7 +34,7 @@ def test_each_request_counts_once_with_its_end(directory, ring):
     with Upstream() as upstream, Weftd(directory, **receivers(directory)) as agent, Haproxy(
         directory, upstream.port, ring
     ) as haproxy:
-        expected = play_haproxy(haproxy.port, taken_by(agent))
+        expected = play_haproxy(haproxy.port, taken_by(agent), upstream)
         samples = check_counts(agent, expected, not_requests=PROBES)
         lines = expected.lines + PROBES
         assert samples.total("weft_datagrams_received_total", receiver="access_log") == (0 if ring else lines)

@@ -49,7 +49,7 @@ def test_sidecars_report_what_load_and_upstream_saw(directory, spawn):
                 else None
             )
 
-        spans = wait_for(all_came, "all spans", 15)
+        spans = wait_for(all_came, "all spans")
         assert requests_of(spans, "outbound") == Counter(answer.status for answer in answers)
         assert requests_of(spans, "inbound") == Counter(status for _, _, _, status in upstream.seen)
         attempts = [span for _, _, span in spans if "upstream_address" in corpus.attributes(span)]
@@ -65,7 +65,7 @@ def test_load_returns_each_answer_and_abandons():
             ("/c", 204),
             ("/d", 503),
         }
-        load.abandon(upstream.port, "/e", "d50:200", after_s=0.01)
+        load.abandon(upstream.port, "/e", "d50:200", lambda: upstream.has_begun("/e"))
         wait_for(lambda: len(upstream.seen) == 5, "the abandoned request")
 
 
@@ -103,7 +103,7 @@ def test_rotel_counts_spans(directory):
 def test_prometheus_scrapes_itself(directory):
     with Prometheus(directory, f"127.0.0.1:{free_port()}") as prometheus:
         wait_for(prometheus.target, "the target")
-        wait_for(lambda: prometheus.target()["lastError"], "the error of a target that is not there", 20)
+        wait_for(lambda: prometheus.target()["lastError"], "the error of a target that is not there")
         assert prometheus.value("no_such_series") is None
 
 

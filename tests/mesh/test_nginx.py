@@ -34,7 +34,7 @@ def test_each_request_counts_once_with_its_end(directory):
     with Upstream() as upstream, Weftd(directory, **receivers(directory)) as agent, Nginx(
         directory, upstream.port
     ) as nginx:
-        expected = play_nginx(nginx.port, taken_by(agent))
+        expected = play_nginx(nginx.port, taken_by(agent), upstream)
         samples = check_counts(agent, expected)
         assert samples.total("weft_datagrams_received_total", receiver="access_log") == expected.lines
         assert samples.total("mesh_response_bytes_total", destination="reviews") == 3 * sum(

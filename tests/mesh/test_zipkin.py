@@ -35,7 +35,7 @@ from test_envoy import (
     by_code,
     known_mix,
 )
-from upstream import Upstream
+from upstream import HELD, Upstream
 
 pytestmark = pytest.mark.agent_needed
 
@@ -54,7 +54,7 @@ def post(path, body, headers=()):
     head = "POST /api/v2/spans HTTP/1.1\r\nconnection: close\r\n"
     head += "".join(f"{key}: {value}\r\n" for key, value in fields.items())
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
+        client.settimeout(60)
         client.connect(str(path))
         client.sendall(head.encode() + b"\r\n" + body)
         answer = b"".join(iter(lambda: client.recv(65536), b""))
@@ -194,7 +194,7 @@ def test_every_ending_is_counted_once_at_the_source(directory):
         directory, agent.socket, upstream.port, False, tracer=tracing_zipkin
     ) as chain:
         load.send(chain.port, list(ENDINGS), connections=1)
-        load.abandon(chain.port, "/reviews/9", "d300:200")
+        load.abandon(chain.port, "/reviews/9", HELD, lambda: upstream.has_begun("/reviews/9"))
         samples = agent.wait_spans(settle(chain.spans_sent, quiet=3.0))
         got = samples.by(
             ("destination", *CODE), "mesh_requests_total", reporter="source", source="productpage"
@@ -348,7 +348,7 @@ def test_the_page_of_linkerd_1(directory):
         json.dumps([{**span, "localEndpoint": local, "tags": tags} for span in spans]).encode()
     )
     with Weftd(directory, **config) as agent:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         fields = {"host": "weft", "content-type": "application/json", "content-encoding": "gzip"}
         connection.request("POST", "/api/v2/spans", body, fields)
         assert connection.getresponse().status == 202

@@ -10,6 +10,7 @@ import asyncio
 import threading
 
 BODY = b"ok\n"
+HELD = "d600000:200"  # a plan without an answer: whoever sends it waits no longer than it wants to
 BODILESS = (204, 304)
 HEADER_BYTES_MAX = 65536
 
@@ -28,19 +29,24 @@ def step_of(plan, attempt):
 class Upstream:
     def __init__(self):
         self.port = None
-        self.seen = []  # (method, path, attempt, status or None)
+        self.seen = []  # (method, path, attempt, status or None), when it is answered
+        self.begun = []  # the path, when it is asked for
         self._loop = asyncio.new_event_loop()
         self._bound = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self):
         self._thread.start()
-        assert self._bound.wait(10), "the upstream did not bind"
+        assert self._bound.wait(60), "the upstream did not bind"
         return self
 
     def stop(self):
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+
+    def has_begun(self, path, count=1):
+        """Whether the path, whatever its query, was asked for so many times."""
+        return sum(begun.partition("?")[0] == path for begun in self.begun) >= count
 
     def __enter__(self):
         return self.start()
@@ -86,6 +92,7 @@ class Upstream:
         plan = headers.get("x-plan", "200")
         attempt = int(headers.get("x-envoy-attempt-count", "0")) or self._asked(path, plan)
         delay_s, status = step_of(plan, attempt)
+        self.begun.append(path)
         if delay_s:
             await asyncio.sleep(delay_s)
         self.seen.append((method, path, attempt, status))

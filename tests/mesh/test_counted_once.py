@@ -12,8 +12,8 @@ import pytest
 import als
 import load
 import otel_logs
-from agent import Weftd, settle
-from harness import free_port, wait_for
+from agent import AS_SHIPPED, COUNT_SECONDS_MAX, Weftd, settle
+from harness import STOP_SECONDS_MAX, free_port, wait_for
 from mix import Mix, http_listener
 from sidecar import INBOUND, REVIEWS, Envoy, cluster, route, tracing
 from upstream import Upstream
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.agent_needed
 
 REQUESTS = 200
 SPAN_FLUSH_MS = 200
-AS_SHIPPED = {"limits": {"count_decision_ms": 5000}}
+# For an access log that is to come long after the tracer.
+LATE_LOG_FLUSH, WAITS_FOR_IT = "10s", {"limits": {"count_decision_ms": 40_000}}
 
 
 def requests(count=REQUESTS):
@@ -59,17 +60,15 @@ def settled(agent, **received):
 
     def arrived():
         samples = agent.samples()
-        counts = {name: records(samples, "received", name) for name in received}
-        flying = sum(row["in_flight"] for row in agent.json("/api/v1/ledger")["records"])
-        found.update(samples=samples, counts=counts)
-        return counts == received and flying == 0
+        rows = agent.json("/api/v1/ledger")["records"]
+        found.update(counts={name: records(samples, "received", name) for name in received}, rows=rows)
+        done = all(row["balanced"] and row["in_flight"] == 0 for row in rows)
+        return found["counts"] == received and done
 
     try:
-        wait_for(arrived, f"{received}", 40, pause=0.3)
+        wait_for(arrived, f"{received}", COUNT_SECONDS_MAX, pause=0.3)
     except AssertionError as error:
-        raise AssertionError(f"{error}: {found['counts']}") from error
-    for row in agent.json("/api/v1/ledger")["records"]:
-        assert row["balanced"], row
+        raise AssertionError(f"{error}: {found}") from error
     return agent.samples()
 
 
@@ -99,15 +98,15 @@ def test_access_log_and_tracer_both_on(directory):
         assert changes(samples) == 0
 
 
-def test_tracer_first_and_the_access_log_three_seconds_later(directory):
-    with Upstream() as upstream, Weftd(directory, **AS_SHIPPED) as agent, mix(
-        directory, upstream, telling(agent.socket, "spans log", "spans log", flush="3s")
+def test_tracer_first_and_the_access_log_much_later(directory):
+    """Loggers flush at an interval from their sidecar's start on: it is long against the start and the load."""
+    with Upstream() as upstream, Weftd(directory, **WAITS_FOR_IT) as agent, mix(
+        directory, upstream, telling(agent.socket, "spans log", "spans log", flush=LATE_LOG_FLUSH)
     ) as chain:
         load.send(chain.port, requests())
         early = wait_for(
             lambda: (s := agent.samples()).total("weft_records_held", signal="spans") == 2 * REQUESTS and s,
             "spans that wait",
-            10,
             pause=0.1,
         )
         assert records(early, "received", "logs") == 0, "the log came before the spans"
@@ -169,27 +168,31 @@ def test_agent_restarted_in_mid_load(directory):
             assert counted(before, "source") == REQUESTS
             loader = threading.Thread(target=go_on, args=(chain.port,))
             loader.start()
+            before_stop = sent["count"]  # a proxy may still hold what it has to tell of the last second
             time.sleep(1)
-            at_stop = sent["count"]
             agent.stop()
             with Weftd(directory, **AS_SHIPPED) as again:
                 time.sleep(8)  # longer than spans are held
                 stop.set()
-                loader.join(30)
-                flushed = settle(
-                    lambda: records(again.samples(), "received", "logs"), seconds=40, quiet=3.0
-                )
-                between = settle(lambda: counted(again.samples(), "source"), seconds=40, quiet=6.0)
+                loader.join(COUNT_SECONDS_MAX)
+                assert not loader.is_alive()
+                flushed = settle(lambda: records(again.samples(), "received", "logs"), quiet=3.0)
+                between = settle(lambda: counted(again.samples(), "source"), quiet=6.0)
                 assert flushed > 0
                 # What was told while nobody listened is lost; nothing may be there twice.
-                assert 0 < between <= sent["count"] - at_stop + 2 * 20
-                assert counted(again.samples(), "destination") <= sent["count"] - at_stop + 2 * 20
+                assert 0 < between <= sent["count"] - before_stop + 2 * 20
+                assert counted(again.samples(), "destination") <= sent["count"] - before_stop + 2 * 20
                 assert records(again.samples(), "superseded", "spans") > 0
                 load.send(chain.port, requests())
-                after = settle(lambda: counted(again.samples(), "source"), seconds=40, quiet=3.0)
+                wait_for(
+                    lambda: counted(again.samples(), "source") >= between + REQUESTS, "the load after the restart"
+                )
+                after = settle(lambda: counted(again.samples(), "source"), quiet=3.0)
                 assert after == between + REQUESTS
-                for row in again.json("/api/v1/ledger")["records"]:
-                    assert row["balanced"], row
+                wait_for(
+                    lambda: all(row["balanced"] for row in again.json("/api/v1/ledger")["records"]),
+                    "a ledger that balances",
+                )
 
 
 def test_two_proxies_of_one_user(directory):
@@ -218,7 +221,7 @@ class Hidden(Weftd):
             children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
             for child in children:
                 os.kill(int(child), number)
-            self._child.wait(30)
+            self._child.wait(STOP_SECONDS_MAX)
         return super().stop(number)
 
 
@@ -273,10 +276,7 @@ def test_mirrored_requests_count_at_their_destination_only(directory):
             "reviews", directory, live, to_upstream, flush_ms=SPAN_FLUSH_MS
         ), Envoy("shadow", directory, dark, to_upstream, flush_ms=SPAN_FLUSH_MS):
             load.send(out_port, requests())
-            wait_for(
-                lambda: records(agent.samples(), "received", "logs") >= 3 * REQUESTS, "all logs", 30, pause=0.3
-            )
-            samples = agent.samples()
+            samples = settled(agent, logs=3 * REQUESTS)
         assert counted(samples, "source") == REQUESTS
         assert samples.total("mesh_requests_total", reporter="source") == REQUESTS
         by_service = samples.by(("destination",), "mesh_requests_total", reporter="destination")

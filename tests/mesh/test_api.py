@@ -76,10 +76,10 @@ def quantiles(agent, **arguments):
 
 
 def test_latency_by_edge_and_route(agent):
-    found = quantiles(agent, source="frontend", destination="ratings", window="1m", q="0.5,0.99")
+    found = quantiles(agent, source="frontend", destination="ratings", window="5m", q="0.5,0.99")
     assert set(found) == {0.5, 0.99}
     assert found[0.5] == pytest.approx(0.007, rel=0.011) and found[0.99] == pytest.approx(0.007, rel=0.011)
-    found = quantiles(agent, destination="reviews", route="/reviews/{id}", window="1m", q="0.99")
+    found = quantiles(agent, destination="reviews", route="/reviews/{id}", window="5m", q="0.99")
     assert found[0.99] == pytest.approx(0.2, rel=0.011)
 
 

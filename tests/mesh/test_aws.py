@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 import otlp
 from agent import WEFTD, Weftd
 from aws import REGION, Endpoints, Keys, Metadata
-from harness import REPOSITORY, wait_for
+from harness import ANSWER_SECONDS_MAX, REPOSITORY, wait_for
 
 pytestmark = pytest.mark.agent_needed
 
@@ -52,15 +52,19 @@ def destination(endpoints, signals=("traces",), **keys):
 
 
 def ledger(agent, signal="spans"):
-    """handed over, sent, queued, {reason: dropped} of the destination; balanced."""
+    """handed over, sent, queued, {reason: dropped} of the destination at a moment at which they balance: what is between
+    two of them while a scrape reads one after the other is in none."""
+    return wait_for(lambda: balanced_terms(agent, signal), "handed over = sent + queued + dropped")
+
+
+def balanced_terms(agent, signal):
     samples = agent.samples()
     labels = {"signal": signal, "destination": "aws"}
     handed = samples.total("weft_export_handed_over_total", **labels)
     sent = samples.total("weft_export_sent_total", **labels)
     queued = samples.total("weft_export_queued", **labels)
     dropped = {k[0]: v for k, v in samples.by(["reason"], "weft_export_dropped_total", **labels).items()}
-    assert handed == sent + queued + sum(dropped.values()), (handed, sent, queued, dropped)
-    return handed, sent, queued, dropped
+    return (handed, sent, queued, dropped) if handed == sent + queued + sum(dropped.values()) else None
 
 
 def send_and_expect(agent, endpoints, count, total=None):
@@ -159,13 +163,13 @@ def test_an_instances_keys_are_fetched_anew_before_they_end(directory, environme
 
 def test_a_refresh_that_fails_leaves_the_old_keys_in_use(directory, environment, keys):
     environment.delenv("AWS_EC2_METADATA_DISABLED")
-    with Endpoints(keys) as endpoints, Metadata(keys, seconds=24) as metadata:
+    with Endpoints(keys) as endpoints, Metadata(keys, seconds=40) as metadata:
         environment.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url)
         with Weftd(directory, [destination(endpoints)]) as agent:
             send_and_expect(agent, endpoints, 10)
             metadata.fail = True
             asked = len(metadata.asked)
-            time.sleep(12.5)  # past the half of their life, before the last ten seconds of it
+            time.sleep(21)  # past the half of their life, before the last ten seconds of it
             otlp.send_durations(agent.socket, [MS] * 10)
             wait_for(lambda: ledger(agent)[1] == 20, "20 spans at AWS")
             wait_for(lambda: len(metadata.asked) > asked, "the refresh")
@@ -179,7 +183,7 @@ def test_without_credentials_spans_wait(directory, environment, keys):
         with Weftd(directory, [destination(endpoints)]) as agent:
             otlp.send_durations(agent.socket, [MS] * 100)
             wait_for(lambda: "HTTP status 500" in agent.log(), "the reason in the log")
-            assert ledger(agent) == (100, 0, 100, {})
+            wait_for(lambda: ledger(agent) == (100, 0, 100, {}), "100 spans that wait")
             metadata.fail = False
             wait_for(lambda: ledger(agent)[1] == 100, "100 spans at AWS")
 
@@ -246,7 +250,7 @@ def test_logs_go_to_their_group_and_stream(directory, environment, keys):
     with Endpoints(keys) as endpoints, Weftd(directory, [destination(endpoints, ["logs"])]) as agent:
         with grpc.insecure_channel(f"unix:{agent.socket}") as channel:
             method = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
-            channel.unary_unary(method)(request.SerializeToString(), timeout=10)
+            channel.unary_unary(method)(request.SerializeToString(), timeout=ANSWER_SECONDS_MAX)
         wait_for(lambda: ledger(agent, "logs")[1] == 12000, "the records")
         assert ledger(agent, "logs") == (12000, 12000, 0, {})
         assert endpoints.refused == []
@@ -260,6 +264,6 @@ def test_the_pages_configuration_is_one(directory):
     path = directory / "weft.yaml"
     path.write_text(text)
     done = subprocess.run(
-        [WEFTD, "--config", path, "--check-config"], capture_output=True, text=True, timeout=30
+        [WEFTD, "--config", path, "--check-config"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ CODE = ("outcome", "response_code")
 def weft(*arguments, lines=None, **variables):
     command = [str(word) for word in (WEFT, *arguments)]
     environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
-    return subprocess.run(command, input=lines, text=True, capture_output=True, timeout=60, env=environment)
+    return subprocess.run(command, input=lines, text=True, capture_output=True, timeout=120, env=environment)
 
 
 def test_options_become_labels(directory):
@@ -84,7 +84,7 @@ def test_without_an_agent_emit_gives_up(directory):
 def test_ledger_waits_until_nothing_is_in_flight(directory):
     with Weftd(directory) as agent:
         agent.emit(*EDGE, "--count", 500)
-        done = weft("ledger", "--wait", "20", WEFT_API=agent.api_socket)
+        done = weft("ledger", "--wait", "100", WEFT_API=agent.api_socket)
         assert done.returncode == 0, done.stderr
         assert "500" in done.stdout
         done = weft("stat", WEFT_API=agent.api_socket)

@@ -36,7 +36,7 @@ def certificate(directory):
         + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert],
         check=True,
         capture_output=True,
-        timeout=30,
+        timeout=60,
     )
     return cert, key
 
@@ -110,21 +110,21 @@ def test_pods_of_a_kubelet(directory):
     with Kubelet(cert, key) as kubelet:
         kubelet.tell(*[pod(i, app="reviews", version="v1") for i in range(3)])
         with Weftd(directory, **kubelet_config(kubelet, directory, cert)) as agent:
-            wait_for(lambda: known(agent) == 3, "three pods", 15, pause=0.2)
+            wait_for(lambda: known(agent) == 3, "three pods", pause=0.2)
             kubelet.tell(*[pod(i) for i in range(5)])
-            wait_for(lambda: known(agent) == 5, "two more", 15, pause=0.2)
+            wait_for(lambda: known(agent) == 5, "two more", pause=0.2)
             # A token that is no longer good leaves the table as it is; a new one is read from the same file.
             kubelet.token = "second"
             failed = polls(agent, "failed")
-            wait_for(lambda: polls(agent, "failed") > failed, "a refused poll", 15, pause=0.2)
+            wait_for(lambda: polls(agent, "failed") > failed, "a refused poll", pause=0.2)
             assert known(agent) == 5
             (directory / "token").write_text("second")
             kubelet.tell(pod(9))
-            wait_for(lambda: known(agent) == 1, "the new list", 15, pause=0.2)
+            wait_for(lambda: known(agent) == 1, "the new list", pause=0.2)
             # What is no list changes nothing.
             kubelet.body = b'{"items": [{"metadata"'
             failed = polls(agent, "failed")
-            wait_for(lambda: polls(agent, "failed") > failed, "a bad list", 15, pause=0.2)
+            wait_for(lambda: polls(agent, "failed") > failed, "a bad list", pause=0.2)
             assert known(agent) == 1
     assert kubelet.refused >= 1
 
@@ -137,6 +137,6 @@ def test_a_kubelet_that_is_not_trusted(directory):
     with Kubelet(cert, key) as kubelet:
         kubelet.tell(pod(1))
         with Weftd(directory, **kubelet_config(kubelet, directory, stranger)) as agent:
-            wait_for(lambda: polls(agent, "failed") >= 2, "refused certificates", 15, pause=0.2)
+            wait_for(lambda: polls(agent, "failed") >= 2, "refused certificates", pause=0.2)
             assert known(agent) == 0
     assert kubelet.refused == 0  # the token was shown to nobody

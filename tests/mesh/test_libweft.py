@@ -18,7 +18,7 @@ pytestmark = pytest.mark.agent_needed
 RATE = 20_000
 # In full libweft's default; less in a short stop, so that it overflows there too.
 BACKLOG_BYTES = (8 if FULL else 1) << 20
-ANSWER_SECONDS_MAX = 60
+ANSWER_SECONDS_MAX = 180
 
 
 class Caller:
@@ -26,7 +26,7 @@ class Caller:
 
     def __init__(self, directory, socket):
         library = BUILD / "libweft.so"
-        linked = subprocess.run(["ldd", library], check=True, stdout=subprocess.PIPE, text=True, timeout=10)
+        linked = subprocess.run(["ldd", library], check=True, stdout=subprocess.PIPE, text=True, timeout=60)
         runtimes = re.findall(r"=> (/\S*lib[at]san\S*)", linked.stdout)  # they must come first in a process
         options = {"socket": socket, "seconds": PAUSE_SECONDS, "rate": RATE, "backlog": BACKLOG_BYTES}
         self._log = open(directory / "caller.log", "wb")
@@ -78,7 +78,8 @@ def test_a_caller_is_not_held_up_by_a_stopped_agent(directory):
             f"{calls['calls']} calls in {PAUSE_SECONDS:.0f} s without the agent, {calls['full']} dropped, "
             f"the longest took {calls['longest_ns'] / 1e6:.3f} ms; then {stats}"
         )
-        assert calls["calls"] >= RATE * PAUSE_SECONDS / 2 and calls["full"] > 0
+        # Held up by the agent, it would have made the few calls that fit into the backlog, and then none.
+        assert calls["calls"] >= RATE * PAUSE_SECONDS / 10 and calls["full"] > 0
         # What the calls returned, what libweft counted, and what the agent has.
         taken = first["taken"] + calls["taken"]
         assert stats["flush"] == 0 and stats["rejected_spans"] == 0

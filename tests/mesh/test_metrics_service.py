@@ -120,7 +120,7 @@ def stream(agent, messages):
     with grpc.insecure_channel(f"unix:{agent.socket}") as channel:
         call = channel.stream_unary(metrics_sinks.METHOD)
         try:
-            call(iter(messages), timeout=20)
+            call(iter(messages), timeout=60)
         except grpc.RpcError as error:
             return error.code()
         return grpc.StatusCode.OK

@@ -20,7 +20,7 @@ import load
 import mix as mixes
 import otlp
 import ratings
-from agent import WEFTD, Samples, Weftd, settle
+from agent import COUNT_SECONDS_MAX, WEFTD, Samples, Weftd, settle
 from backends import Prometheus
 from harness import TemporaryDirectory, wait_for
 from upstream import Upstream
@@ -493,7 +493,7 @@ class Trickle(threading.Thread):
 
     def stop(self):
         self._ended.set()
-        self.join(30)
+        self.join(COUNT_SECONDS_MAX)
 
 
 @pytest.fixture(scope="module")
@@ -529,7 +529,7 @@ def values(prometheus, query):
     return [float(value) for _, value, _ in prometheus.query(query)]
 
 
-def answers(prometheus, query, seconds=40):
+def answers(prometheus, query, seconds=COUNT_SECONDS_MAX):
     """The values of a query once there are some that are numbers."""
 
     def ask():
@@ -725,7 +725,7 @@ def test_check_config_names_the_families_that_a_profile_owns(directory):
         [WEFTD, "--config", path, "--socket", directory / "weft.sock", "--check-config"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     owned = {line.split()[1]: set(line.split()) for line in done.stdout.splitlines() if " owns " in line}

@@ -23,6 +23,10 @@ STREAM_WINDOW_BYTES = MIB
 OWN_BYTES_MAX = 64 * MIB
 
 
+def held_by_shard(agent):
+    return agent.samples().by(("shard",), "weft_connections_open")
+
+
 def test_sixteen_connections_on_four_shards(directory):
     with Weftd(directory, shards=4) as agent:
         open_ones = []
@@ -32,9 +36,9 @@ def test_sixteen_connections_on_four_shards(directory):
                 connection.open()
                 open_ones.append(connection)
             # A shard says at its ticks how many it holds; a scrape's own connection is dealt out too.
-            wait_for(lambda: agent.samples().total("weft_connections_open") >= 16, "all to be held")
-            held = agent.samples().by(("shard",), "weft_connections_open")
-            assert len(held) == 4 and min(held.values()) >= 4 and sum(held.values()) <= 17, held
+            # Those of scrapes before this one are gone by then, too.
+            held = wait_for(lambda: (found := held_by_shard(agent)).total() in (16, 17) and found, "all to be held")
+            assert len(held) == 4 and min(held.values()) >= 4, held
         finally:
             for connection in open_ones:
                 connection.close()
@@ -43,25 +47,25 @@ def test_sixteen_connections_on_four_shards(directory):
 
 def test_a_half_sent_prefix_wakes_the_loop_rarely_and_is_given_up(directory):
     def wakeups(agent):
-        return time.monotonic(), agent.samples().total("weft_sniff_wakeups_total")
+        return agent.samples().total("weft_sniff_wakeups_total")
 
     with Weftd(directory) as agent, rawh2.Connection(agent.socket) as connection:
         connection.send(rawh2.PREFACE[:5])
-        began, before = wakeups(agent)
+        began, before = time.monotonic(), wakeups(agent)
         time.sleep(2)
-        ended, after = wakeups(agent)
+        after, ended = wakeups(agent), time.monotonic()
         assert 0 < after - before <= WAKEUPS_PER_SECOND_MAX * (ended - began)
-        assert connection.closed_within(10)
-        _, at_end = wakeups(agent)
+        assert connection.closed_within(60)
+        at_end = wakeups(agent)
         time.sleep(1)
-        assert wakeups(agent)[1] == at_end
+        assert wakeups(agent) == at_end
         assert agent.samples().total("weft_connections_closed_total", reason="sniff_timeout") == 1
 
 
 def test_an_unknown_protocol_is_closed_and_counted(directory):
     with Weftd(directory) as agent, rawh2.Connection(agent.socket) as connection:
         connection.send(b"\x00\x01\x02\x03\x04\x05\x06\x07\x08")
-        assert connection.closed_within(8)
+        assert connection.closed_within(60)
         assert agent.samples().total("weft_connections_closed_total", reason="unknown_protocol") == 1
 
 
@@ -98,7 +102,7 @@ def send_at_once(agent, message, count):
     end, missing, refused_count = time.monotonic() + CALL_SECONDS_MAX, count, 0
     channels = [grpc.insecure_channel(f"unix:{agent.socket}", options=options) for _ in range(4)]
     for channel in channels:
-        grpc.channel_ready_future(channel).result(10)
+        grpc.channel_ready_future(channel).result(60)
     while missing:
         calls = begin_calls(agent, channels, message, missing)
         refused = [call for call in calls if call.code() != grpc.StatusCode.OK]
@@ -153,7 +157,7 @@ def test_with_the_budget_full_a_message_is_refused_with_retry_info(directory):
                 f"unix:{agent.socket}", options=[("grpc.enable_retries", 0)]
             ) as channel:
                 with pytest.raises(grpc.RpcError) as refused:
-                    channel.unary_unary(otlp.TRACES)(message, timeout=10)
+                    channel.unary_unary(otlp.TRACES)(message, timeout=60)
             assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
             assert RETRY_INFO in dict(refused.value.trailing_metadata())[DETAILS]
             assert agent.samples().total("weft_messages_refused_total", reason="memory") == 1
@@ -168,7 +172,7 @@ def test_with_the_budget_full_a_message_is_refused_with_retry_info(directory):
 def call(agent, message, path=otlp.TRACES, **options):
     with grpc.insecure_channel(f"unix:{agent.socket}", options=[("grpc.enable_retries", 0)]) as channel:
         try:
-            channel.unary_unary(path)(message, timeout=10, **options)
+            channel.unary_unary(path)(message, timeout=60, **options)
             return grpc.StatusCode.OK
         except grpc.RpcError as error:
             return error.code()
@@ -217,7 +221,7 @@ def test_ten_thousand_answered_streams_may_be_reset(directory):
                     open_streams.discard(each[2])
                 return not open_streams
 
-            connection.read_until(ended, 20)
+            connection.read_until(ended)
             connection.send(
                 b"".join(rawh2.frame(rawh2.RST_STREAM, 0, number, b"\0\0\0\x08") for number in numbers)
             )
@@ -236,7 +240,7 @@ def test_rapid_resets_end_the_connection(directory):
                 connection.send(rawh2.call_headers(number) + reset)
         except OSError:
             pass  # closed already
-        assert connection.closed_within(5)
+        assert connection.closed_within(60)
         samples = agent.samples()
         assert samples.total("weft_connections_closed_total", reason="flood") == 1
         otlp.send_durations(agent.socket, [MS] * 10)

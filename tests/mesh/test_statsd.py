@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import load
 import statsd
-from agent import WEFTD, Weftd
+from agent import COUNT_SECONDS_MAX, WEFTD, Weftd
 from harness import free_port, http_get, wait_for
 from logging_proxies import blocks, localized
 from sidecar import Envoy, cluster, listener, route, tracing
@@ -22,7 +22,6 @@ from upstream import Upstream
 pytestmark = pytest.mark.agent_needed
 
 COUNT = 120
-SETTLE_SECONDS_MAX = 30
 MIX = [
     ("/reviews/1", "200"),
     ("/reviews/2", "404"),
@@ -58,7 +57,7 @@ def wait_ledger(agent, received, dropped=None):
         return samples if ledger(samples) == (received, received - sum(dropped.values()), dropped) else None
 
     try:
-        return wait_for(balanced, f"{received} points, {dropped} dropped", 15, pause=0.3)
+        return wait_for(balanced, f"{received} points, {dropped} dropped", COUNT_SECONDS_MAX, pause=0.3)
     except AssertionError as error:
         raise AssertionError(f"{error}; {ledger(agent.samples())}") from error
 
@@ -122,7 +121,7 @@ def wait_equal(agent, read_expected, read_shown, what):
         return want if want and not state["differs"] else None
 
     try:
-        return wait_for(equal, what, SETTLE_SECONDS_MAX, pause=0.5)
+        return wait_for(equal, what, COUNT_SECONDS_MAX, pause=0.5)
     except AssertionError as error:
         raise AssertionError(f"{error}: Envoy's and the agent's values: {state['differs']}") from error
 
@@ -378,7 +377,7 @@ def refused_start(directory, name, **keys):
     path.write_text(yaml.safe_dump(receiver(directory, **keys)))
     command = [WEFTD, "--config", path, "--socket", directory / f"{name}.sock", "--http", "127.0.0.1:0"]
     done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=30, check=False
+        [str(word) for word in command], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode != 0
     return done.stderr
@@ -434,7 +433,7 @@ def run_page(directory, bootstrap, config, cluster_name, clusters=(), traced=Non
                 plain = samples.total("envoy_http_public_downstream_rq_completed_total")
                 return samples if tagged + plain == 20 else None
 
-            samples = wait_for(told, "20 requests", 20, pause=0.3)
+            samples = wait_for(told, "20 requests", COUNT_SECONDS_MAX, pause=0.3)
             return samples if traced is None else agent.wait_spans(20)
 
 

@@ -130,7 +130,7 @@ def send(protocol, port, files=None, client=None, host="127.0.0.1"):
         attributes = {"http.request.method": "GET", "server.address": "reviews", "http.response.status_code": 200}
         with tracing.get_tracer("test").start_as_current_span("GET", kind=SpanKind.CLIENT, attributes=attributes):
             pass
-    flushed = meters.force_flush(5000)
+    flushed = meters.force_flush(60_000)
     meters.shutdown()
     tracing.shutdown()
     return flushed
@@ -185,7 +185,7 @@ def tls_context(files, client=None):
 def is_refused(port, context, bytes_sent=b"GET / HTTP/1.1\r\n\r\n"):
     """Whether a TLS client gets nothing out of the port."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as plain:
             with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
                 secure.sendall(bytes_sent)
                 return secure.recv(100) == b""
@@ -199,9 +199,9 @@ def test_who_has_no_certificate_of_the_mesh_is_refused(directory, ports):
         assert is_refused(ports["http"], tls_context(files))
         assert is_refused(ports["http"], tls_context(files, files.stranger))
         assert not is_refused(ports["http"], tls_context(files, files.client))
-        with socket.create_connection(("127.0.0.1", ports["grpc"]), timeout=10) as plain:
+        with socket.create_connection(("127.0.0.1", ports["grpc"]), timeout=60) as plain:
             plain.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-            plain.settimeout(10)
+            plain.settimeout(60)
             try:
                 assert plain.recv(100)[:1] in (b"", b"\x15")  # closed, perhaps after an alert
             except ConnectionError:
@@ -210,8 +210,8 @@ def test_who_has_no_certificate_of_the_mesh_is_refused(directory, ports):
             lambda: agent.samples().total("weft_connections_closed_total", reason="tls_handshake") == 3,
             "three failed handshakes",
         )
-        open_ones = agent.samples().total("weft_connections_open")
-        assert open_ones <= 1  # the scrape's
+        # The scrape's own may be open; a shard says at its ticks how many are.
+        wait_for(lambda: agent.samples().total("weft_connections_open") <= 1, "the others to be let go")
 
 
 def test_messages_larger_than_any_buffer_pass_through_tls(directory, ports):
@@ -228,7 +228,7 @@ def test_messages_larger_than_any_buffer_pass_through_tls(directory, ports):
         with grpc.secure_channel(f"127.0.0.1:{ports['grpc']}", credentials, options) as channel:
             stub = metrics_service_pb2_grpc.MetricsServiceStub(channel)
             for _ in range(3):
-                stub.Export(request, timeout=30)
+                stub.Export(request, timeout=60)
         samples = metrics_sinks.check_ledger(agent)
         assert samples.total("made") == 5
         assert samples.total("weft_messages_accepted_total", protocol="otlp_grpc") == 3
@@ -250,8 +250,8 @@ def test_who_is_not_on_the_list_is_refused(directory, ports):
     if own is None:
         pytest.skip("this machine has no address besides loopback")
     with agent_of(directory, ports, host="0.0.0.0", allow=["203.0.113.0/24"]) as agent:
-        with socket.create_connection((own, ports["http"]), timeout=10) as client:
-            client.settimeout(10)
+        with socket.create_connection((own, ports["http"]), timeout=60) as client:
+            client.settimeout(60)
             try:
                 assert client.recv(10) == b""
             except ConnectionError:
@@ -290,7 +290,7 @@ def test_who_is_on_the_list_is_told_by_its_address(directory, ports):
 def test_configurations_that_are_refused(directory, keys, said):
     path = directory / "weft.yaml"
     path.write_text(yaml.safe_dump({"receivers": {"otlp": keys}}))
-    done = subprocess.run([WEFTD, "--config", path, "--check-config"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([WEFTD, "--config", path, "--check-config"], capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert said in done.stdout + done.stderr
 
@@ -301,7 +301,7 @@ def test_a_certificate_that_is_none_ends_the_start(directory, ports):
     path = directory / "weft.yaml"
     path.write_text(yaml.safe_dump({"receivers": {"otlp": keys}, "http": {"address": f"127.0.0.1:{ports['http']}"}}))
     command = [WEFTD, "--config", path, "--socket", directory / "weft.sock"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert "cert_file" in done.stdout + done.stderr
 
@@ -314,5 +314,5 @@ def test_the_documented_configurations_load(directory):
         path = directory / "weft.yaml"
         path.write_text(text)
         command = [WEFTD, "--config", path, "--check-config"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr

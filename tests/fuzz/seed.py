@@ -135,6 +135,10 @@ def hand_made_otlp():
         "irregular-deep": attribute(9, "nest", chunk(6, b"") + lists(20)),
         "irregular-map-deep": attribute(9, "nest", chunk(5, b"") + chunk(6, chunk(1, chunk(1, "k") + chunk(2, lists(16))))),
         "irregular-cut": attribute(9, "nest", chunk(6, b"") + chunk(5, b"\x0a\x7f")),
+        "event-utf8": chunk(11, chunk(2, b"\xff")), "event-attribute-utf8": chunk(11, attribute(3, "k", chunk(1, b"\xff"))),
+        "link-state-utf8": chunk(13, chunk(3, b"\xff")), "status-utf8": chunk(15, chunk(2, b"\xff")), "state-utf8": chunk(3, b"\xff"),
+        "list-utf8": attribute(9, "l", chunk(5, chunk(1, chunk(1, b"\xff")))), "key-utf8": attribute(9, b"\xff", chunk(1, "v")),
+        "map-utf8": number(10, 200) + attribute(9, "m", chunk(6, chunk(1, chunk(1, b"\xff") + chunk(2, chunk(1, "v"))))),
         "kind-out-of-range": number(6, 77), "attributes-many": text(9, "zone", "") * 20, "status-cut": chunk(15, b"\x18"),
         "event-cut": chunk(11, b"\x1a\x7f"), "link-cut": chunk(13, b"\x22\x7f"), "list-cut": attribute(9, "l", chunk(5, b"\x0a\x7f")),
     }.items():
@@ -147,6 +151,10 @@ def hand_made_otlp():
         "scope-type": chunk(1, chunk(2, chunk(1, number(1, 1)))), "scope-attributes-cut": chunk(1, chunk(2, chunk(1, b"\x1a\x7f"))),
         "scope-late-and-cut": chunk(1, chunk(2, chunk(2, span()) + chunk(1, b"\x1a\x7f"))),
         "resource-late-and-cut": chunk(1, chunk(2, chunk(2, span())) + chunk(1, b"\x0a\x7f")),
+        "resource-entity-utf8": message(span(), resource=text(1, "service.name", "a") + chunk(3, chunk(2, b"\xff"))),
+        "resource-entity": message(span(), resource=text(1, "service.name", "a") + chunk(3, chunk(2, "service") + chunk(9, b"\xff"))),
+        "scope-utf8": message(span(), scope=chunk(1, b"\xff") + chunk(2, b"\xff") + attribute(3, "k", chunk(1, b"\xff"))),
+        "schema-utf8": chunk(1, chunk(2, chunk(2, span()) + chunk(3, b"\xff")) + chunk(3, b"\xff")),
         "resource-utf8": message(span(), resource=chunk(1, chunk(1, "service.name") + chunk(2, chunk(1, b"\xff")))),
         "unknown-fields": number(7, 1) + chunk(1, number(9, 1) + chunk(2, number(9, 1) + chunk(2, span()))),
     }.items():

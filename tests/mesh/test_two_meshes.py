@@ -42,7 +42,7 @@ def run_sdk(agent):
         ],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=300,
     )
     return json.loads(done.stdout)
 

@@ -133,9 +133,12 @@ static inline int read_tag(struct entry_scan *scan, struct slice encoded)
     return als_read_tag(encoded, scan->wants_all, scan->entry);
 }
 
+/* For what is called with a constant tag or field number in each of many places: there hardly anything is
+ * left of it, but the whole of it is too much for the compiler's taste. */
+#define FOLDED static inline __attribute__((always_inline))
+
 /* A field of bytes, which may be read up to `room`. */
-static inline int take_common(
-    struct entry_scan *scan, uint32_t number, struct slice bytes, const uint8_t *room)
+FOLDED int take_common(struct entry_scan *scan, uint32_t number, struct slice bytes, const uint8_t *room)
 {
     struct access_log_entry *entry = scan->entry;
 
@@ -174,7 +177,7 @@ static inline int take_common(
     }
 }
 
-static inline int read_common_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+FOLDED int read_common_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
 {
     uint32_t number = wire_tag_number(tag);
     struct slice bytes;
@@ -309,7 +312,7 @@ static int read_request_header(struct wire_reader *reader, struct access_log_ent
     return error;
 }
 
-static inline int read_request_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+FOLDED int read_request_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
 {
     struct access_log_entry *entry = scan->entry;
 
@@ -391,7 +394,7 @@ static inline int read_code(struct wire_reader *reader, uint16_t *ret_code)
     return error;
 }
 
-static inline int read_response_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+FOLDED int read_response_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
 {
     struct access_log_entry *entry = scan->entry;
 
@@ -491,7 +494,7 @@ static enum access_log_kind tcp_kind(const struct entry_scan *scan)
     return is_end && !scan->is_intermediate ? ACCESS_LOG_CONNECTION : ACCESS_LOG_INTERMEDIATE;
 }
 
-static inline int read_http_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
+FOLDED int read_http_field(struct entry_scan *scan, struct wire_reader *reader, uint32_t tag)
 {
     struct slice encoded;
     int error;

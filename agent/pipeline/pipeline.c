@@ -34,7 +34,8 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     pipeline->metrics = pipeline_metrics_new();
     pipeline->counters_are_deltas = config->counters_are_deltas;
     int error = pipeline->interner != NULL && pipeline->pending != NULL && pipeline->memory != NULL &&
-                        pipeline->als_memory != NULL && pipeline->log_memos != NULL && pipeline->metrics != NULL
+                        pipeline->als_memory != NULL && pipeline->log_memos != NULL &&
+                        pipeline->metrics != NULL
                     ? directory_new(&settings, &pipeline->directory)
                     : WERR_NOMEM;
     if (error == 0) {

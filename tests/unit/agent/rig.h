@@ -136,8 +136,8 @@ static inline void rig_begin(struct rig *rig, const char *config)
     rig_start(rig, config);
 }
 
-/* Segments go when a test flushes them, and not by their timers: those run by the clock of the machine, on which
- * a test may take long. */
+/* Segments go when a test flushes them, and not by their timers: those run by the clock of the machine, on
+ * which a test may take long. */
 static inline void rig_turn(struct rig *rig)
 {
     for (int i = 0; i < 4; i++) {

@@ -12,8 +12,7 @@ static struct slice trimmed(struct slice text)
     return text;
 }
 
-/* The next piece before `separator`, taken off the front of *rest. False at the end. */
-static bool next_piece(struct slice *rest, uint8_t separator, struct slice *ret_piece)
+bool tracestate_next(struct slice *rest, uint8_t separator, struct slice *ret_piece)
 {
     size_t at = slice_find(*rest, separator);
 
@@ -49,7 +48,7 @@ bool tracestate_member(struct slice tracestate, struct slice key, struct slice *
 {
     struct slice member;
 
-    while (next_piece(&tracestate, ',', &member)) {
+    while (tracestate_next(&tracestate, ',', &member)) {
         if (member.length > key.length && member.ptr[key.length] == '=' && slice_has_prefix(member, key)) {
             *ret_value = slice_sub(member, key.length + 1, member.length);
             return true; /* a key may stand once only */
@@ -67,7 +66,7 @@ static bool find_sub_key(struct slice tracestate, struct slice name, struct slic
     if (tracestate.length == 0 || !tracestate_member(tracestate, SLICE_LITERAL("ot"), &list)) {
         return false;
     }
-    while (next_piece(&list, ';', &pair)) {
+    while (tracestate_next(&list, ';', &pair)) {
         if (slice_has_prefix(pair, name)) {
             *ret_value = slice_sub(pair, name.length, pair.length);
             return true;

@@ -29,6 +29,10 @@ bool sampling_threshold_of(struct slice tracestate, uint64_t *ret_threshold);
  */
 bool sampling_random_of(struct slice tracestate, uint64_t *ret_random);
 
+/* The next piece of a tracestate (separator ',') or of a member (';'), spaces around it left out, taken off
+ * the front of *rest. False at the end. */
+bool tracestate_next(struct slice *rest, uint8_t separator, struct slice *ret_piece);
+
 /* The value of the first member of that key, spaces around it left out; borrowed. False when there is none.
  */
 bool tracestate_member(struct slice tracestate, struct slice key, struct slice *ret_value);

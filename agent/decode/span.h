@@ -168,6 +168,18 @@ struct span_resource {
     struct slice cluster; /* k8s.cluster.name */
 };
 
+/*
+ * What stands around a span that came as OTLP: the encoded messages that it lies in, for whoever keeps it.
+ * Valid as long as the span is. The notes are 0 when the message is one that was not met before; who keeps
+ * spans may write there, and finds it again in the next span of the same message.
+ */
+struct span_around {
+    struct slice resource_spans; /* ResourceSpans */
+    struct slice scope_spans;    /* ScopeSpans */
+    uint64_t resource_note;
+    uint64_t scope_note;
+};
+
 enum { SPAN_PATTERNS_COUNT = 256 };
 
 struct span {
@@ -184,8 +196,9 @@ struct span {
     enum span_status status;
     uint64_t attribute_set; /* bit i: attribute[i] is filled */
     struct span_value attribute[SPAN_ATTRIBUTE_COUNT];
-    struct slice raw;   /* the encoded Span message */
-    bool needs_rewrite; /* it holds a query string or an attribute to redact */
+    struct slice raw;           /* the encoded Span message */
+    struct span_around *around; /* NULL: it lies in nothing */
+    bool needs_rewrite;         /* it holds a query string or an attribute to redact */
     /*
      * Spans with the same pattern, which is not 0, agree in resource, scope, name, kind, status, the set of
      * attributes, and the values of all but SPAN_ATTRIBUTES_OF_REQUEST. Spans met at the same time differ in

@@ -31,6 +31,7 @@
 #include "decode/span.h"
 
 struct ring;
+struct block_entry;
 
 enum { RING_SHARE_BYTES_MIN = 262144, TRACE_ID_BYTES = 16, SPAN_ID_BYTES = 8 };
 
@@ -65,7 +66,7 @@ struct ring_note {
     uint16_t response_code; /* 0: none */
     uint8_t outcome;        /* enum outcome; OUTCOME_COUNT: none */
     uint8_t role;           /* enum ring_role */
-    bool is_error;          /* beyond what outcome and the span's status say */
+    bool is_error;          /* beyond status error and the outcomes server_error and no_response */
     bool is_kept;           /* its trace is kept already: it leaves by itself, not by ring_write_trace */
 };
 
@@ -153,7 +154,10 @@ struct ring_entry {
     /* of RING_FORM_OTLP: fields of ResourceSpans and ScopeSpans, but scopes and spans; NOT redacted */
     struct slice resource_fields;
     struct slice scope_fields;
-    const void *block; /* the ring's own */
+    /* the ring's own */
+    const uint8_t *block;
+    uint32_t block_bytes;
+    const struct block_entry *entry;
 };
 
 /*

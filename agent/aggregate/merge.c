@@ -618,6 +618,7 @@ void aggregator_merge(struct aggregator *aggregator, struct delta *delta)
     }
     merge_requests(aggregator, delta);
     merge_durations(aggregator, delta);
+    thresholds_tell(aggregator, delta);
     merge_traffic(aggregator, delta);
     merge_flags(aggregator, delta);
     merge_tcp(aggregator, delta);

@@ -29,6 +29,8 @@ struct window {
     uint32_t number;
     uint32_t reference_count; /* duration series that feed it */
     uint32_t closed_count;    /* closed slots that are not empty */
+    uint64_t p90_ns;          /* thresholds.c: as of p90_slot; 0: too few values */
+    uint64_t p90_slot;
     struct histogram open;
     uint64_t open_outcomes[OUTCOME_COUNT];
     struct closed_slot

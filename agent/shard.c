@@ -453,6 +453,7 @@ static void on_tick(uv_timer_t *timer)
     metric_add(shard->cells, METRIC_LOOP_TICKS, 1);
     pipeline_expire_attempts(&shard->pipeline, false);
     pipeline_settle_held(&shard->pipeline, false);
+    ring_tick(shard->pipeline.ring);
     describe_peers(shard);
     shard->tick_ns = now_ns;
     shard->cpu_ns = cpu_ns;
@@ -569,6 +570,7 @@ static int init_pipeline(struct shard *shard)
             .graph_side = (enum profile_graph_side)common->config->exporters.prometheus.service_graph},
         .counters_are_deltas = common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
         .cluster = common->config->cluster,
+        .ring_bytes = common->config->limits.trace_ring_bytes / common->shard_count,
         .exporter = exports ? common->exporter : NULL,
         .log_exporter = ships ? common->exporter : NULL,
     };

@@ -4,6 +4,22 @@
 #include "core/error.h"
 #include "pipeline/pipeline.h"
 
+/* A share that is too small for a ring is none: whoever sets limits.trace_ring_bytes to 0 wants it so. */
+static int make_ring(struct pipeline *pipeline, const struct pipeline_config *config)
+{
+    struct ring_settings settings = {
+        .share_bytes = config->ring_bytes,
+        .span_bytes_max = config->limits->trace_span_bytes_max,
+        .spans_count_max = (uint32_t)config->limits->trace_spans_count_max,
+        .interner = pipeline->interner,
+        .cells = config->cells,
+        .clock = config->clock,
+        .scanner = &pipeline->scanner,
+    };
+
+    return config->ring_bytes >= RING_SHARE_BYTES_MIN ? ring_new(&settings, &pipeline->ring) : 0;
+}
+
 int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config)
 {
     const struct limits *limits = config->limits;
@@ -39,6 +55,9 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     if (error == 0) {
         error = context_init(&pipeline->context, pipeline->interner, limits, config->cells);
     }
+    if (error == 0) {
+        error = make_ring(pipeline, config);
+    }
     if (error < 0) {
         pipeline_deinit(pipeline);
         return error;
@@ -64,6 +83,7 @@ void pipeline_close(struct pipeline *pipeline)
 
 void pipeline_deinit(struct pipeline *pipeline)
 {
+    ring_free(pipeline->ring);
     directory_free(pipeline->directory);
     context_deinit(&pipeline->context);
     held_requests_deinit(&pipeline->held);

@@ -28,6 +28,7 @@
 #include "listen/native_connection.h"
 #include "pipeline/pipeline_metrics.h"
 #include "pipeline/span_segment.h"
+#include "trace/ring.h"
 
 enum {
     PIPELINE_ARENA_FIRST_BYTES = 1048576,
@@ -48,6 +49,7 @@ struct pipeline {
     struct otlp_trace_scanner scanner;
     struct otlp_logs_scanner logs_scanner; /* on top of it */
     struct otlp_memory *memory;            /* of OTLP senders; owned */
+    struct ring *ring;                     /* of recent spans; owned; NULL: none */
     struct span_segment segment;
     struct span_segment log_segment;
     struct arena arena;               /* of one native payload */
@@ -74,6 +76,7 @@ struct pipeline_config {
     const char *cluster;                  /* the configured one, or NULL */
     bool counters_are_deltas;             /* of Envoy's metrics service */
     struct exporter_thread *exporter;     /* NULL: spans are not exported */
+    uint64_t ring_bytes;                  /* of this shard's ring; below RING_SHARE_BYTES_MIN: it has none */
     struct exporter_thread *log_exporter; /* NULL: log records are not exported */
 };
 
@@ -143,6 +146,20 @@ void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry 
 /* The same for a record that its receiver passes on itself. */
 enum access_log_meaning pipeline_count_entry(struct pipeline *pipeline, const struct access_log_entry *entry,
     struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns);
+
+/*
+ * Into the ring of traces; false, counted, when it is not there then. A span by what it stands for: a
+ * request, an attempt, neither; a native one; an access-log entry, false also for one without trace and span
+ * id.
+ */
+bool pipeline_store_request_span(
+    struct pipeline *pipeline, const struct span *span, const struct request *request);
+bool pipeline_store_attempt_span(
+    struct pipeline *pipeline, const struct span *span, const struct attempt *attempt);
+bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *span);
+bool pipeline_store_native(struct pipeline *pipeline, const struct request *request, const uint8_t *parent_id,
+    uint64_t sampling_threshold);
+bool pipeline_store_log(struct pipeline *pipeline, const struct request *request);
 
 /* Settles the held requests whose proxy is decided; `all`: every one, because the shard ends. Once a second
  * or so. */

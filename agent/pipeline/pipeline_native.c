@@ -198,8 +198,12 @@ static void take_span(struct native_pass *pass, uint32_t i)
             pass, i, code == WERR_DICTIONARY ? RECORD_ERROR_DICTIONARY : RECORD_ERROR_MALFORMED, "value");
         return;
     }
+    const uint8_t *parent_ids = pass->spans->parent_ids;
+    request.stored = pipeline_store_native(pipeline, &request,
+        parent_ids != NULL ? parent_ids + (size_t)i * NATIVE_SPAN_ID_BYTES : NULL,
+        native_get64(pass->spans->sampling_threshold, i));
     if (pass->encoder != NULL && has_trace(&request)) {
-        request.stored = encode_span(pass, i, &request);
+        request.stored |= encode_span(pass, i, &request);
     }
     directory_record(pipeline->directory, &request);
 }

@@ -13,7 +13,7 @@ struct otlp_pass {
     struct pipeline *pipeline;
     const struct sender *sender;
     uint32_t conflict_count; /* spans whose resource claims to be another than the sender */
-    bool stored;             /* its spans will be exported, and may become exemplars */
+    bool stored;             /* its spans will be exported, and so may become exemplars */
     struct otlp_outcome *outcome;
     uint64_t now_monotonic_ns;
     struct pending_attempts_sink attempts;
@@ -80,7 +80,7 @@ static void on_span(void *user, const struct span *span, uint32_t record)
     LEDGER_ADD(pipeline->cells, METRIC_SPANS_RECEIVED, 1);
     switch (span_to_request(&pipeline->context, span, pass->sender, &request, &attempt)) {
     case SPAN_IS_REQUEST:
-        request.stored = pass->stored;
+        request.stored = pipeline_store_request_span(pipeline, span, &request) || pass->stored;
         if (request.attempts == 0) {
             request.attempts = pending_attempts_take(pipeline->pending, span);
         }
@@ -88,6 +88,7 @@ static void on_span(void *user, const struct span *span, uint32_t record)
         break;
     case SPAN_IS_ATTEMPT:
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_ATTEMPTS, 1);
+        (void)pipeline_store_attempt_span(pipeline, span, &attempt);
         pending_attempts_add(pipeline->pending, span, &attempt, pass->now_monotonic_ns, &pass->attempts);
         break;
     case SPAN_IS_REFUSED:
@@ -97,6 +98,7 @@ static void on_span(void *user, const struct span *span, uint32_t record)
     case SPAN_IS_NEITHER:
     default:
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_NOT_A_REQUEST, 1);
+        (void)pipeline_store_other_span(pipeline, span);
         break;
     }
 }

@@ -85,7 +85,7 @@ bool ring_add_request(struct ring *ring, const struct request *request, const ui
     uint64_t sampling_threshold, bool is_kept);
 
 /* Sets the gauges that age by themselves (METRIC_TRACE_REACH, METRIC_TRACE_RING_BYTES). Once a second or so.
- */
+ * NULL is fine. */
 void ring_tick(struct ring *ring);
 
 /* ---- a trace ---- */

@@ -386,6 +386,9 @@ void ring_tick(struct ring *ring)
 {
     struct ring_counts counts;
 
+    if (ring == NULL) {
+        return;
+    }
     ring_count(ring, &counts);
     metric_set(ring->settings.cells, METRIC_TRACE_RING_BYTES, counts.bytes);
     metric_set(ring->settings.cells, METRIC_TRACE_REACH, counts.reach_ns / NS_PER_MS);

@@ -341,6 +341,9 @@ enum ring_step ring_search(struct ring *ring, struct ring_cursor *cursor, const 
     struct search search;
     struct block_view view;
 
+    if (clock_monotonic_ns(ring->settings.clock) >= deadline_monotonic_ns) {
+        return RING_PAUSE;
+    }
     search_begin(&search, filter);
     while (cursor->block != RING_CURSOR_END && open_block_of(ring, cursor->block, &view)) {
         cursor->entry = cursor->entry < view.entry_count ? cursor->entry : view.entry_count;
@@ -353,9 +356,6 @@ enum ring_step ring_search(struct ring *ring, struct ring_cursor *cursor, const 
         }
         cursor->block--;
         cursor->entry = UINT32_MAX;
-        if (clock_monotonic_ns(ring->settings.clock) >= deadline_monotonic_ns) {
-            return RING_PAUSE;
-        }
     }
     cursor->block = RING_CURSOR_END;
     return RING_END;

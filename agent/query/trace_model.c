@@ -238,9 +238,7 @@ static bool is_access_log(struct slice raw)
     return false;
 }
 
-/* False when it cannot be read, or has no ids. */
-static bool read_span(
-    struct slice raw, struct trace_span *span, uint8_t trace_id[static TRACE_MODEL_ID_BYTES])
+bool trace_read_span(struct slice raw, struct trace_span *span, uint8_t trace_id[static TRACE_MODEL_ID_BYTES])
 {
     struct wire_reader reader = wire_reader_of(raw);
     struct wire_field field;
@@ -278,7 +276,7 @@ static int take_span(struct part_reader *part, struct slice raw)
     uint8_t trace_id[TRACE_MODEL_ID_BYTES];
     void *spans = model->spans;
 
-    if (!read_span(raw, &span, trace_id)) {
+    if (!trace_read_span(raw, &span, trace_id)) {
         model->refused_count++;
         return 0;
     }
@@ -324,6 +322,19 @@ static int find_bytes(struct slice message, uint32_t number, struct slice *ret_b
         }
     }
     return status;
+}
+
+bool trace_read_group(struct slice resource_fields, struct slice scope_fields, struct trace_group *ret_group)
+{
+    struct trace_group group = {.hash = 0};
+
+    if (find_bytes(resource_fields, 1, &group.resource) < 0 ||
+        find_bytes(scope_fields, 1, &group.scope) < 0 || check_group(&group) < 0) {
+        return false;
+    }
+    name_group(&group);
+    *ret_group = group;
+    return true;
 }
 
 /* Calls `each` for every message in field `number`. */

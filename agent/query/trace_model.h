@@ -119,6 +119,15 @@ int trace_model_finish(struct trace_model *model);
 void trace_model_warn(struct trace_model *model, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * One encoded Span by itself. False when it cannot be read in all its parts, or has no ids.
+ */
+bool trace_read_span(
+    struct slice raw, struct trace_span *ret_span, uint8_t ret_trace_id[static TRACE_MODEL_ID_BYTES]);
+
+/* Fields of a ResourceSpans and of a ScopeSpans, spans left out or not. False when they cannot be read. */
+bool trace_read_group(struct slice resource_fields, struct slice scope_fields, struct trace_group *ret_group);
+
 /* An attribute's value. */
 enum trace_value_type {
     TRACE_VALUE_NONE,

@@ -159,19 +159,20 @@ void kept_expire(struct kept *kept, uint64_t now_ns)
     }
 }
 
-uint32_t kept_reasons(const struct kept *kept, const uint8_t trace_id[KEPT_TRACE_ID_BYTES], uint64_t now_ns)
+struct kept_entry *kept_find(
+    const struct kept *kept, const uint8_t trace_id[KEPT_TRACE_ID_BYTES], uint64_t now_ns)
 {
     if (kept->count == 0) {
-        return 0;
+        return NULL;
     }
     uint64_t hash = hash_of(kept, trace_id);
 
     if (!filter_has(kept, hash)) {
-        return 0;
+        return NULL;
     }
-    const struct kept_entry *entry = find(kept, trace_id, (uint32_t)hash);
+    struct kept_entry *entry = find(kept, trace_id, (uint32_t)hash);
 
-    return entry != NULL && entry->until_ns > now_ns ? entry->reasons : 0;
+    return entry != NULL && entry->until_ns > now_ns ? entry : NULL;
 }
 
 static bool is_zero(const uint8_t *trace_id)
@@ -184,7 +185,7 @@ static bool is_zero(const uint8_t *trace_id)
 enum kept_verdict kept_add(
     struct kept *kept, const uint8_t trace_id[KEPT_TRACE_ID_BYTES], uint32_t reasons, uint64_t now_ns)
 {
-    if (is_zero(trace_id) || reasons == 0) {
+    if (is_zero(trace_id) || (uint16_t)reasons == 0) {
         return KEPT_REFUSED;
     }
     kept_expire(kept, now_ns);
@@ -192,7 +193,7 @@ enum kept_verdict kept_add(
     struct kept_entry *entry = find(kept, trace_id, (uint32_t)hash);
 
     if (entry != NULL) {
-        entry->reasons |= reasons;
+        entry->reasons = (uint16_t)(entry->reasons | reasons);
         return KEPT_KNOWN;
     }
     if (kept->count == kept->settings.count_max) {
@@ -203,7 +204,7 @@ enum kept_verdict kept_add(
 
     entry = &kept->entries[number];
     *entry = (struct kept_entry){
-        .until_ns = now_ns + kept->settings.linger_ns, .reasons = reasons, .hash = (uint32_t)hash};
+        .until_ns = now_ns + kept->settings.linger_ns, .hash = (uint32_t)hash, .reasons = (uint16_t)reasons};
     memcpy(entry->trace_id, trace_id, sizeof(entry->trace_id));
     index_add(kept, number, entry->hash);
     filter_turn(kept, now_ns);
@@ -222,6 +223,35 @@ bool kept_announce(struct kept *kept, const uint8_t trace_id[KEPT_TRACE_ID_BYTES
     notice->reasons = reasons;
     memcpy(notice->trace_id, trace_id, sizeof(notice->trace_id));
     return true;
+}
+
+bool kept_wait(struct kept *kept, struct kept_entry *entry)
+{
+    if (entry->waits) {
+        return true;
+    }
+    if (kept->waiting_count == KEPT_WAITING_COUNT_MAX) {
+        return false;
+    }
+    struct kept_notice *notice = &kept->waiting[kept->waiting_count++];
+
+    notice->reasons = entry->reasons;
+    memcpy(notice->trace_id, entry->trace_id, sizeof(notice->trace_id));
+    entry->waits = true;
+    return true;
+}
+
+void kept_left(struct kept *kept, uint32_t count, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct kept_entry *entry = kept_find(kept, kept->waiting[i].trace_id, now_ns);
+
+        if (entry != NULL) {
+            entry->waits = false;
+        }
+    }
+    kept->waiting_count -= count;
+    memmove(kept->waiting, kept->waiting + count, kept->waiting_count * sizeof(kept->waiting[0]));
 }
 
 struct kept_letter *kept_letter_new(const struct kept *kept)

@@ -22,7 +22,7 @@
 #include "core/mailbox.h"
 #include "core/metrics.h"
 
-enum { KEPT_TRACE_ID_BYTES = 16, KEPT_LETTER_COUNT_MAX = 256 };
+enum { KEPT_TRACE_ID_BYTES = 16, KEPT_LETTER_COUNT_MAX = 256, KEPT_WAITING_COUNT_MAX = 1024 };
 
 /* That a trace is kept, and why. */
 struct kept_notice {
@@ -40,8 +40,9 @@ struct kept_letter {
 struct kept_entry {
     uint8_t trace_id[KEPT_TRACE_ID_BYTES];
     uint64_t until_ns; /* monotonic */
-    uint32_t reasons;
     uint32_t hash;
+    uint16_t reasons;
+    bool waits; /* in `waiting` */
 };
 
 struct kept_settings {
@@ -63,6 +64,8 @@ struct kept {
     uint64_t filter_end_ns;
     uint32_t batch_count; /* what this shard decided and has not told yet */
     struct kept_notice batch[KEPT_LETTER_COUNT_MAX];
+    uint32_t waiting_count; /* traces of which something has come that has not left yet */
+    struct kept_notice waiting[KEPT_WAITING_COUNT_MAX];
 };
 
 enum kept_verdict {
@@ -76,8 +79,19 @@ enum kept_verdict {
 int kept_init(struct kept *kept, const struct kept_settings *settings);
 void kept_deinit(struct kept *kept); /* NULL and a zeroed one are fine */
 
-/* Why the trace is kept; 0: it is not. The record path's. now_ns: monotonic. */
-uint32_t kept_reasons(const struct kept *kept, const uint8_t trace_id[KEPT_TRACE_ID_BYTES], uint64_t now_ns);
+/* The trace's entry, good until the next kept_add or kept_expire; NULL: it is not kept. The record path's.
+ * now_ns: monotonic. */
+struct kept_entry *kept_find(
+    const struct kept *kept, const uint8_t trace_id[KEPT_TRACE_ID_BYTES], uint64_t now_ns);
+
+/* Why the trace is kept; 0: it is not. */
+static inline uint32_t kept_reasons(
+    const struct kept *kept, const uint8_t trace_id[KEPT_TRACE_ID_BYTES], uint64_t now_ns)
+{
+    const struct kept_entry *entry = kept_find(kept, trace_id, now_ns);
+
+    return entry != NULL ? entry->reasons : 0;
+}
 
 /* Keeps a trace. With the table full the one kept longest goes, counted. */
 enum kept_verdict kept_add(
@@ -95,6 +109,13 @@ bool kept_announce(struct kept *kept, const uint8_t trace_id[KEPT_TRACE_ID_BYTES
 /* A letter with the batch, for one receiver: the caller sets `mail` and posts it. NULL when nothing waits or
  * without memory. The batch stays, for further receivers. */
 struct kept_letter *kept_letter_new(const struct kept *kept);
+
+/* Notes that spans of the trace are to leave; once, however many come. False when the list is full: what
+ * waits is to leave first. */
+bool kept_wait(struct kept *kept, struct kept_entry *entry);
+
+/* The first `count` that waited have left. */
+void kept_left(struct kept *kept, uint32_t count, uint64_t now_ns);
 
 /* The batch has been sent, or is given up. */
 static inline void kept_batch_clear(struct kept *kept)

@@ -48,7 +48,7 @@ enum trace_trigger {
 #define TRIGGER_BIT(id) (1u << TRIGGER_##id)
 #define TRIGGER_BITS_ALL ((1u << TRIGGER_COUNT) - 1)
 
-_Static_assert(TRIGGER_COUNT <= 32, "reasons are bits of a word");
+_Static_assert(TRIGGER_COUNT <= 16, "reasons are bits; struct kept_entry has room for 16");
 _Static_assert(METRIC_TRACES_KEPT_PEER - METRIC_TRACES_KEPT_ERROR == TRIGGER_PEER &&
                    METRIC_TRACES_LIMITED_PEER - METRIC_TRACES_LIMITED_ERROR == TRIGGER_PEER,
     "the metrics' rows have the order of the triggers");

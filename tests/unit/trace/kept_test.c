@@ -167,6 +167,7 @@ static void test_bad_input(void **state)
     (void)state;
     assert_int_equal(kept_add(&rig->kept, none, ERROR_BIT, S), KEPT_REFUSED);
     assert_int_equal(kept_add(&rig->kept, id_of(1), 0, S), KEPT_REFUSED);
+    assert_int_equal(kept_add(&rig->kept, id_of(1), 1u << 31, S), KEPT_REFUSED); /* no reason that there is */
     assert_int_equal(kept_reasons(&rig->kept, none, S), 0);
     assert_int_equal(kept_add(&rig->kept, id_of(1), ERROR_BIT, S), KEPT_NEW);
     assert_int_equal(kept_reasons(&rig->kept, none, S), 0);
@@ -205,6 +206,34 @@ static void test_batches(void **state)
     rig_free(rig);
 }
 
+/* Of a trace that has new spans it is noted once until they have left, also when its time is over by then. */
+static void test_waiting(void **state)
+{
+    struct rig *rig = rig_new(COUNT_MAX * 2);
+
+    (void)state;
+    for (uint64_t i = 0; i < KEPT_WAITING_COUNT_MAX + 1; i++) {
+        (void)kept_add(&rig->kept, id_of(i), SLOW_BIT, S);
+    }
+    for (int again = 0; again < 2; again++) {
+        for (uint64_t i = 0; i < KEPT_WAITING_COUNT_MAX; i++) {
+            assert_true(kept_wait(&rig->kept, kept_find(&rig->kept, id_of(i), S)));
+        }
+    }
+    assert_false(kept_wait(&rig->kept, kept_find(&rig->kept, id_of(KEPT_WAITING_COUNT_MAX), S)));
+    kept_left(&rig->kept, 1000, S);
+    assert_int_equal(rig->kept.waiting_count, KEPT_WAITING_COUNT_MAX - 1000);
+    assert_memory_equal(rig->kept.waiting[0].trace_id, id_of(1000), KEPT_TRACE_ID_BYTES);
+    assert_int_equal(rig->kept.waiting[0].reasons, SLOW_BIT);
+    assert_true(kept_wait(&rig->kept, kept_find(&rig->kept, id_of(3), S)));
+    assert_true(kept_wait(&rig->kept, kept_find(&rig->kept, id_of(1001), S))); /* still waits */
+    assert_int_equal(rig->kept.waiting_count, KEPT_WAITING_COUNT_MAX - 1000 + 1);
+    kept_expire(&rig->kept, UINT64_MAX);
+    kept_left(&rig->kept, rig->kept.waiting_count, UINT64_MAX);
+    assert_int_equal(rig->kept.waiting_count, 0);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_expiry_empties_the_table),
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_waiting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

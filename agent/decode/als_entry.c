@@ -137,7 +137,7 @@ static inline int read_common_field(struct entry_scan *scan, struct wire_reader 
     case WIRE_TAG(21, WIRE_BYTES):
         return als_read_filter_state(reader, entry);
     case WIRE_TAG(22, WIRE_BYTES):
-        return als_read_tag(reader, scan->wants_all, entry);
+        return als_read_tag(reader, entry);
     case WIRE_TAG(23, WIRE_BYTES):
         scan->has_duration = true;
         return als_read_time(reader, &entry->duration_ns);

@@ -91,9 +91,8 @@ int als_read_flags(struct wire_reader *reader, uint64_t *ret_flags);
 /* An entry of a map<string, string> or map<string, message>. */
 int als_read_map_entry(struct wire_reader *reader, struct slice *ret_key, struct slice *ret_value);
 
-/* An entry of custom_tags (wants_all: of trace and span ids, too), of filter_state_objects; tls_properties.
- */
-int als_read_tag(struct wire_reader *reader, bool wants_all, struct access_log_entry *entry);
+/* An entry of custom_tags, of filter_state_objects; tls_properties. */
+int als_read_tag(struct wire_reader *reader, struct access_log_entry *entry);
 int als_read_filter_state(struct wire_reader *reader, struct access_log_entry *entry);
 int als_read_tls(struct wire_reader *reader, struct access_log_entry *entry);
 

@@ -277,20 +277,19 @@ static enum access_log_side side_of(struct slice text)
 /* For a key whose length is known: a constant one compares without a call. */
 #define KEY_IS(text) (memcmp(key.ptr, (text), sizeof(text) - 1) == 0)
 
-static inline void take_tag(
-    struct access_log_entry *entry, bool wants_all, struct slice key, struct slice value)
+static inline void take_tag(struct access_log_entry *entry, struct slice key, struct slice value)
 {
     if (!is_told(value)) {
         return;
     }
     switch (key.length) {
     case 7:
-        if (wants_all && KEY_IS("span_id")) {
+        if (KEY_IS("span_id")) {
             entry->has_span = value.length == 16 && read_hex(value, entry->span_id, sizeof entry->span_id);
         }
         break;
     case 8:
-        if (wants_all && KEY_IS("trace_id")) {
+        if (KEY_IS("trace_id")) {
             entry->has_trace = read_trace_id(value, entry->trace_id);
         }
         break;
@@ -324,23 +323,20 @@ static inline void take_tag(
     }
 }
 
-/* Tags that most entries have and that counting does not need, told by how they begin. */
+/* A tag that most entries have and that tells what is known already, told by how it begins. */
 static inline bool is_needless(struct slice encoded, const struct access_log_entry *entry)
 {
-    uint64_t begin, trace_id, span_id, upstream_cluster;
+    uint64_t begin, upstream_cluster;
 
     if (encoded.length < sizeof begin) {
         return false;
     }
     memcpy(&begin, encoded.ptr, sizeof begin);
-    memcpy(&trace_id, "\n\x08trace_", sizeof begin);
-    memcpy(&span_id, "\n\x07span_i", sizeof begin);
     memcpy(&upstream_cluster, "\n\x10upstre", sizeof begin);
-    return begin == trace_id || begin == span_id ||
-           (begin == upstream_cluster && entry->upstream_cluster.length > 0);
+    return begin == upstream_cluster && entry->upstream_cluster.length > 0;
 }
 
-int als_read_tag(struct wire_reader *reader, bool wants_all, struct access_log_entry *entry)
+int als_read_tag(struct wire_reader *reader, struct access_log_entry *entry)
 {
     struct slice encoded;
     struct slice key;
@@ -350,14 +346,14 @@ int als_read_tag(struct wire_reader *reader, bool wants_all, struct access_log_e
     if (error != 0) {
         return error;
     }
-    if (!wants_all && is_needless(encoded, entry)) {
+    if (is_needless(encoded, entry)) {
         return 0;
     }
     if (!read_plain_pair(encoded, &key, &value)) {
         error = read_pair(encoded, &key, &value);
     }
     if (error == 0) {
-        take_tag(entry, wants_all, key, value);
+        take_tag(entry, key, value);
     }
     return error;
 }

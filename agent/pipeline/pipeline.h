@@ -26,6 +26,7 @@
 #include "decode/otlp_trace.h"
 #include "listen/grpc.h"
 #include "listen/native_connection.h"
+#include "pipeline/pipeline_keep.h"
 #include "pipeline/pipeline_metrics.h"
 #include "pipeline/span_segment.h"
 #include "trace/ring.h"
@@ -50,6 +51,7 @@ struct pipeline {
     struct otlp_logs_scanner logs_scanner; /* on top of it */
     struct otlp_memory *memory;            /* of OTLP senders; owned */
     struct ring *ring;                     /* of recent spans; owned; NULL: none */
+    struct pipeline_keep keep;             /* which of their traces leave */
     struct span_segment segment;
     struct span_segment log_segment;
     struct arena arena;               /* of one native payload */
@@ -78,7 +80,14 @@ struct pipeline_config {
     struct exporter_thread *exporter;     /* NULL: spans are not exported */
     uint64_t ring_bytes;                  /* of this shard's ring; below RING_SHARE_BYTES_MIN: it has none */
     struct exporter_thread *log_exporter; /* NULL: log records are not exported */
+    struct pipeline_keep_config keep;     /* zeroes: no trace is kept, all spans are exported as they come */
 };
+
+/* Whether spans are exported as they come, kept or not. */
+static inline bool pipeline_exports_all(const struct pipeline *pipeline)
+{
+    return span_segment_wanted(&pipeline->segment) && !pipeline->keep.kept_only;
+}
 
 /* 0 or WERR_NOMEM. A failed init leaves nothing to undo. */
 int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config);
@@ -133,8 +142,9 @@ size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, siz
  */
 void pipeline_expire_attempts(struct pipeline *pipeline, bool all);
 
-/* Counts a request, holds it, or leaves it to what tells its proxy's requests better. */
-void pipeline_count_request(struct pipeline *pipeline, const struct request *request);
+/* Counts a request, holds it, or leaves it to what tells its proxy's requests better. What is known of its
+ * series: whether it is new only where it is counted now. */
+struct record_note pipeline_count_request(struct pipeline *pipeline, const struct request *request);
 
 /*
  * Takes one access-log record, whatever it came as: counts it as received and as what it is. Within a batch
@@ -149,14 +159,14 @@ enum access_log_meaning pipeline_count_entry(struct pipeline *pipeline, const st
 
 /*
  * Into the ring of traces; false, counted, when it is not there then. A span by what it stands for: a
- * request, an attempt, neither; a native one; an access-log entry, false also for one without trace and span
- * id.
+ * request, an attempt, neither, of the service with that id; a native one; an access-log entry, false also
+ * for one without trace and span id.
  */
 bool pipeline_store_request_span(
     struct pipeline *pipeline, const struct span *span, const struct request *request);
 bool pipeline_store_attempt_span(
     struct pipeline *pipeline, const struct span *span, const struct attempt *attempt);
-bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *span);
+bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *span, uint32_t service);
 bool pipeline_store_native(struct pipeline *pipeline, const struct request *request, const uint8_t *parent_id,
     uint64_t sampling_threshold);
 bool pipeline_store_log(struct pipeline *pipeline, const struct request *request);

@@ -50,10 +50,10 @@ bool pipeline_store_attempt_span(
                                   : refuse_without_ring(pipeline);
 }
 
-bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *span)
+bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *span, uint32_t service)
 {
     struct ring_note note = {
-        .service_text = span->resource->service_name,
+        .service = service,
         .route_text = span->name,
         .outcome = OUTCOME_COUNT,
         .role = RING_NEITHER,

@@ -435,9 +435,10 @@ static enum placing place_span(
 
 bool ring_add_span(struct ring *ring, const struct span *span, const struct ring_note *note)
 {
+    unsigned kind = span->kind <= SPAN_KIND_CONSUMER ? span->kind : SPAN_KIND_UNSPECIFIED;
     bool is_error = note->is_error || span->status == SPAN_STATUS_ERROR || is_bad(note->outcome);
     struct draft draft = {
-        .entry = {.kinds = block_kinds(note->outcome, span->kind, RING_FORM_OTLP),
+        .entry = {.kinds = block_kinds(note->outcome, kind, RING_FORM_OTLP),
             .flags = (uint8_t)(flags_of(is_error, note->is_kept, note->response_flags, note->role) |
                                (span->needs_rewrite ? BLOCK_ENTRY_NEEDS_REWRITE : 0))},
         .record = {.start_unix_ns = span->start_unix_ns,

@@ -16,6 +16,7 @@
 #include "receivers/pod_source.h"
 #include "receivers/receivers.h"
 #include "receivers/tcp_guard.h"
+#include "kept_hub.h"
 #include "shard.h"
 
 enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 6 + CONFIG_ACCESS_LOG_COUNT_MAX };
@@ -46,6 +47,7 @@ struct daemon {
     bool exporting;
     struct aggregator_thread *aggregator;
     struct shard_common common;
+    struct kept_hub kept_hub;
     struct shard *shards[CONFIG_SHARD_COUNT_MAX];
     struct shard_inlet inlets[CONFIG_SHARD_COUNT_MAX];
     struct mail shard_drained[CONFIG_SHARD_COUNT_MAX];
@@ -305,6 +307,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         .shard_count = daemon->shard_count,
         .guard = &daemon->guard,
         .pods = &daemon->pods,
+        .kept_hub = &daemon->kept_hub,
     };
     for (size_t i = 0; i < daemon->shard_count; i++) {
         char label[24];
@@ -540,6 +543,9 @@ void daemon_free(struct daemon *daemon)
         listener_close(&daemon->listeners[i]);
     }
     aggregator_thread_stop(daemon->aggregator);
+    for (size_t i = 0; i < daemon->shard_count; i++) {
+        shard_stop(daemon->shards[i]);
+    }
     for (size_t i = 0; i < daemon->shard_count; i++) {
         shard_free(daemon->shards[i]);
     }

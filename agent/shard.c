@@ -14,6 +14,7 @@
 #include "core/loop_thread.h"
 #include "exporter_thread.h"
 #include "http/http_routes.h"
+#include "kept_hub.h"
 #include "listen/h2_connection.h"
 #include "listen/http_server.h"
 #include "listen/sniff.h"
@@ -56,6 +57,7 @@ struct shard {
     struct delta *returned_delta;
     bool h2_ready;
     bool records_closed;
+    bool stopped;
     struct mailbox *drained_to;
     struct mail *drained_mail;
 };
@@ -427,6 +429,22 @@ static void post_give_back(void *user, struct delta *delta)
 
 static const struct aggregator_shard_ops aggregator_ops = {.flip = post_flip, .give_back = post_give_back};
 
+static void on_kept(struct mail *mail, void *receiver)
+{
+    struct shard *shard = receiver;
+    struct kept_letter *letter = (struct kept_letter *)mail;
+
+    pipeline_keep_notices(&shard->pipeline, letter->notices, letter->count);
+    free(letter);
+}
+
+static void tell_kept(void *user, const struct kept *kept)
+{
+    const struct shard *shard = user;
+
+    kept_hub_send(shard->common->kept_hub, &shard->thread.mailbox, kept, shard->cells);
+}
+
 /* ---- the tick ---- */
 
 /* CPU time, not time awake: on a crowded machine an idle shard waits for its turn as well. */
@@ -504,6 +522,7 @@ static void on_drain_over(uv_timer_t *timer)
     close_records(shard);
     pipeline_expire_attempts(&shard->pipeline, true);
     pipeline_settle_held(&shard->pipeline, true);
+    pipeline_keep_flush(&shard->pipeline);
     span_segment_flush(&shard->pipeline.segment);
     on_drain_values(timer);
 }
@@ -573,8 +592,11 @@ static int init_pipeline(struct shard *shard)
         .ring_bytes = common->config->limits.trace_ring_bytes / common->shard_count,
         .exporter = exports ? common->exporter : NULL,
         .log_exporter = ships ? common->exporter : NULL,
+        .keep = pipeline_keep_config_of(common->config, common->shard_count),
     };
 
+    config.keep.tell = tell_kept;
+    config.keep.user = shard;
     return pipeline_init(&shard->pipeline, &config);
 }
 
@@ -737,6 +759,7 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
     }
     *inlet = (struct shard_inlet){.mailbox = &shard->thread.mailbox};
     aggregator_thread_add_shard(common->aggregator, shard, &aggregator_ops);
+    (void)kept_hub_enter(common->kept_hub, &shard->thread.mailbox, on_kept);
     *ret_shard = shard;
     return 0;
 }
@@ -751,11 +774,11 @@ struct loop_thread *shard_thread(struct shard *shard)
     return &shard->thread;
 }
 
-void shard_free(struct shard *shard)
+void shard_stop(struct shard *shard)
 {
     struct mail stop = {.deliver = on_stop};
 
-    if (shard == NULL) {
+    if (shard == NULL || shard->stopped) {
         return;
     }
     if (shard->thread.started) {
@@ -764,5 +787,14 @@ void shard_free(struct shard *shard)
     } else {
         close_all(shard);
     }
+    shard->stopped = true;
+}
+
+void shard_free(struct shard *shard)
+{
+    if (shard == NULL) {
+        return;
+    }
+    shard_stop(shard);
     free_parts(shard);
 }

@@ -213,6 +213,7 @@
     X(TRACES_LIMITED_BASELINE, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"baseline\"", "", "stable", TRACES_LIMITED) \
     X(TRACES_LIMITED_OPERATOR, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"operator\"", "", "stable", TRACES_LIMITED) \
     X(TRACES_LIMITED_PEER, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"peer\"", "", "stable", TRACES_LIMITED) \
+    X(TRACE_NOTICES_LOST,    "weft_trace_notices_lost", COUNTER, PROCESS, "", "", "stable", "Notices that a trace is kept which found no memory on their way to another thread of the agent.") \
     X(TRACE_KEPT_EVICTED,    "weft_trace_kept_evicted", COUNTER, PROCESS, "", "", "stable", "Kept traces that were let go before their linger time was over, because limits.kept_traces_count_max were kept after them, shard by shard.") \
     /* identity */                                                                                                                         \
     X(KUBELET_POLLS_OK,      "weft_kubelet_polls", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the table of pods was asked for, by result.") \

@@ -40,6 +40,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         .cells = config->cells,
         .clock = config->clock,
         .profiles = config->profiles,
+        .rare_count = config->keep.rare_count,
     };
     pipeline->counts = config->counts;
     held_requests_init(&pipeline->held, pipeline->interner, (size_t)limits->held_requests_count_max);
@@ -57,6 +58,9 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     }
     if (error == 0) {
         error = make_ring(pipeline, config);
+    }
+    if (error == 0) {
+        error = pipeline_keep_init(pipeline, &config->keep, config->exporter != NULL, config->loop);
     }
     if (error < 0) {
         pipeline_deinit(pipeline);
@@ -77,12 +81,14 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
 
 void pipeline_close(struct pipeline *pipeline)
 {
+    pipeline_keep_close(pipeline);
     span_segment_close(&pipeline->segment);
     span_segment_close(&pipeline->log_segment);
 }
 
 void pipeline_deinit(struct pipeline *pipeline)
 {
+    pipeline_keep_deinit(pipeline);
     ring_free(pipeline->ring);
     directory_free(pipeline->directory);
     context_deinit(&pipeline->context);

@@ -205,7 +205,7 @@ static void take_span(struct native_pass *pass, uint32_t i)
     if (pass->encoder != NULL && has_trace(&request)) {
         request.stored |= encode_span(pass, i, &request);
     }
-    directory_record(pipeline->directory, &request);
+    pipeline_keep_request(pipeline, &request, directory_record(pipeline->directory, &request));
 }
 
 static void take_spans(struct peer *peer, const struct native_spans *spans, struct native_reply *reply)
@@ -222,7 +222,7 @@ static void take_spans(struct peer *peer, const struct native_spans *spans, stru
     };
     size_t span_bytes = SPAN_ENCODED_BYTES_MAX + TEXTS_PER_SPAN * (size_t)pipeline->limits->string_bytes_max;
 
-    if (span_segment_wanted(&pipeline->segment)) {
+    if (pipeline_exports_all(pipeline)) {
         struct buffer *out =
             span_segment_open(&pipeline->segment, spans->span_count * span_bytes, spans->span_count);
         if (out != NULL) {

@@ -24,7 +24,7 @@ void kept_hub_send(const struct kept_hub *hub, const struct mailbox *from, const
         }
         struct kept_letter *letter = kept_letter_new(kept);
         if (letter == NULL) {
-            metric_add(cells, METRIC_TRACE_NOTICES_LOST, kept->batch_count);
+            metric_add(cells, METRIC_TRACE_LETTERS_LOST, kept->batch_count);
             continue;
         }
         letter->mail.deliver = member->deliver;

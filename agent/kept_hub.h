@@ -27,7 +27,7 @@ bool kept_hub_enter(
 
 /*
  * From any thread: a letter with the batch for everybody but the owner of `from` (NULL: for all). Counts
- * METRIC_TRACE_NOTICES_LOST for letters that found no memory; to a closed mailbox none is sent.
+ * METRIC_TRACE_LETTERS_LOST for letters that found no memory; to a closed mailbox none is sent.
  */
 void kept_hub_send(const struct kept_hub *hub, const struct mailbox *from, const struct kept *kept,
     struct metric_cells *cells);

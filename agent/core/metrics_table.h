@@ -213,8 +213,17 @@
     X(TRACES_LIMITED_BASELINE, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"baseline\"", "", "stable", TRACES_LIMITED) \
     X(TRACES_LIMITED_OPERATOR, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"operator\"", "", "stable", TRACES_LIMITED) \
     X(TRACES_LIMITED_PEER, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"peer\"", "", "stable", TRACES_LIMITED) \
-    X(TRACE_NOTICES_LOST,    "weft_trace_notices_lost", COUNTER, PROCESS, "", "", "stable", "Notices that a trace is kept which found no memory on their way to another thread of the agent.") \
+    X(TRACE_LETTERS_LOST,    "weft_trace_letters_lost", COUNTER, PROCESS, "", "", "stable", "Notices that a trace is kept which found no memory on their way to another thread of the agent.") \
     X(TRACE_KEPT_EVICTED,    "weft_trace_kept_evicted", COUNTER, PROCESS, "", "", "stable", "Kept traces that were let go before their linger time was over, because limits.kept_traces_count_max were kept after them, shard by shard.") \
+    /* questions about traces, and what agents tell each other */                                                                          \
+    X(TRACE_QUESTIONS,       "weft_trace_questions", COUNTER, PROCESS, "", "", "experimental", "Questions about traces that were answered.") \
+    X(TRACE_QUESTIONS_BUSY,  "weft_trace_questions_refused", COUNTER, PROCESS, "", "", "experimental", "Questions about traces that found too many under way.") \
+    X(TRACE_ANSWERS_CUT,     "weft_trace_answers_cut", COUNTER, PROCESS, "", "", "experimental", "Answers that lack something, which their warnings say: a shard or a peer that was late, more than there is room for.") \
+    X(TRACE_PEER_QUESTIONS,  "weft_trace_peer_questions", COUNTER, PROCESS, "", "", "experimental", "Questions to peers.") \
+    X(TRACE_PEER_QUESTIONS_FAILED, "weft_trace_peer_questions_failed", COUNTER, PROCESS, "", "", "experimental", "Questions to peers without an answer.") \
+    X(TRACE_PEER_NOTICES_SENT, "weft_trace_peer_notices_sent", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer was told of, peer by peer.") \
+    X(TRACE_PEER_NOTICES_LOST, "weft_trace_peer_notices_lost", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer could not be told of, peer by peer.") \
+    X(TRACE_PEER_NOTICES_RECEIVED, "weft_trace_peer_notices_received", COUNTER, PROCESS, "", "", "experimental", "Kept traces that peers told of.") \
     /* identity */                                                                                                                         \
     X(KUBELET_POLLS_OK,      "weft_kubelet_polls", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the table of pods was asked for, by result.") \
     X(KUBELET_POLLS_FAILED,  "weft_kubelet_polls", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the table of pods was asked for, by result.") \

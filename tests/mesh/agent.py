@@ -85,6 +85,8 @@ class Weftd(Process):
         config.setdefault("api_socket", {"path": str(self.api_socket)})
         # Most tests send spans alone, and need not wait long for an access log; test_counted_once.py does.
         config["limits"] = {"count_decision_ms": 2000, **config.get("limits", {})}
+        # And count what a back-end gets of them: every span; test_kept.py looks at which are worth keeping.
+        config["trace"] = {"export": "all", **config.get("trace", {})}
         if destinations:
             config["exporters"] = {"otlp": list(destinations)}
         path.write_text(yaml.safe_dump(config))

@@ -46,6 +46,7 @@
     X(scrape_body_bytes_max,       16777216,   65536, 268435456,   "one scraped exposition after decompression; past it nothing of it is taken")  \
     X(scrape_series_count_max,     100000,     1, 10000000,    "series of one scraped exposition; those past it are dropped")              \
     X(kept_traces_count_max,       65536,      64, 4194304,    "traces of the last trace.linger_ms that are kept; past it the one kept longest is let go") \
+    X(trace_answer_ms,             2000,       50, 60000,      "how long shards and peers have for their part of an answer about traces; what is late is said in its warnings") \
     X(h2_resets_unanswered_max,    2000,       10, 1000000,    "resets of unanswered streams before the connection ends")                  \
     X(h2_streams_count_max,        1024,       1, 65536,       "streams at once on a connection")                                          \
     X(sniff_timeout_ms,            5000,       100, 60000,     "how long a connection may take to say its protocol")                       \

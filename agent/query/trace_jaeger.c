@@ -212,7 +212,7 @@ static void put_warnings(struct json_list *object, const struct trace_model *mod
     json_list_end(&warnings, ']');
 }
 
-static void put_trace(struct json_list *traces, const struct trace_model *model)
+void trace_jaeger_put(struct json_list *traces, const struct trace_model *model)
 {
     struct buffer *out = traces->out;
     uint32_t process = 0;
@@ -261,7 +261,7 @@ static void close_answer(struct json_list *object)
     (void)buffer_append_byte(object->out, '\n');
 }
 
-static void put_missing(
+void trace_jaeger_put_missing(
     struct buffer *out, const uint8_t (*missing)[TRACE_MODEL_ID_BYTES], size_t missing_count)
 {
     if (missing_count == 0) {
@@ -277,37 +277,6 @@ static void put_missing(
         json_list_end(&error, '}');
     }
     json_list_end(&errors, ']');
-}
-
-void trace_jaeger_traces(struct buffer *out, const struct trace_model *models, size_t model_count,
-    const uint8_t (*missing)[TRACE_MODEL_ID_BYTES], size_t missing_count)
-{
-    struct json_list answer = begin_answer(out);
-    struct json_list traces = json_list_begin(out, '[');
-
-    for (size_t i = 0; i < model_count; i++) {
-        put_trace(&traces, &models[i]);
-    }
-    json_list_end(&traces, ']');
-    end_answer(&answer, 0); /* Jaeger counts nothing here */
-    put_missing(out, missing, missing_count);
-    close_answer(&answer);
-}
-
-void trace_v3_traces(struct buffer *out, const struct trace_model *models, size_t model_count)
-{
-    struct json_list answer = json_list_begin(out, '{');
-
-    json_list_key(&answer, "result");
-    struct json_list result = json_list_begin(out, '{');
-    json_list_key(&result, "resourceSpans");
-    struct json_list resource_spans = json_list_begin(out, '[');
-    for (size_t i = 0; i < model_count; i++) {
-        trace_otlp_json_spans(&resource_spans, &models[i]);
-    }
-    json_list_end(&resource_spans, ']');
-    json_list_end(&result, '}');
-    close_answer(&answer);
 }
 
 static struct slice text_of(const struct trace_name *name)

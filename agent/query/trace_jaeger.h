@@ -46,12 +46,12 @@ bool trace_span_matches(
 /* Whether any span of the trace does. */
 bool trace_model_matches(const struct trace_query *query, const struct trace_model *model);
 
-/* `{"data":[…],…}`: models of finished traces. missing: ids that were asked for and not found. */
-void trace_jaeger_traces(struct buffer *out, const struct trace_model *models, size_t model_count,
-    const uint8_t (*missing)[TRACE_MODEL_ID_BYTES], size_t missing_count);
+/* A finished trace, in a list of them. */
+void trace_jaeger_put(struct json_list *traces, const struct trace_model *model);
 
-/* `{"result":{"resourceSpans":[…]}}`. */
-void trace_v3_traces(struct buffer *out, const struct trace_model *models, size_t model_count);
+/* What `errors` says of ids that were asked for and not found. */
+void trace_jaeger_put_missing(
+    struct buffer *out, const uint8_t (*missing)[TRACE_MODEL_ID_BYTES], size_t missing_count);
 
 /* A list of names: services, or operations without their kinds. For all endpoints that give one. */
 void trace_jaeger_names(struct buffer *out, enum trace_endpoint endpoint, const struct trace_names *names);

@@ -26,8 +26,8 @@ struct slice trace_kind_name(enum span_kind kind)
 /* Whether a name ends with its namespace: "cart.shop" of "shop". */
 static bool tells_namespace(struct slice name, struct slice name_space)
 {
-    return name.length > name_space.length + 1 && slice_has_suffix(name, name_space) &&
-           name.ptr[name.length - name_space.length - 1] == '.';
+    return name_space.length > 0 && name.length > name_space.length + 1 &&
+           slice_has_suffix(name, name_space) && name.ptr[name.length - name_space.length - 1] == '.';
 }
 
 void trace_service_name_of(struct buffer *out, struct slice name, struct slice name_space)

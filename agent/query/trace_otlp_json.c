@@ -251,27 +251,3 @@ void trace_json_warnings(struct json_list *warnings, const struct trace_model *m
         json_put_text(warnings->out, slice_of_string(model->warnings[i]));
     }
 }
-
-void trace_otlp_json(struct buffer *out, const struct trace_model *models, size_t model_count)
-{
-    struct json_list object = json_list_begin(out, '{');
-    size_t warning_count = 0;
-
-    json_list_key(&object, "resourceSpans");
-    struct json_list resource_spans = json_list_begin(out, '[');
-    for (size_t i = 0; i < model_count; i++) {
-        trace_otlp_json_spans(&resource_spans, &models[i]);
-        warning_count += models[i].warning_count;
-    }
-    json_list_end(&resource_spans, ']');
-    if (warning_count > 0) {
-        json_list_key(&object, "warnings");
-        struct json_list warnings = json_list_begin(out, '[');
-        for (size_t i = 0; i < model_count; i++) {
-            trace_json_warnings(&warnings, &models[i]);
-        }
-        json_list_end(&warnings, ']');
-    }
-    json_list_end(&object, '}');
-    (void)buffer_append_byte(out, '\n');
-}

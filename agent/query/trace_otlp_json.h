@@ -15,9 +15,6 @@
 /* Appends the ResourceSpans of a finished model, one for each resource and scope, to an array. */
 void trace_otlp_json_spans(struct json_list *resource_spans, const struct trace_model *model);
 
-/* `{"resourceSpans":[…],"warnings":[…]}` and a line's end; the warnings only where there are any. */
-void trace_otlp_json(struct buffer *out, const struct trace_model *models, size_t model_count);
-
 /* Each model's warnings as strings of an array. */
 void trace_json_warnings(struct json_list *warnings, const struct trace_model *model);
 

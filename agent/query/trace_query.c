@@ -191,15 +191,14 @@ static int take_duration_max(struct trace_query *query, const char *name, const 
     return take_duration(query, name, value, &query->duration_max_ns);
 }
 
-/* How long ago at most; kept as a length until all arguments are read. */
+/* How long ago at most. */
 static int take_since(struct trace_query *query, const char *name, const char *value)
 {
     uint64_t since_ns;
     int error = take_duration(query, name, value, &since_ns);
 
     if (error == 0) {
-        uint64_t now_ns = query->start_max_unix_ns; /* set before the arguments are read */
-        query->start_min_unix_ns = now_ns > since_ns ? now_ns - since_ns : 0;
+        query->start_min_unix_ns = query->now_unix_ns > since_ns ? query->now_unix_ns - since_ns : 0;
     }
     return error;
 }
@@ -227,6 +226,11 @@ static int take_error(struct trace_query *query, const char *name, const char *v
 static int take_peers(struct trace_query *query, const char *name, const char *value)
 {
     return parse_word(query, name, value, "no", "yes", &query->without_peers);
+}
+
+static int take_spans(struct trace_query *query, const char *name, const char *value)
+{
+    return parse_word(query, name, value, "no", "yes", &query->without_spans);
 }
 
 static int take_flags(struct trace_query *query, const char *name, const char *value)
@@ -367,9 +371,13 @@ static const struct argument_row search_arguments[] = {
     {"error", take_error, false},
     {"flags", take_flags, false},
     {"since", take_since, false},
+    {"start", take_start_us, false},
+    {"end", take_end_us, false},
     {"limit", take_limit, false},
     {"tag", take_tag, true},
+    {"tags", take_tags, true},
     {"ids", take_ids, false},
+    {"spans", take_spans, false},
     {"peers", take_peers, false},
     {NULL, NULL, false},
 };
@@ -442,7 +450,10 @@ static const struct argument_row v3_trace_arguments[] = {
     {NULL, NULL, false},
 };
 
-static const struct argument_row no_arguments[] = {{NULL, NULL, false}};
+static const struct argument_row services_arguments[] = {
+    {"peers", take_peers, false},
+    {NULL, NULL, false},
+};
 
 /* A path is `before`, or `before` and a name and `behind`. */
 struct endpoint_row {
@@ -455,13 +466,13 @@ struct endpoint_row {
 static const struct endpoint_row endpoints[] = {
     {"/api/v1/traces", NULL, TRACE_ENDPOINT_SEARCH, search_arguments},
     {"/api/v1/traces/", "", TRACE_ENDPOINT_TRACE, trace_arguments},
-    {"/api/services", NULL, TRACE_ENDPOINT_JAEGER_SERVICES, no_arguments},
-    {"/api/services/", "/operations", TRACE_ENDPOINT_JAEGER_OPERATION_NAMES, no_arguments},
+    {"/api/services", NULL, TRACE_ENDPOINT_JAEGER_SERVICES, services_arguments},
+    {"/api/services/", "/operations", TRACE_ENDPOINT_JAEGER_OPERATION_NAMES, services_arguments},
     {"/api/operations", NULL, TRACE_ENDPOINT_JAEGER_OPERATIONS, operations_arguments},
     {"/api/traces", NULL, TRACE_ENDPOINT_JAEGER_SEARCH, jaeger_search_arguments},
     {"/api/traces/", "", TRACE_ENDPOINT_JAEGER_TRACE, jaeger_trace_arguments},
     {"/api/dependencies", NULL, TRACE_ENDPOINT_JAEGER_DEPENDENCIES, dependencies_arguments},
-    {"/api/v3/services", NULL, TRACE_ENDPOINT_V3_SERVICES, no_arguments},
+    {"/api/v3/services", NULL, TRACE_ENDPOINT_V3_SERVICES, services_arguments},
     {"/api/v3/operations", NULL, TRACE_ENDPOINT_V3_OPERATIONS, operations_arguments},
     {"/api/v3/traces", NULL, TRACE_ENDPOINT_V3_SEARCH, v3_search_arguments},
     {"/api/v3/traces/", "", TRACE_ENDPOINT_V3_TRACE, v3_trace_arguments},
@@ -592,7 +603,8 @@ static void set_defaults(struct trace_query *query, uint64_t now_unix_ns)
     uint64_t lookback_ns = TRACE_QUERY_LOOKBACK_S * NS_PER_S;
 
     query->limit = trace_endpoint_is_jaeger(query->endpoint) ? TRACE_QUERY_JAEGER_LIMIT : TRACE_QUERY_LIMIT;
-    query->start_max_unix_ns = now_unix_ns;
+    query->now_unix_ns = now_unix_ns;
+    query->start_max_unix_ns = trace_endpoint_is_jaeger(query->endpoint) ? now_unix_ns : 0;
     if (query->endpoint == TRACE_ENDPOINT_JAEGER_SEARCH) {
         query->start_min_unix_ns = now_unix_ns > lookback_ns ? now_unix_ns - lookback_ns : 0;
     } else if (query->endpoint == TRACE_ENDPOINT_JAEGER_DEPENDENCIES) {
@@ -659,9 +671,6 @@ int trace_query_parse(struct trace_query *query, const char *path, const struct 
     }
     if (error == 0) {
         error = check(query, arguments, argument_count);
-    }
-    if (error == 0 && !trace_endpoint_is_jaeger(query->endpoint)) {
-        query->start_max_unix_ns = 0; /* it held the time for `since`; whatever came meanwhile may be shown */
     }
     return error;
 }

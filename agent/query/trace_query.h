@@ -65,6 +65,7 @@ struct trace_query {
     struct slice span_kind; /* of operations; empty: any */
     struct trace_tag tags[TRACE_QUERY_TAGS_COUNT_MAX];
     size_t tag_count;
+    uint64_t now_unix_ns;
     uint64_t start_min_unix_ns;
     uint64_t start_max_unix_ns; /* 0: no bound */
     uint64_t duration_min_ns;
@@ -72,6 +73,7 @@ struct trace_query {
     uint64_t response_flags;  /* any of these bits; 0: whatever flags */
     bool only_errors;
     bool without_peers; /* the answer is this agent's alone */
+    bool without_spans; /* of a search: what was found, not the traces themselves */
     uint32_t limit;     /* traces */
     uint8_t trace_ids[TRACE_QUERY_IDS_COUNT_MAX][TRACE_MODEL_ID_BYTES];
     size_t trace_id_count;

@@ -2,7 +2,7 @@
 #include "trace_rig.h"
 
 #include "core/error.h"
-#include "query/trace_jaeger.h"
+#include "query/trace_answer.h"
 
 static void make_model(struct trace_model *model)
 {
@@ -18,6 +18,20 @@ static void make_model(struct trace_model *model)
     assert_int_equal(trace_model_finish(model), 0);
 }
 
+static void write_answer(struct buffer *out, const char *path, const struct trace_model *model,
+    const uint8_t (*missing)[TRACE_MODEL_ID_BYTES])
+{
+    struct trace_answer answer;
+    struct trace_query query;
+
+    assert_int_equal(trace_query_parse(&query, path, NULL, 0, 1), 0);
+    trace_answer_begin(&answer, &query, out, NULL, 0);
+    if (model != NULL) {
+        trace_answer_add(&answer, model);
+    }
+    trace_answer_end(&answer, missing, missing != NULL ? 1 : 0);
+}
+
 static void a_trace_is_this(void **state)
 {
     const uint8_t short_id[TRACE_MODEL_ID_BYTES] = {[8] = 0xab, [15] = 1};
@@ -27,7 +41,7 @@ static void a_trace_is_this(void **state)
     (void)state;
     make_model(&model);
     buffer_init(&out, 1 << 20);
-    trace_jaeger_traces(&out, &model, 1, &short_id, 1);
+    write_answer(&out, "/api/traces/1", &model, &short_id);
     check_golden("jaeger_trace.json", &out);
     buffer_deinit(&out);
     trace_model_deinit(&model);
@@ -40,7 +54,7 @@ static void no_traces_are_an_empty_list(void **state)
 
     (void)state;
     buffer_init(&out, 1 << 20);
-    trace_jaeger_traces(&out, NULL, 0, NULL, 0);
+    write_answer(&out, "/api/traces/1", NULL, NULL);
     assert_int_equal(out.length, strlen(expected));
     assert_memory_equal(out.data, expected, out.length);
     buffer_deinit(&out);
@@ -54,7 +68,7 @@ static void the_third_api_wraps_otlp(void **state)
     (void)state;
     make_model(&model);
     buffer_init(&out, 1 << 20);
-    trace_v3_traces(&out, &model, 1);
+    write_answer(&out, "/api/v3/traces/1", &model, NULL);
     check_golden("jaeger_v3.json", &out);
     buffer_deinit(&out);
     trace_model_deinit(&model);

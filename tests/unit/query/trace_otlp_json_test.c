@@ -1,7 +1,20 @@
 /* OTLP JSON of traces: known text, and the same message again when the project's own reader reads it. */
 #include "trace_rig.h"
 
-#include "query/trace_otlp_json.h"
+#include "query/trace_answer.h"
+
+static void write_answer(struct buffer *out, const struct trace_model *models, size_t count)
+{
+    struct trace_answer answer;
+    struct trace_query query;
+
+    assert_int_equal(trace_query_parse(&query, "/api/v1/traces", NULL, 0, 1), 0);
+    trace_answer_begin(&answer, &query, out, NULL, 0);
+    for (size_t i = 0; i < count; i++) {
+        trace_answer_add(&answer, &models[i]);
+    }
+    trace_answer_end(&answer, NULL, 0);
+}
 
 static void write_model(struct buffer *out, const char *json)
 {
@@ -10,7 +23,7 @@ static void write_model(struct buffer *out, const char *json)
     trace_model_init(&model, trace_id);
     add_json(&model, json);
     assert_int_equal(trace_model_finish(&model), 0);
-    trace_otlp_json(out, &model, 1);
+    write_answer(out, &model, 1);
     trace_model_deinit(&model);
 }
 
@@ -64,7 +77,7 @@ static void several_traces_and_their_warnings_are_one_document(void **state)
         assert_int_equal(trace_model_finish(&models[i]), 0);
     }
     buffer_init(&out, 1 << 20);
-    trace_otlp_json(&out, models, 2);
+    write_answer(&out, models, 2);
     check_golden("otlp_several.json", &out);
     buffer_deinit(&out);
     for (int i = 0; i < 2; i++) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/cpu.h"
 #include "core/error.h"
 #include "core/networks.h"
 
@@ -96,11 +97,29 @@ static bool is_token(const char *text)
     return true;
 }
 
+/* What is kept leaves from the ring. */
+static int check_ring(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    uint64_t shards = config->shards > 0 ? config->shards : CPU_SHARDS_DEFAULT_MAX;
+
+    if (config->trace.export == CONFIG_TRACE_EXPORT_KEPT &&
+        config->limits.trace_ring_bytes < shards * CONFIG_RING_SHARE_BYTES_MIN) {
+        return loader_fail(loader, WERR_CONFIG, "limits.trace_ring_bytes",
+            "expected at least %d for each shard, from which kept traces are exported, or trace.export: all",
+            CONFIG_RING_SHARE_BYTES_MIN);
+    }
+    return 0;
+}
+
 int check_trace(struct loader *loader)
 {
     const struct config_trace *trace = &loader->config->trace;
-    int status = 0;
+    int status = check_ring(loader);
 
+    if (status < 0) {
+        return status;
+    }
     if (trace->peer_token != NULL && !is_token(trace->peer_token)) {
         return loader_fail(loader, WERR_CONFIG, "trace.peer_token_file",
             "expected a file with a token of at least %d letters, digits and signs, without spaces",

@@ -30,7 +30,9 @@ enum {
     CONFIG_SCRAPE_COUNT_MAX = 64,      /* targets of receivers.scrape */
     CONFIG_LABEL_COUNT_MAX = 16,       /* labels of one target */
     CONFIG_PEER_COUNT_MAX = 64,        /* entries of trace.peers */
-    CONFIG_PEER_TOKEN_BYTES_MIN = 16,  /* of trace.peer_token_file */
+    CONFIG_RING_SHARE_BYTES_MIN =
+        262144,                       /* of limits.trace_ring_bytes, for each shard; below it has no ring */
+    CONFIG_PEER_TOKEN_BYTES_MIN = 16, /* of trace.peer_token_file */
     CONFIG_WARNING_COUNT_MAX = 32,
     CONFIG_ERROR_BYTES_MAX = 1024,
     CONFIG_SHARD_COUNT_MAX = 64

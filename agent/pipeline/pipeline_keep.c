@@ -11,6 +11,9 @@
 #include "core/error.h"
 #include "pipeline/pipeline.h"
 
+_Static_assert((int)CONFIG_RING_SHARE_BYTES_MIN == (int)RING_SHARE_BYTES_MIN,
+    "the configuration asks for what makes a ring");
+
 struct pipeline_keep_config pipeline_keep_config_of(const struct config *config, size_t shard_count)
 {
     const struct config_trace *trace = &config->trace;
@@ -108,6 +111,8 @@ static int export_trace(struct pipeline *pipeline, const struct kept_notice *not
         .only_not_kept = true,
         .marks_kept = true,
         .without_access_logs = true,
+        .tells_weight = true,
+        .baseline_threshold = keep->triggers.settings.baseline_threshold,
     };
     struct ring_written written;
 

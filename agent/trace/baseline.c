@@ -131,6 +131,16 @@ static int rewrite(struct slice tracestate, const uint64_t *threshold, char *out
     return text.is_cut ? -1 : (int)text.length;
 }
 
+uint64_t baseline_outgoing(uint64_t threshold, const uint8_t trace_id[16], uint64_t own)
+{
+    uint64_t random = baseline_random(trace_id, slice_of(NULL, 0));
+
+    if (threshold >= SAMPLING_THRESHOLD_END || random < threshold) {
+        return 0;
+    }
+    return own > threshold && own <= random ? own : threshold;
+}
+
 int baseline_tracestate(uint64_t threshold, const uint8_t trace_id[16], struct slice tracestate,
     char out[BASELINE_TRACESTATE_BYTES_MAX])
 {

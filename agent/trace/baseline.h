@@ -55,4 +55,8 @@ static inline bool baseline_keeps(uint64_t threshold, const uint8_t trace_id[16]
 int baseline_tracestate(uint64_t threshold, const uint8_t trace_id[16], struct slice tracestate,
     char out[BASELINE_TRACESTATE_BYTES_MAX]);
 
+/* The same for a record whose own threshold is a number, 0: all of its kind are told. 0: none is to be told.
+ */
+uint64_t baseline_outgoing(uint64_t threshold, const uint8_t trace_id[16], uint64_t own);
+
 #endif

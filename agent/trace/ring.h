@@ -110,6 +110,8 @@ struct ring_write {
     bool only_not_kept;       /* spans that were written so before, or noted as kept, are left out */
     bool marks_kept;          /* those written are kept from now on */
     bool without_access_logs; /* for export: an access-log entry is no span of the sender's */
+    bool tells_weight;        /* tracestates say `ot=th` as baseline.h has it */
+    uint64_t baseline_threshold;
 };
 
 struct ring_written {

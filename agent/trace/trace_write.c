@@ -13,6 +13,7 @@
 #include "decode/otlp_encode.h"
 #include "decode/otlp_rewrite.h"
 #include "decode/wire_write.h"
+#include "trace/baseline.h"
 #include "trace/ring_internal.h"
 #include "trace/stored_request.h"
 
@@ -23,6 +24,7 @@ enum {
     FIELD_RESOURCE_SPANS = 1,
     FIELD_SCOPE_SPANS = 2,
     FIELD_SPAN = 2,
+    FIELD_TRACE_STATE = 3,
     FIELD_ATTRIBUTE = 9,
 };
 
@@ -242,13 +244,51 @@ static struct piece next_piece(const struct writing *writing, uint32_t from)
     return piece;
 }
 
-static void append_span(struct buffer *to, struct slice raw, struct slice attribute)
+/* A span's tracestate, and where the field lies; at the end, and empty, when it has none. */
+static struct wire_field tracestate_of(struct slice raw)
 {
-    struct wire_envelope span = wire_envelope_begin(to, FIELD_SPAN, raw.length + attribute.length + 4);
+    struct wire_reader reader = wire_reader_of(raw);
+    struct wire_field found = {.raw = slice_sub(raw, raw.length, raw.length)};
+    struct wire_field field;
 
-    (void)buffer_append_slice(to, raw);
-    if (attribute.length > 0) {
-        wire_write_bytes(to, FIELD_ATTRIBUTE, attribute);
+    while (wire_next(&reader, &field) > 0) {
+        if (field.tag == WIRE_TAG(FIELD_TRACE_STATE, WIRE_BYTES)) {
+            found = field;
+        }
+    }
+    return found;
+}
+
+/* The span as it came, with the tracestate that it is to leave with. */
+static void append_fields(struct buffer *to, const struct ring_write *how, const struct ring_entry *entry)
+{
+    char tracestate[BASELINE_TRACESTATE_BYTES_MAX];
+    struct slice raw = entry->raw;
+    struct wire_field own = how->tells_weight ? tracestate_of(raw) : (struct wire_field){.tag = 0};
+    int length = how->tells_weight
+                     ? baseline_tracestate(how->baseline_threshold, entry->trace_id, own.bytes, tracestate)
+                     : -1;
+
+    if (length < 0) {
+        (void)buffer_append_slice(to, raw);
+        return;
+    }
+    size_t at = (size_t)(own.raw.ptr - raw.ptr);
+    (void)buffer_append_slice(to, slice_sub(raw, 0, at));
+    (void)buffer_append_slice(to, slice_sub(raw, at + own.raw.length, raw.length));
+    if (length > 0) {
+        wire_write_bytes(to, FIELD_TRACE_STATE, slice_of(tracestate, (size_t)length));
+    }
+}
+
+static void append_span(struct buffer *to, const struct ring_write *how, const struct ring_entry *entry)
+{
+    struct wire_envelope span =
+        wire_envelope_begin(to, FIELD_SPAN, entry->raw.length + how->attribute.length + 4);
+
+    append_fields(to, how, entry);
+    if (how->attribute.length > 0) {
+        wire_write_bytes(to, FIELD_ATTRIBUTE, how->attribute);
     }
     wire_envelope_end(to, span);
 }
@@ -267,7 +307,7 @@ static void append_piece(const struct writing *writing, const struct piece *piec
     (void)buffer_append_slice(to, piece->scope_fields);
     for (uint32_t i = piece->from; i < piece->to; i++) {
         if (read_ref(writing, ref_at(writing, i), &view, &entry, &read)) {
-            append_span(to, read.raw, writing->how->attribute);
+            append_span(to, writing->how, &read);
         }
     }
     wire_envelope_end(to, scope_spans);
@@ -333,6 +373,10 @@ static int write_requests(struct writing *writing, uint32_t from)
             }
             span.is_access_log = read.form == RING_FORM_ACCESS_LOG;
             span.attribute = writing->how->attribute;
+            if (writing->how->tells_weight) {
+                span.sampling_threshold = baseline_outgoing(
+                    writing->how->baseline_threshold, read.trace_id, span.sampling_threshold);
+            }
             code = otlp_encode_span(&encoder, &span);
         }
         if (code == WERR_NOMEM) {

@@ -121,6 +121,7 @@ struct left {
     uint32_t traces[SPANS_MAX];
     char kept[128]; /* of the last */
     char tracestate[64];
+    char first_tracestate[64];
     bool has_text; /* somewhere in what left stands what was looked for */
 };
 
@@ -146,6 +147,9 @@ static void read_span(const Otlp__Span *span, struct left *left)
         (void)snprintf(left->kept, sizeof left->kept, "%s", kept->value->string_value);
     }
     (void)snprintf(left->tracestate, sizeof left->tracestate, "%s", span->trace_state);
+    if (left->count == 1) {
+        memcpy(left->first_tracestate, left->tracestate, sizeof left->tracestate);
+    }
 }
 
 /* What is in the segment now, which is emptied. */
@@ -323,6 +327,48 @@ static void the_baseline_keeps_its_share(void **state)
     assert_int_equal(count_of(left, 1), 2);
     assert_string_equal(left->kept, "baseline");
     assert_int_equal(rig_get(&rig, METRIC_TRACES_KEPT_BASELINE), 1);
+    stop(&rig);
+}
+
+/* What a back-end counts a span for: 1,000 where it is of the share, nothing known where it is not. */
+static void weights_leave_with_the_spans(void **state)
+{
+    static const struct {
+        const char *tracestate;
+        bool is_error;
+        const char *leaves;
+    } rows[] = {
+        {"ot=rv:fffffffffffff0", false, "ot=th:ffbe77;rv:fffffffffffff0"},
+        {"a=b,ot=th:c;rv:fffffffffffff0", true, "ot=th:ffbe77;rv:fffffffffffff0,a=b"},
+        {"ot=th:ffff;rv:fffffffffffff0", false, "ot=th:ffff;rv:fffffffffffff0"},
+        {"ot=th:8;rv:90000000000000,a=b", true, "ot=rv:90000000000000,a=b"},
+        {"ot=th:0", true, ""},
+        {"a=b", true, "a=b"},
+        {NULL, true, ""},
+    };
+    struct rig rig;
+    struct told told;
+
+    (void)state;
+    start(&rig, &told, true);
+    rig.pipeline.keep.triggers.settings.baseline_threshold = baseline_threshold(1000000);
+    for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        /* with something to redact, the spans take another way */
+        SEND(&rig,
+            {.trace = i + 1,
+                .span = 2 * i + 1,
+                .is_error = rows[i].is_error,
+                .tracestate = rows[i].tracestate},
+            {.trace = i + 1,
+                .span = 2 * i + 2,
+                .tracestate = rows[i].tracestate,
+                .key = "url.full",
+                .value = "http://a/?b"});
+        const struct left *left = leaves(&rig);
+        assert_int_equal(left->count, 2);
+        assert_string_equal(left->tracestate, rows[i].leaves);
+        assert_string_equal(left->first_tracestate, rows[i].leaves);
+    }
     stop(&rig);
 }
 
@@ -602,6 +648,7 @@ int main(void)
         cmocka_unit_test(what_waits_at_the_end_leaves),
         cmocka_unit_test(each_reason_is_told),
         cmocka_unit_test(the_baseline_keeps_its_share),
+        cmocka_unit_test(weights_leave_with_the_spans),
         cmocka_unit_test(first_requests_of_a_series_are_rare),
         cmocka_unit_test(nothing_leaves_that_is_to_be_kept_back),
         cmocka_unit_test(all_leave_as_they_came),

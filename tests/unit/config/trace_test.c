@@ -100,6 +100,8 @@ static void bad_ones_name_their_key(void **state)
         {"trace:\n  peer_tls:\n    insecure_skip_verify: maybe\n", "trace.peer_tls.insecure_skip_verify",
             "true"},
         {"trace:\n  slow: 1\n", "trace.slow", "unknown"},
+        {"limits:\n  trace_ring_bytes: 0\n", "limits.trace_ring_bytes", "trace.export: all"},
+        {"limits:\n  trace_ring_bytes: 1048575\n", "limits.trace_ring_bytes", "at least 262144 for each"},
     };
 
     (void)state;
@@ -118,6 +120,15 @@ static void bad_ones_name_their_key(void **state)
             config_load_text(&source, rows[i].text, strlen(rows[i].text), &config, &error), WERR_IO);
         assert_non_null(strstr(error.text, rows[i].key));
     }
+}
+
+static void a_ring_is_needed_where_kept_traces_leave(void **state)
+{
+    (void)state;
+    config_free(load("limits:\n  trace_ring_bytes: 0\ntrace:\n  export: all\n", no_environment));
+    config_free(load("shards: 2\nlimits:\n  trace_ring_bytes: 524288\n", no_environment));
+    config_free(load("limits:\n  trace_ring_bytes: 1048576\n", no_environment));
+    expect_error("shards: 8\nlimits:\n  trace_ring_bytes: 1048576\n", 3, "limits.trace_ring_bytes", "each");
 }
 
 static void expect_token_error(const char *token)
@@ -178,6 +189,7 @@ int main(void)
         cmocka_unit_test(all_keys),
         cmocka_unit_test(loopback_needs_nothing_else),
         cmocka_unit_test(bad_ones_name_their_key),
+        cmocka_unit_test(a_ring_is_needed_where_kept_traces_leave),
         cmocka_unit_test(bad_tokens),
         cmocka_unit_test(too_many_peers),
         cmocka_unit_test(certificate_without_key),

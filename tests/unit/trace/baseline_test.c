@@ -182,6 +182,21 @@ static void test_limits_and_garbage(void **state)
     expect_tracestate(thousandth, KEPT, "ot=th:c,ot=th:8", "ot=th:ffbe77"); /* a key may stand once only */
 }
 
+static void test_thresholds_as_numbers(void **state)
+{
+    const uint64_t thousandth = baseline_threshold(1000000);
+
+    (void)state;
+    assert_true(baseline_outgoing(thousandth, id_of(KEPT), 0) == thousandth);
+    assert_true(baseline_outgoing(thousandth, id_of(KEPT), 0xc0000000000000) == thousandth);
+    assert_true(baseline_outgoing(thousandth, id_of(KEPT), 0xffff0000000000) == 0xffff0000000000);
+    assert_true(baseline_outgoing(thousandth, id_of(KEPT), 0xffffffffffffff) == thousandth); /* contradicts */
+    assert_true(baseline_outgoing(thousandth, id_of(NOT_KEPT), 0) == 0);
+    assert_true(baseline_outgoing(thousandth, id_of(NOT_KEPT), 0xc0000000000000) == 0);
+    assert_true(baseline_outgoing(SAMPLING_THRESHOLD_END, id_of(KEPT), 0xc0000000000000) == 0);
+    assert_true(baseline_outgoing(0, id_of(NOT_KEPT), 0) == 0); /* all are kept: nothing to tell */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_weight_is_carried),
         cmocka_unit_test(test_unknown_probability_erases),
         cmocka_unit_test(test_limits_and_garbage),
+        cmocka_unit_test(test_thresholds_as_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,11 @@ static bool fits(
            fits_text(aggregator, filter->route, key->route) && fits_mesh(aggregator, filter->mesh, key->mesh);
 }
 
+static bool names_source_and_route(const struct latency_filter *filter)
+{
+    return filter->route.length > 0 && (filter->source.ptr != NULL || filter->source_namespace.ptr != NULL);
+}
+
 int aggregator_latency(const struct aggregator *aggregator, const struct latency_filter *filter,
     enum window_span span, struct histogram_flat *flat, struct window_values *ret_values)
 {
@@ -114,7 +119,7 @@ int aggregator_latency(const struct aggregator *aggregator, const struct latency
     struct window_values values = {.covered_ns = 0};
     int count = 0;
 
-    if (filter->route.length > 0 && (filter->source.ptr != NULL || filter->source_namespace.ptr != NULL)) {
+    if (names_source_and_route(filter)) {
         return WERR_UNSUPPORTED;
     }
     histogram_flat_reset(flat);
@@ -123,6 +128,36 @@ int aggregator_latency(const struct aggregator *aggregator, const struct latency
 
         if (window != NULL && fits(aggregator, filter, window)) {
             windows_read(windows, window, span, now_ns, flat, &values);
+            count++;
+        }
+    }
+    *ret_values = values;
+    return count;
+}
+
+uint32_t aggregator_slots(const struct aggregator *aggregator, enum window_span span,
+    struct window_slot ret_slots[WINDOW_SLOT_COUNT_MAX], uint64_t *ret_now_ns)
+{
+    *ret_now_ns = clock_monotonic_ns(aggregator->settings.clock);
+    return windows_slots(&aggregator->windows, span, *ret_now_ns, ret_slots);
+}
+
+int aggregator_latency_in_slot(const struct aggregator *aggregator, const struct latency_filter *filter,
+    const struct window_slot *slot, struct histogram_flat *flat, struct window_values *ret_values)
+{
+    const struct windows *windows = &aggregator->windows;
+    struct window_values values = {.covered_ns = slot->length_ns};
+    int count = 0;
+
+    if (names_source_and_route(filter)) {
+        return WERR_UNSUPPORTED;
+    }
+    histogram_flat_reset(flat);
+    for (uint32_t i = 0; i < windows->windows.used; i++) {
+        const struct window *window = table_at(&windows->windows, i);
+
+        if (window != NULL && fits(aggregator, filter, window)) {
+            windows_read_slot(windows, window, slot, flat, &values);
             count++;
         }
     }

@@ -197,6 +197,7 @@ static void serve_index(struct http_exchange *exchange)
         "/api/v1/services    services and their rates\n"
         "/api/v1/edges       who calls whom\n"
         "/api/v1/latency     quantiles of one route or edge\n"
+        "/api/v1/heatmap     latencies by time\n"
         "/api/v1/ledger      what became of every record\n"
         "/apis/metrics.smi-spec.io/v1alpha1   the Service Mesh Interface's traffic metrics\n"
         "/healthz /readyz    liveness, readiness\n");

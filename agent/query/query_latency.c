@@ -11,11 +11,7 @@ static struct slice filter_text(const struct query_input *input, const char *nam
     return text != NULL ? slice_of_string(text) : slice_of(NULL, 0);
 }
 
-/*
- * Without `reporter` the caller's side answers, and the destination's where no caller reports: a caller saw
- * the network as well, and the two must never be added.
- */
-static int look_up(const struct query_sources *sources, struct query_input *input,
+int query_latency_look_up(const struct query_sources *sources, struct query_input *input,
     struct latency_filter *filter, struct query_scan *scan, struct window_values *values)
 {
     bool given = query_reporter(input, &filter->reporter);
@@ -39,7 +35,7 @@ static int look_up(const struct query_sources *sources, struct query_input *inpu
     return found;
 }
 
-json_t *query_latency(const struct query_sources *sources, struct query_input *input)
+struct latency_filter query_latency_filter(struct query_input *input)
 {
     struct latency_filter filter = {
         .source = filter_text(input, "source"),
@@ -49,17 +45,24 @@ json_t *query_latency(const struct query_sources *sources, struct query_input *i
         .route = filter_text(input, "route"),
         .mesh = filter_text(input, "mesh"),
     };
-    struct window_values values = {.covered_ns = 0};
-    uint64_t total;
 
     if (filter.destination.ptr == NULL && filter.source.ptr == NULL) {
         query_reject(input, "destination", "expected a source or a destination");
     }
+    return filter;
+}
+
+json_t *query_latency(const struct query_sources *sources, struct query_input *input)
+{
+    struct latency_filter filter = query_latency_filter(input);
+    struct window_values values = {.covered_ns = 0};
+    uint64_t total;
+
     struct query_scan *scan = query_scan_new(input);
     if (scan == NULL) {
         return NULL;
     }
-    (void)look_up(sources, input, &filter, scan, &values);
+    (void)query_latency_look_up(sources, input, &filter, scan, &values);
     json_t *answer = NULL;
     if (input->bad_argument == NULL) {
         json_t *outcomes = query_json_outcomes(&values, &total);

@@ -23,6 +23,8 @@
 #include "receivers/scraper.h"
 #include "receivers/shard_receivers.h"
 #include "receivers/tcp_guard.h"
+#include "trace_shard.h"
+#include "trace_thread.h"
 
 enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
 
@@ -44,6 +46,7 @@ struct shard {
     uint32_t pods_generation;
     struct native_peer *native_peers; /* open native connections, doubly linked */
     struct shard_receivers receivers;
+    struct trace_shard trace_shard;
     uv_timer_t tick;
     uv_timer_t drain_timer;
     uint64_t cpu_ns;  /* that the thread had used at the last tick */
@@ -130,7 +133,7 @@ static void *on_http_opened(void *user, int fd, enum listener_kind kind)
     struct shard *shard = user;
 
     if (kind != LISTENER_INGEST) {
-        return NULL;
+        return (void *)(uintptr_t)http_origin(fd);
     }
     struct peer *peer = malloc(sizeof *peer);
     if (peer != NULL) {
@@ -141,7 +144,7 @@ static void *on_http_opened(void *user, int fd, enum listener_kind kind)
 
 static void on_http_closed(void *user, void *connection_user)
 {
-    struct peer *peer = connection_user;
+    struct peer *peer = http_is_origin(connection_user) ? NULL : connection_user;
 
     if (peer != NULL) {
         deinit_peer(user, peer);
@@ -155,6 +158,13 @@ static void on_http_request(void *user, struct http_exchange *exchange)
     struct shard *shard = user;
 
     http_routes_handle(&shard->routes, exchange);
+}
+
+static bool on_http_body(void *user, struct http_exchange *exchange)
+{
+    struct shard *shard = user;
+
+    return http_traces_takes_body(&shard->routes, exchange);
 }
 
 /* What an HTTP/2 connection hangs on. */
@@ -438,6 +448,29 @@ static void on_kept(struct mail *mail, void *receiver)
     free(letter);
 }
 
+/* ---- questions about traces ---- */
+
+static void on_trace_task(struct mail *mail, void *receiver)
+{
+    struct shard *shard = receiver;
+
+    trace_shard_take(&shard->trace_shard, (struct trace_task *)mail);
+}
+
+/* From the trace thread. To a shard that has ended no task goes: it comes back at once, with nothing. */
+static void post_trace_task(void *user, struct trace_task *task)
+{
+    struct shard *shard = user;
+
+    task->mail = (struct mail){.deliver = on_trace_task};
+    if (!mailbox_post(&shard->thread.mailbox, &task->mail)) {
+        task->is_cut = true;
+        trace_task_return(task);
+    }
+}
+
+static const struct trace_shard_ops trace_ops = {.task = post_trace_task};
+
 static void tell_kept(void *user, const struct kept *kept)
 {
     const struct shard *shard = user;
@@ -552,6 +585,7 @@ static void close_all(struct shard *shard)
 {
     close_records(shard);
     pipeline_close(&shard->pipeline);
+    trace_shard_close(&shard->trace_shard);
     http_server_close(shard->http);
     tls_inlet_close(shard->tls);
     uv_close((uv_handle_t *)&shard->tick, NULL);
@@ -651,6 +685,7 @@ static int init_http(struct shard *shard)
                 .request = on_http_request,
                 .connection_opened = on_http_opened,
                 .connection_closed = on_http_closed,
+                .takes_body = on_http_body,
                 .user = shard,
             },
     };
@@ -664,6 +699,9 @@ static int init_http(struct shard *shard)
         .cells = shard->cells,
         .profiles = common->config->exporters.prometheus.profiles,
         .classic_histograms = common->config->metrics.classic,
+        .traces = common->traces,
+        .kept_hub = common->kept_hub,
+        .peer_token = common->config->trace.peer_token,
     };
     inflater_init(&shard->routes.inflater);
     shard->http = http_server_new(&config);
@@ -711,6 +749,7 @@ static void free_parts(struct shard *shard)
         h2_endpoint_deinit(&shard->h2);
     }
     shard_receivers_deinit(&shard->receivers);
+    trace_shard_deinit(&shard->trace_shard);
     pipeline_deinit(&shard->pipeline);
     free(shard);
 }
@@ -738,6 +777,7 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
         free(shard);
         return error;
     }
+    trace_shard_init(&shard->trace_shard, &shard->thread.loop, shard->pipeline.ring, common->clock);
     shard_receivers_init(
         &shard->receivers, &shard->pipeline, &shard->thread.loop, common->config, common->log);
     sniffer_init(&shard->sniffer, &shard->thread.loop, common->config->limits.sniff_timeout_ms, cells,
@@ -760,6 +800,9 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
     *inlet = (struct shard_inlet){.mailbox = &shard->thread.mailbox};
     aggregator_thread_add_shard(common->aggregator, shard, &aggregator_ops);
     (void)kept_hub_enter(common->kept_hub, &shard->thread.mailbox, on_kept);
+    if (common->traces != NULL) {
+        trace_thread_add_shard(common->traces, shard, &trace_ops);
+    }
     *ret_shard = shard;
     return 0;
 }

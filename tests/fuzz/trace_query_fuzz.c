@@ -271,10 +271,15 @@ static void fuzz_peer(struct slice json)
 {
     const struct trace_matches_sink sink = {.on_match = on_match, .on_warning = on_warning};
     struct trace_names names;
+    struct trace_names copy;
 
     trace_names_init(&names);
     (void)trace_matches_read(json, &sink);
     (void)trace_names_read(json, &names);
+    trace_names_init(&copy);
+    trace_names_merge(&copy, &names);
+    FUZZ_CHECK(copy.count == names.count);
+    trace_names_deinit(&copy);
     trace_names_deinit(&names);
 }
 

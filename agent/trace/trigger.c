@@ -18,15 +18,16 @@ static const char *const names[TRIGGER_COUNT] = {
 #undef TRIGGER_NAME
 };
 
-/* Key, value and text each have a length of one byte. */
-enum {
-#define TRIGGER_NAME_BYTES(id, name, why) +sizeof(name)
-    NAMES_BYTES_MAX = WEFT_TRACE_TRIGGERS(TRIGGER_NAME_BYTES),
-#undef TRIGGER_NAME_BYTES
+/* As long as all names with commas between. */
+struct all_names {
+#define TRIGGER_NAME_FIELD(id, name, why) char id[sizeof(name)];
+    WEFT_TRACE_TRIGGERS(TRIGGER_NAME_FIELD)
+#undef TRIGGER_NAME_FIELD
 };
 
-_Static_assert(NAMES_BYTES_MAX <= LENGTH_BYTE_MAX - KEY_VALUE_BYTES, "lengths take one byte");
-_Static_assert(NAMES_BYTES_MAX + sizeof(KEPT_KEY) + 3 * KEY_VALUE_BYTES <= TRIGGER_ATTRIBUTE_BYTES_MAX,
+_Static_assert(sizeof(struct all_names) <= LENGTH_BYTE_MAX - KEY_VALUE_BYTES, "lengths take one byte");
+_Static_assert(
+    sizeof(struct all_names) + sizeof(KEPT_KEY) + (size_t)3 * KEY_VALUE_BYTES <= TRIGGER_ATTRIBUTE_BYTES_MAX,
     "the attribute has room for all names");
 
 const char *trigger_name(enum trace_trigger trigger)
@@ -120,7 +121,7 @@ bool trigger_allow(struct triggers *triggers, uint32_t reasons, uint32_t service
 size_t trigger_attribute(uint32_t reasons, uint8_t out[TRIGGER_ATTRIBUTE_BYTES_MAX])
 {
     const size_t value_at = KEY_VALUE_BYTES + sizeof(KEPT_KEY) - 1;
-    const size_t text_at = value_at + 2 * KEY_VALUE_BYTES;
+    const size_t text_at = value_at + KEY_VALUE_BYTES + KEY_VALUE_BYTES;
     size_t length = 0;
 
     for (uint32_t left = reasons & TRIGGER_BITS_ALL; left != 0; left &= left - 1) {

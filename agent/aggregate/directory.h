@@ -66,6 +66,14 @@ void directory_record_connection(struct directory *directory, const struct conne
  * LOGS_ATTEMPTS is the caller's. */
 void directory_record_attempt(struct directory *directory, const struct attempt *attempt);
 
+/*
+ * Adds a part of a request's time, duration_ns, to the series of its source and destination, or of the
+ * destination alone; once, unweighted, outside of the ledger. With `stored` it may become an exemplar. Without
+ * room TRACE_TIMES_LOST counts it: there is no overflow.
+ */
+void directory_record_time(
+    struct directory *directory, enum time_of_request which, const struct request *request);
+
 /* Keeps the workload in mesh_service_info; outside of the ledger. Without room: SERIES_REFUSED. */
 void directory_note_workload(struct directory *directory, const struct workload_note *note);
 

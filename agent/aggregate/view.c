@@ -56,7 +56,7 @@ int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, 
 
         (*cursor)++;
 
-        if (window == NULL || is_route_window(window)) {
+        if (window == NULL || is_route_window(window) || window->edge->key.reporter >= REPORTER_COUNT) {
             continue;
         }
         histogram_flat_reset(flat);
@@ -97,7 +97,7 @@ static bool fits(
 {
     const struct edge_key *key = &window->edge->key;
 
-    return key->reporter == (uint32_t)filter->reporter &&
+    return key->reporter == (filter->time_of != 0 ? filter->time_of : (uint32_t)filter->reporter) &&
            is_route_window(window) == (filter->route.length > 0) &&
            fits_text(aggregator, filter->source, key->source) &&
            fits_text(aggregator, filter->source_namespace, key->source_namespace) &&

@@ -43,6 +43,7 @@ int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, 
  * "". */
 struct latency_filter {
     enum reporter reporter;
+    uint8_t time_of; /* enum time_of_request, in place of a reporter; 0: durations as the reporter saw them */
     struct slice source;
     struct slice source_namespace;
     struct slice destination;

@@ -22,6 +22,8 @@
 #define EXPORT_DROPPED "Items accepted for a destination and given up, by reason."
 #define TRACE_STORED "Records that were put into the ring of traces; access-log entries are logs."
 #define TRACE_NOT_STORED "Spans that were not put into the ring of traces, by reason."
+#define TRACE_TIMINGS "Spans handed to the thread that joins them to tell self and network times, and what became of them."
+#define TRACE_JOIN "Joined spans that could not be told as usual, by kind; see agent/trace/attribution.h."
 #define TRACE_EXPIRED "Records that the ring wrote over before their trace was kept."
 #define TRACE_RING "Records in the ring of traces whose trace is not kept; stored less kept less expired."
 
@@ -216,6 +218,19 @@
     X(TRACE_LETTERS_LOST,    "weft_trace_letters_lost", COUNTER, PROCESS, "", "", "stable", "Notices that a trace is kept which found no memory on their way to another thread of the agent.") \
     X(TRACE_KEPT_EVICTED,    "weft_trace_kept_evicted", COUNTER, PROCESS, "", "", "stable", "Kept traces that were let go before their linger time was over, because limits.kept_traces_count_max were kept after them, shard by shard.") \
     /* questions about traces, and what agents tell each other */                                                                          \
+    X(TRACE_TIMINGS_JOINED,  "weft_trace_timings", COUNTER, PROCESS, "result=\"joined\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_BEHIND,  "weft_trace_timings", COUNTER, PROCESS, "result=\"dropped_behind\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_BAD_IDS, "weft_trace_timings", COUNTER, PROCESS, "result=\"bad_ids\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_REPEATED, "weft_trace_timings", COUNTER, PROCESS, "result=\"repeated\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_LATE,    "weft_trace_timings", COUNTER, PROCESS, "result=\"late\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_JOIN_SELF_PARENTS, "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"self_parent\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_CYCLES,     "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"cycle\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_OVERSIZED,  "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"too_many_spans\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_EARLY,      "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"no_room_to_wait\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_LATE_CALLS, "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"late_call\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_AMBIGUOUS,  "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"several_servers\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_CLOCKS,     "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"clocks_disagree\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_TIMES_LOST,      "weft_trace_times_lost", COUNTER, PROCESS, "", "", "experimental", "Self and network times that no series could be had for.") \
     X(TRACE_QUESTIONS,       "weft_trace_questions", COUNTER, PROCESS, "", "", "experimental", "Questions about traces that were answered.") \
     X(TRACE_QUESTIONS_BUSY,  "weft_trace_questions_refused", COUNTER, PROCESS, "", "", "experimental", "Questions about traces that found too many under way.") \
     X(TRACE_ANSWERS_CUT,     "weft_trace_answers_cut", COUNTER, PROCESS, "", "", "experimental", "Answers that lack something, which their warnings say: a shard or a peer that was late, more than there is room for.") \

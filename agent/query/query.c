@@ -17,9 +17,9 @@ struct query_path {
 static const char *const services_arguments[] = {"window", "q", "mesh", NULL};
 static const char *const edges_arguments[] = {
     "window", "q", "reporter", "source", "destination", "mesh", "origin", NULL};
-static const char *const latency_arguments[] = {"window", "q", "reporter", "source", "source_namespace",
+static const char *const latency_arguments[] = {"window", "q", "of", "reporter", "source", "source_namespace",
     "destination", "destination_namespace", "route", "mesh", NULL};
-static const char *const heatmap_arguments[] = {"window", "reporter", "source", "source_namespace",
+static const char *const heatmap_arguments[] = {"window", "of", "reporter", "source", "source_namespace",
     "destination", "destination_namespace", "route", "mesh", NULL};
 static const char *const no_arguments[] = {NULL};
 

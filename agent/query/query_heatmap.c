@@ -64,7 +64,7 @@ json_t *query_heatmap(const struct query_sources *sources, struct query_input *i
         }
     }
     json_t *answer = json_pack("{s:s,s:s,s:i,s:o}", "window", query_window_name(scan->span), "reporter",
-        reporter_name(filter.reporter), "scale", HEATMAP_SCALE, "columns", columns);
+        query_latency_reporter(&filter), "scale", HEATMAP_SCALE, "columns", columns);
 
     free(scan);
     return answer;

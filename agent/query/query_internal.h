@@ -50,6 +50,9 @@ struct query_scan *query_scan_new(struct query_input *input);
 /* Which latencies are asked for; bad when neither a source nor a destination is named. */
 struct latency_filter query_latency_filter(struct query_input *input);
 
+/* Who answers, as it is shown: of self and network times "joined", as the spans of several tell them. */
+const char *query_latency_reporter(const struct latency_filter *filter);
+
 /*
  * Reads them into scan->flat and `values`, and says in filter->reporter who answers. Without `reporter` the
  * caller's side does, and the destination's where no caller reports: a caller saw the network as well, and

@@ -16,7 +16,9 @@
 #include "receivers/pod_source.h"
 #include "receivers/receivers.h"
 #include "receivers/tcp_guard.h"
+#include "kept_hub.h"
 #include "shard.h"
+#include "trace_thread.h"
 
 enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 6 + CONFIG_ACCESS_LOG_COUNT_MAX };
 
@@ -45,7 +47,9 @@ struct daemon {
     struct exporter_thread exporter;
     bool exporting;
     struct aggregator_thread *aggregator;
+    struct trace_thread *traces;
     struct shard_common common;
+    struct kept_hub kept_hub;
     struct shard *shards[CONFIG_SHARD_COUNT_MAX];
     struct shard_inlet inlets[CONFIG_SHARD_COUNT_MAX];
     struct mail shard_drained[CONFIG_SHARD_COUNT_MAX];
@@ -284,6 +288,23 @@ static int start_aggregator(struct daemon *daemon, char *reason)
     return 0;
 }
 
+static int start_traces(struct daemon *daemon, char *reason)
+{
+    struct trace_thread_config config = {
+        .config = daemon->config,
+        .clock = clock_system(),
+        .cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_PROCESS, ""),
+        .hub = &daemon->kept_hub,
+    };
+    int error = config.cells != NULL ? trace_thread_new(&config, &daemon->traces) : WERR_NOMEM;
+
+    if (error < 0) {
+        return fail(reason, error, "start of the trace thread (trace.peers)");
+    }
+    health_watch(&daemon->health, "traces", &trace_thread_loop(daemon->traces)->tick_count);
+    return 0;
+}
+
 static int make_shards(struct daemon *daemon, char *reason)
 {
     daemon->common = (struct shard_common){
@@ -305,6 +326,8 @@ static int make_shards(struct daemon *daemon, char *reason)
         .shard_count = daemon->shard_count,
         .guard = &daemon->guard,
         .pods = &daemon->pods,
+        .kept_hub = &daemon->kept_hub,
+        .traces = daemon->traces,
     };
     for (size_t i = 0; i < daemon->shard_count; i++) {
         char label[24];
@@ -335,6 +358,9 @@ static int start_threads(struct daemon *daemon, char *reason)
 
     if (error == 0) {
         error = aggregator_thread_start(daemon->aggregator);
+    }
+    if (error == 0) {
+        error = trace_thread_start(daemon->traces);
     }
     for (size_t i = 0; error == 0 && i < daemon->shard_count; i++) {
         error = shard_start(daemon->shards[i]);
@@ -491,7 +517,8 @@ int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, 
     char reason[static DAEMON_REASON_BYTES])
 {
     static int (*const steps[])(struct daemon *, char *) = {init_shared, start_exporter, start_aggregator,
-        make_shards, init_guard, open_listeners, open_receivers, start_pods, start_threads, start_accepting};
+        start_traces, make_shards, init_guard, open_listeners, open_receivers, start_pods, start_threads,
+        start_accepting};
     struct daemon *daemon = calloc(1, sizeof *daemon);
 
     if (daemon == NULL) {
@@ -535,12 +562,17 @@ void daemon_free(struct daemon *daemon)
         listener_close(&daemon->listeners[i]);
     }
     aggregator_thread_stop(daemon->aggregator);
+    trace_thread_stop(daemon->traces);
+    for (size_t i = 0; i < daemon->shard_count; i++) {
+        shard_stop(daemon->shards[i]);
+    }
     for (size_t i = 0; i < daemon->shard_count; i++) {
         shard_free(daemon->shards[i]);
     }
     receivers_close(&daemon->receivers);
     tcp_guard_deinit(&daemon->guard);
     aggregator_thread_free(daemon->aggregator);
+    trace_thread_free(daemon->traces);
     if (daemon->exporting) {
         exporter_thread_stop(&daemon->exporter);
     }

@@ -14,6 +14,7 @@
 #include "core/loop_thread.h"
 #include "exporter_thread.h"
 #include "http/http_routes.h"
+#include "kept_hub.h"
 #include "listen/h2_connection.h"
 #include "listen/http_server.h"
 #include "listen/sniff.h"
@@ -22,6 +23,8 @@
 #include "receivers/scraper.h"
 #include "receivers/shard_receivers.h"
 #include "receivers/tcp_guard.h"
+#include "trace_shard.h"
+#include "trace_thread.h"
 
 enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
 
@@ -43,6 +46,7 @@ struct shard {
     uint32_t pods_generation;
     struct native_peer *native_peers; /* open native connections, doubly linked */
     struct shard_receivers receivers;
+    struct trace_shard trace_shard;
     uv_timer_t tick;
     uv_timer_t drain_timer;
     uint64_t cpu_ns;  /* that the thread had used at the last tick */
@@ -56,6 +60,7 @@ struct shard {
     struct delta *returned_delta;
     bool h2_ready;
     bool records_closed;
+    bool stopped;
     struct mailbox *drained_to;
     struct mail *drained_mail;
 };
@@ -129,7 +134,7 @@ static void *on_http_opened(void *user, int fd, enum listener_kind kind)
     struct shard *shard = user;
 
     if (!listener_takes_records(kind)) {
-        return NULL;
+        return (void *)(uintptr_t)http_origin(fd);
     }
     struct peer *peer = malloc(sizeof *peer);
     if (peer != NULL) {
@@ -140,7 +145,7 @@ static void *on_http_opened(void *user, int fd, enum listener_kind kind)
 
 static void on_http_closed(void *user, void *connection_user, enum listener_kind kind)
 {
-    struct peer *peer = connection_user;
+    struct peer *peer = http_is_origin(connection_user) ? NULL : connection_user;
 
     if (peer != NULL) {
         deinit_peer(user, peer);
@@ -154,6 +159,13 @@ static void on_http_request(void *user, struct http_exchange *exchange)
     struct shard *shard = user;
 
     http_routes_handle(&shard->routes, exchange);
+}
+
+static bool on_http_body(void *user, struct http_exchange *exchange)
+{
+    struct shard *shard = user;
+
+    return http_traces_takes_body(&shard->routes, exchange);
 }
 
 /* What an HTTP/2 connection hangs on. */
@@ -427,6 +439,45 @@ static void post_give_back(void *user, struct delta *delta)
 
 static const struct aggregator_shard_ops aggregator_ops = {.flip = post_flip, .give_back = post_give_back};
 
+static void on_kept(struct mail *mail, void *receiver)
+{
+    struct shard *shard = receiver;
+    struct kept_letter *letter = (struct kept_letter *)mail;
+
+    pipeline_keep_notices(&shard->pipeline, letter->notices, letter->count);
+    free(letter);
+}
+
+/* ---- questions about traces ---- */
+
+static void on_trace_task(struct mail *mail, void *receiver)
+{
+    struct shard *shard = receiver;
+
+    trace_shard_take(&shard->trace_shard, (struct trace_task *)mail);
+}
+
+/* From the trace thread. To a shard that has ended no task goes: it comes back at once, with nothing. */
+static void post_trace_task(void *user, struct trace_task *task)
+{
+    struct shard *shard = user;
+
+    task->mail = (struct mail){.deliver = on_trace_task};
+    if (!mailbox_post(&shard->thread.mailbox, &task->mail)) {
+        task->is_cut = true;
+        trace_task_return(task);
+    }
+}
+
+static const struct trace_shard_ops trace_ops = {.task = post_trace_task};
+
+static void tell_kept(void *user, const struct kept *kept)
+{
+    const struct shard *shard = user;
+
+    kept_hub_send(shard->common->kept_hub, &shard->thread.mailbox, kept, shard->cells);
+}
+
 /* ---- the tick ---- */
 
 /* CPU time, not time awake: on a crowded machine an idle shard waits for its turn as well. */
@@ -453,6 +504,7 @@ static void on_tick(uv_timer_t *timer)
     metric_add(shard->cells, METRIC_LOOP_TICKS, 1);
     pipeline_expire_attempts(&shard->pipeline, false);
     pipeline_settle_held(&shard->pipeline, false);
+    ring_tick(shard->pipeline.ring);
     describe_peers(shard);
     shard_receivers_end_idle(&shard->receivers,
         atomic_exchange_explicit(&shard->inlet->lines_refused_count, 0, memory_order_relaxed));
@@ -505,6 +557,7 @@ static void on_drain_over(uv_timer_t *timer)
     close_records(shard);
     pipeline_expire_attempts(&shard->pipeline, true);
     pipeline_settle_held(&shard->pipeline, true);
+    pipeline_keep_flush(&shard->pipeline);
     span_segment_flush(&shard->pipeline.segment);
     on_drain_values(timer);
 }
@@ -534,6 +587,7 @@ static void close_all(struct shard *shard)
 {
     close_records(shard);
     pipeline_close(&shard->pipeline);
+    trace_shard_close(&shard->trace_shard);
     http_server_close(shard->http);
     tls_inlet_close(shard->tls);
     uv_close((uv_handle_t *)&shard->tick, NULL);
@@ -571,10 +625,14 @@ static int init_pipeline(struct shard *shard)
             .graph_side = (enum profile_graph_side)common->config->exporters.prometheus.service_graph},
         .counters_are_deltas = common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
         .cluster = common->config->cluster,
+        .ring_bytes = common->config->limits.trace_ring_bytes / common->shard_count,
         .exporter = exports ? common->exporter : NULL,
         .log_exporter = ships ? common->exporter : NULL,
+        .keep = pipeline_keep_config_of(common->config, common->shard_count),
     };
 
+    config.keep.tell = tell_kept;
+    config.keep.user = shard;
     return pipeline_init(&shard->pipeline, &config);
 }
 
@@ -629,6 +687,7 @@ static int init_http(struct shard *shard)
                 .request = on_http_request,
                 .connection_opened = on_http_opened,
                 .connection_closed = on_http_closed,
+                .takes_body = on_http_body,
                 .user = shard,
             },
     };
@@ -642,6 +701,9 @@ static int init_http(struct shard *shard)
         .cells = shard->cells,
         .profiles = common->config->exporters.prometheus.profiles,
         .classic_histograms = common->config->metrics.classic,
+        .traces = common->traces,
+        .kept_hub = common->kept_hub,
+        .peer_token = common->config->trace.peer_token,
     };
     inflater_init(&shard->routes.inflater);
     shard->http = http_server_new(&config);
@@ -689,6 +751,7 @@ static void free_parts(struct shard *shard)
         h2_endpoint_deinit(&shard->h2);
     }
     shard_receivers_deinit(&shard->receivers);
+    trace_shard_deinit(&shard->trace_shard);
     pipeline_deinit(&shard->pipeline);
     free(shard);
 }
@@ -716,6 +779,7 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
         free(shard);
         return error;
     }
+    trace_shard_init(&shard->trace_shard, &shard->thread.loop, shard->pipeline.ring, common->clock);
     shard_receivers_init(
         &shard->receivers, &shard->pipeline, &shard->thread.loop, common->config, common->log);
     sniffer_init(&shard->sniffer, &shard->thread.loop, common->config->limits.sniff_timeout_ms, cells,
@@ -737,6 +801,10 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
     }
     *inlet = (struct shard_inlet){.mailbox = &shard->thread.mailbox};
     aggregator_thread_add_shard(common->aggregator, shard, &aggregator_ops);
+    (void)kept_hub_enter(common->kept_hub, &shard->thread.mailbox, on_kept);
+    if (common->traces != NULL) {
+        trace_thread_add_shard(common->traces, shard, &trace_ops);
+    }
     *ret_shard = shard;
     return 0;
 }
@@ -751,11 +819,11 @@ struct loop_thread *shard_thread(struct shard *shard)
     return &shard->thread;
 }
 
-void shard_free(struct shard *shard)
+void shard_stop(struct shard *shard)
 {
     struct mail stop = {.deliver = on_stop};
 
-    if (shard == NULL) {
+    if (shard == NULL || shard->stopped) {
         return;
     }
     if (shard->thread.started) {
@@ -764,5 +832,14 @@ void shard_free(struct shard *shard)
     } else {
         close_all(shard);
     }
+    shard->stopped = true;
+}
+
+void shard_free(struct shard *shard)
+{
+    if (shard == NULL) {
+        return;
+    }
+    shard_stop(shard);
     free_parts(shard);
 }

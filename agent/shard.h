@@ -27,6 +27,8 @@
 struct shard;
 struct aggregator_thread;
 struct exporter_thread;
+struct kept_hub;
+struct trace_thread;
 struct metric_registry;
 struct tcp_guard;
 
@@ -50,6 +52,8 @@ struct shard_common {
     const struct tcp_guard *guard;    /* of records over TCP */
     struct pods *pods;                /* of this node; NULL: known by uid alone */
     struct metric_registry *registry; /* for the cells of what shards scrape; at start only */
+    struct kept_hub *kept_hub;        /* shards enter themselves */
+    struct trace_thread *traces;      /* who is asked about traces; NULL: nobody */
 };
 
 /* 0 with *ret_shard, WERR_NOMEM or WERR_IO. `cells`: the shard's own. `inlet` is filled; it outlives the
@@ -77,7 +81,11 @@ void shard_on_arrival(struct mail *mail, void *receiver);
  */
 void shard_drain(struct shard *shard, struct mailbox *reply_to, struct mail *done);
 
-/* From main: ends everything and waits for the thread. NULL is fine. */
+/* From main: ends everything and waits for the thread. All shards are stopped before the first is freed, as
+ * they write to each other. NULL is fine. */
+void shard_stop(struct shard *shard);
+
+/* Stops it if need be. NULL is fine. */
 void shard_free(struct shard *shard);
 
 struct loop_thread *shard_thread(struct shard *shard);

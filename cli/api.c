@@ -86,14 +86,12 @@ static bool perform(CURL *curl, const char *where, long *ret_status, char *reaso
     return false;
 }
 
-json_t *api_get(const char *api, const char *path, char reason[static API_REASON_BYTES])
+/* A handle for `path`, or NULL with a reason. *ret_where, for messages, is `socket` or part of `api`. */
+static CURL *open_request(const char *api, const char *path, char socket[static PATHS_BYTES_MAX],
+    const char **ret_where, char *reason)
 {
-    char socket[PATHS_BYTES_MAX];
     char url[URL_BYTES_MAX];
-    struct answer answer = {.text = NULL};
     const char *base;
-    long status = 0;
-    json_t *body = NULL;
 
     if (!find_api(api, socket, &base, reason)) {
         return NULL;
@@ -106,13 +104,29 @@ json_t *api_get(const char *api, const char *path, char reason[static API_REASON
     (void)snprintf(url, sizeof url, "%s%s", base, path);
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)API_TIMEOUT_MS);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
     if (socket[0] != '\0') {
         (void)curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
     }
-    if (perform(curl, socket[0] != '\0' ? socket : base, &status, reason)) {
+    *ret_where = socket[0] != '\0' ? socket : base;
+    return curl;
+}
+
+json_t *api_get(const char *api, const char *path, char reason[static API_REASON_BYTES])
+{
+    char socket[PATHS_BYTES_MAX];
+    struct answer answer = {.text = NULL};
+    const char *where;
+    long status = 0;
+    json_t *body = NULL;
+    CURL *curl = open_request(api, path, socket, &where, reason);
+
+    if (curl == NULL) {
+        return NULL;
+    }
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)API_TIMEOUT_MS);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+    if (perform(curl, where, &status, reason)) {
         body = answer.text != NULL ? json_loadb(answer.text, answer.length, 0, NULL) : NULL;
         if (status != 200 || body == NULL) {
             explain_status(status, body, reason);
@@ -123,6 +137,78 @@ json_t *api_get(const char *api, const char *path, char reason[static API_REASON
     free(answer.text);
     curl_easy_cleanup(curl);
     return body;
+}
+
+/* ---- lines ---- */
+
+struct line_reader {
+    CURL *curl;
+    bool (*line)(void *user, const char *text, size_t length);
+    void *user;
+    struct answer rest; /* what came of a line, or of an error's answer */
+    bool is_stopped;    /* by the reader */
+    bool is_too_long;
+};
+
+/* Hands over the whole lines; what is behind the last stays. */
+static bool take_lines(struct line_reader *reader)
+{
+    char *at = reader->rest.text;
+    char *end = at + reader->rest.length;
+    char *newline;
+
+    while ((newline = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        if (!reader->line(reader->user, at, (size_t)(newline - at))) {
+            reader->is_stopped = true;
+            return false;
+        }
+        at = newline + 1;
+    }
+    reader->rest.length = (size_t)(end - at);
+    memmove(reader->rest.text, at, reader->rest.length);
+    reader->is_too_long = reader->rest.length > API_LINE_BYTES_MAX;
+    return !reader->is_too_long;
+}
+
+static size_t on_lines(char *bytes, size_t size, size_t count, void *user)
+{
+    struct line_reader *reader = user;
+    long status = 0;
+
+    if (on_body(bytes, size, count, &reader->rest) != size * count) {
+        return 0;
+    }
+    (void)curl_easy_getinfo(reader->curl, CURLINFO_RESPONSE_CODE, &status);
+    return status == 200 && !take_lines(reader) ? 0 : size * count;
+}
+
+int api_stream(const char *api, const char *path, bool (*line)(void *user, const char *text, size_t length),
+    void *user, char reason[static API_REASON_BYTES])
+{
+    char socket[PATHS_BYTES_MAX];
+    struct line_reader reader = {.line = line, .user = user};
+    const char *where;
+    long status = 0;
+
+    reader.curl = open_request(api, path, socket, &where, reason);
+    if (reader.curl == NULL) {
+        return -1;
+    }
+    (void)curl_easy_setopt(reader.curl, CURLOPT_WRITEFUNCTION, on_lines);
+    (void)curl_easy_setopt(reader.curl, CURLOPT_WRITEDATA, &reader);
+    bool is_whole = perform(reader.curl, where, &status, reason);
+    if (is_whole && status != 200) {
+        json_t *body =
+            reader.rest.text != NULL ? json_loadb(reader.rest.text, reader.rest.length, 0, NULL) : NULL;
+        explain_status(status, body, reason);
+        json_decref(body);
+    } else if (reader.is_too_long) {
+        (void)snprintf(
+            reason, API_REASON_BYTES, "the agent sent a line of more than %d bytes", API_LINE_BYTES_MAX);
+    }
+    free(reader.rest.text);
+    curl_easy_cleanup(reader.curl);
+    return (is_whole && status == 200) || reader.is_stopped ? 0 : -1;
 }
 
 bool api_add_argument(char *path, size_t path_bytes, const char *name, const char *value)

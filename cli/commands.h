@@ -8,5 +8,10 @@ enum { EXIT_USAGE = 2 };
 int cmd_emit(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_ledger(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
+int cmd_slow(int argc, char **argv);
+int cmd_why(int argc, char **argv);
+int cmd_heatmap(int argc, char **argv);
+int cmd_tap(int argc, char **argv);
 
 #endif

@@ -13,6 +13,11 @@ struct command {
 
 static const struct command commands[] = {
     {"stat", cmd_stat, "who calls whom: rates, outcomes, latencies"},
+    {"why", cmd_why, "why a service is slow, ranked"},
+    {"slow", cmd_slow, "the slowest traces of the last minutes"},
+    {"trace", cmd_trace, "one trace as a tree with bars"},
+    {"heatmap", cmd_heatmap, "latency over time"},
+    {"tap", cmd_tap, "requests as they arrive"},
     {"ledger", cmd_ledger, "what became of every record"},
     {"emit", cmd_emit, "send spans and counters to the agent"},
 };

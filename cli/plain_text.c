@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-void plain_text_print(FILE *to, const char *text, unsigned columns)
+unsigned plain_text_write(FILE *to, const char *text, unsigned columns)
 {
     size_t length = strlen(text != NULL ? text : (text = "-"));
     unsigned written = 0;
@@ -18,7 +18,12 @@ void plain_text_print(FILE *to, const char *text, unsigned columns)
         fputc(cut ? '~' : byte < 0x20 || byte > 0x7e ? '?' : byte, to);
         written++;
     }
-    for (; written < columns; written++) {
+    return written;
+}
+
+void plain_text_print(FILE *to, const char *text, unsigned columns)
+{
+    for (unsigned written = plain_text_write(to, text, columns); written < columns; written++) {
         fputc(' ', to);
     }
 }

@@ -11,4 +11,7 @@
  */
 void plain_text_print(FILE *to, const char *text, unsigned columns);
 
+/* The same without padding; how many columns it took. */
+unsigned plain_text_write(FILE *to, const char *text, unsigned columns);
+
 #endif

@@ -202,7 +202,8 @@ static void free_keyed(struct aggregator *aggregator, struct series *series)
 {
     struct family_table *family = &aggregator->families[series->base.family];
 
-    if (series->base.family == FAMILY_DURATION || series->base.family == FAMILY_PROFILE_HISTOGRAMS) {
+    if (series->base.family == FAMILY_DURATION || series->base.family == FAMILY_TIMES ||
+        series->base.family == FAMILY_PROFILE_HISTOGRAMS) {
         free_duration(aggregator, series);
     } else {
         aggregator_refund(aggregator, series->base.creator);

@@ -141,7 +141,8 @@ struct shard_state {
     struct string_mapping *strings; /* by index, likewise; id 0: none */
     uint32_t mapping_end;           /* ids below it have been used */
     uint32_t retire_at;
-    uint64_t spare_bytes; /* of the budget, that the shard held for reuse at its last flip */
+    uint32_t threshold_at; /* where in a delta the next thresholds are due */
+    uint64_t spare_bytes;  /* of the budget, that the shard held for reuse at its last flip */
     struct id_list refused;
     struct id_list retired;
 };
@@ -203,6 +204,9 @@ uint32_t aggregator_string(const struct aggregator *aggregator, uint32_t shard, 
 
 /* aggregator.c */
 void aggregator_free_series(struct aggregator *aggregator, struct series_base *base);
+
+/* thresholds.c: the p90 of each duration slot's route, for the way back. After the values are merged. */
+void thresholds_tell(struct aggregator *aggregator, struct delta *delta);
 
 /* points.c: the series of a shard's point series, made when it is new; NULL with *ret_conflict when there is
  * none. */

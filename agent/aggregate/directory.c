@@ -33,6 +33,10 @@ static uint32_t reserve_id(struct directory *directory)
     if (directory->free_head != 0) {
         return directory->free_head - 1;
     }
+    if (directory->notes.count == directory->series.count &&
+        slot_array_push(&directory->notes, &directory->pool) == SLOT_NONE) {
+        return SLOT_NONE;
+    }
     uint32_t id = slot_array_push(&directory->series, &directory->pool);
 
     if (id != SLOT_NONE) {
@@ -66,6 +70,7 @@ uint32_t directory_add_series(struct directory *directory, const struct shard_se
     directory->free_head = series->slot;
     *series = *made;
     series->state = SHARD_SERIES_LIVE;
+    *note_at(directory, id) = (struct series_note){.p90 = 0};
     *(struct created_slot *)slot_array_at(&delta->created, created) =
         (struct created_slot){.id = id, .series = series};
     directory->series_count++;
@@ -456,7 +461,9 @@ static struct recent_series *find_recent(
         .generation = directory->generation,
         .series = series,
         .requests = requests,
-        .durations = directory_value_slot(directory, series->duration, &directory->active->durations)};
+        .durations = directory_value_slot(directory, series->duration, &directory->active->durations),
+        .note = note_at(directory, id),
+        .duration_note = series->duration != SLOT_NONE ? note_at(directory, series->duration) : NULL};
     return recent;
 }
 
@@ -471,12 +478,34 @@ static void note_recorded(struct directory *directory, uint8_t signal)
     }
 }
 
-void directory_record(struct directory *directory, const struct request *request)
+static uint64_t p90_ns_of(const struct series_note *note)
+{
+    return note != NULL ? (uint64_t)note->p90 << SERIES_NOTE_SHIFT : 0;
+}
+
+static struct record_note note_of(const struct directory *directory, const struct recent_series *recent)
+{
+    bool is_new = recent->note->early_count < directory->settings.rare_count;
+
+    recent->note->early_count += is_new;
+    return (struct record_note){.p90_ns = p90_ns_of(recent->duration_note), .is_new = is_new};
+}
+
+struct record_note directory_note(const struct directory *directory, const struct request *request)
+{
+    struct series_key requests = request_key(request);
+    struct series_key key = duration_key(&requests);
+    uint32_t id = find_series(directory, &key, series_key_hash(&key));
+
+    return (struct record_note){.p90_ns = id != SLOT_NONE ? p90_ns_of(note_at(directory, id)) : 0};
+}
+
+struct record_note directory_record(struct directory *directory, const struct request *request)
 {
     struct series_key key = request_key(request);
 
     if (!is_countable(request)) {
-        return;
+        return (struct record_note){.p90_ns = 0};
     }
     uint64_t weight = cap_weight(directory, request->weight);
     struct recent_series *recent = find_recent(directory, &key, request->sender);
@@ -487,7 +516,7 @@ void directory_record(struct directory *directory, const struct request *request
     }
     if (recent == NULL) {
         record_refused(directory, &key, request, weight);
-        return;
+        return (struct record_note){.p90_ns = 0};
     }
     uint64_t count = directory_whole_weight(&recent->series->fraction, weight);
 
@@ -503,6 +532,7 @@ void directory_record(struct directory *directory, const struct request *request
     if (request->response_flags != 0) {
         record_flags(directory, &key, request, count);
     }
+    return note_of(directory, recent);
 }
 
 void directory_record_attempt(struct directory *directory, const struct attempt *attempt)

@@ -19,6 +19,7 @@
 
 #include "aggregate/delta.h"
 #include "aggregate/profile_measures.h"
+#include "aggregate/record_note.h"
 #include "context/interner.h"
 #include "context/metric_point.h"
 #include "context/request.h"
@@ -42,6 +43,7 @@ struct directory_settings {
     struct metric_cells *cells;
     const struct clock *clock;
     struct profile_settings profiles; /* zeroes: none */
+    uint8_t rare_count;               /* so many first requests of a series are new */
 };
 
 /* 0 with *ret_directory, or WERR_NOMEM. About 600 KiB, outside the budget, are set aside for overflow. */
@@ -51,8 +53,11 @@ int directory_new(const struct directory_settings *settings, struct directory **
 void directory_free(struct directory *directory);
 
 /* Counts a request once, weighted. Ids are the interner's; INTERNED_FULL ones go to overflow. Counts
- * SPANS_RECORDED or, by its signal, LOGS_RECORDED. */
-void directory_record(struct directory *directory, const struct request *request);
+ * SPANS_RECORDED or, by its signal, LOGS_RECORDED. What is known of its series: zeroes for overflow. */
+struct record_note directory_record(struct directory *directory, const struct request *request);
+
+/* The p90 alone, of a request that is not counted, or not yet. */
+struct record_note directory_note(const struct directory *directory, const struct request *request);
 
 /* Counts a connection and its bytes once. Ids as in directory_record. Counts LOGS_RECORDED. */
 void directory_record_connection(struct directory *directory, const struct connection *connection);
@@ -60,6 +65,14 @@ void directory_record_connection(struct directory *directory, const struct conne
 /* Adds one attempt, weighted, to its edge's traffic. Counts nothing in the ledger: SPANS_ATTEMPTS or
  * LOGS_ATTEMPTS is the caller's. */
 void directory_record_attempt(struct directory *directory, const struct attempt *attempt);
+
+/*
+ * Adds a part of a request's time, duration_ns, to the series of its source and destination, or of the
+ * destination alone; once, unweighted, outside of the ledger. With `stored` it may become an exemplar. Without
+ * room TRACE_TIMES_LOST counts it: there is no overflow.
+ */
+void directory_record_time(
+    struct directory *directory, enum time_of_request which, const struct request *request);
 
 /* Keeps the workload in mesh_service_info; outside of the ledger. Without room: SERIES_REFUSED. */
 void directory_note_workload(struct directory *directory, const struct workload_note *note);

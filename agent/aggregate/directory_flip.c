@@ -112,6 +112,7 @@ int directory_new(const struct directory_settings *settings, struct directory **
     directory->settings = *settings;
     chunk_pool_init(&directory->pool, settings->budget);
     slot_array_init(&directory->series, sizeof(struct shard_series));
+    slot_array_init(&directory->notes, sizeof(struct series_note));
     read_limits(directory);
     directory_init_measures(directory);
     if (init_memory(directory) < 0) {
@@ -165,6 +166,7 @@ void directory_free(struct directory *directory)
     deinit_delta(&directory->deltas[0], directory);
     deinit_delta(&directory->deltas[1], directory);
     slot_array_deinit(&directory->series, &directory->pool);
+    slot_array_deinit(&directory->notes, &directory->pool);
     chunk_pool_deinit(&directory->pool);
     senders_deinit(&directory->senders);
     hash_index_deinit(&directory->index);
@@ -454,8 +456,20 @@ static void take_verdict(
     }
 }
 
+/* Ids are those of the flip: none was given up or reused since. */
+static void take_thresholds(struct directory *directory, const struct delta *delta)
+{
+    for (uint32_t i = 0; delta->merged && i < delta->durations.count; i++) {
+        const struct duration_slot *slot = slot_array_at(&delta->durations, i);
+        uint64_t p90 = (slot->p90_ns + (1u << SERIES_NOTE_SHIFT) - 1) >> SERIES_NOTE_SHIFT;
+
+        note_at(directory, slot->id)->p90 = p90 < UINT32_MAX ? (uint32_t)p90 : UINT32_MAX;
+    }
+}
+
 void directory_give_back(struct directory *directory, struct delta *delta)
 {
+    take_thresholds(directory, delta);
     take_verdict(directory, &delta->refused, refuse_series);
     take_verdict(directory, &delta->retired, ask_to_retire);
     directory_forget_recent(directory);

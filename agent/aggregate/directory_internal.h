@@ -7,7 +7,14 @@
 #include "aggregate/profile_measures.h"
 #include "aggregate/senders.h"
 
-enum { RECENT_COUNT = 256 };
+enum { RECENT_COUNT = 256, SERIES_NOTE_SHIFT = 10 };
+
+/* What is kept beside each series, whose own line is full: of a duration series its p90, of a requests series
+ * how many it has had. */
+struct series_note {
+    uint32_t p90;        /* in units of 2^SERIES_NOTE_SHIFT ns, rounded up; 0: none */
+    uint8_t early_count; /* at most rare_count */
+};
 
 /*
  * A requests series that was recorded into lately, and where its values are in the active delta: what a
@@ -18,8 +25,10 @@ struct recent_series {
     uint32_t generation; /* 0: empty */
     struct shard_series *series;
     struct requests_slot *requests;
-    struct duration_slot *durations; /* NULL: overflow */
-    struct traffic_slot *traffic;    /* NULL: not asked for yet, or overflow */
+    struct duration_slot *durations;         /* NULL: overflow */
+    struct traffic_slot *traffic;            /* NULL: not asked for yet, or overflow */
+    struct series_note *note;                /* of the requests series */
+    const struct series_note *duration_note; /* NULL: it has no duration series */
 };
 
 struct directory {
@@ -33,6 +42,7 @@ struct directory {
     uint32_t now_s; /* monotonic, of the last flip */
     struct chunk_pool pool;
     struct slot_array series; /* struct shard_series by id; only ever grows */
+    struct slot_array notes;  /* struct series_note, likewise */
     struct hash_index index;
     struct senders senders;
     struct page_slab *slab;
@@ -56,6 +66,11 @@ struct directory {
 static inline struct shard_series *series_at(const struct directory *directory, uint32_t id)
 {
     return (struct shard_series *)slot_array_at(&directory->series, id);
+}
+
+static inline struct series_note *note_at(const struct directory *directory, uint32_t id)
+{
+    return (struct series_note *)slot_array_at(&directory->notes, id);
 }
 
 /* What this shard holds of the budget without need. */

@@ -150,7 +150,7 @@ static struct series *add_series(
     if (!has_edge) {
         ref_strings(aggregator, key);
     }
-    if (key->family == FAMILY_DURATION) {
+    if (key->family == FAMILY_DURATION || key->family == FAMILY_TIMES) {
         obtain_windows(aggregator, series);
     }
     return series;
@@ -239,7 +239,7 @@ static struct series_base *obtain_keyed(struct aggregator *aggregator, const str
     if (key.family == FAMILY_DURATION) {
         key.outcome = 0;
         series = obtain_duration(aggregator, delta, &key, from->key.outcome, creator);
-    } else if (key.family == FAMILY_PROFILE_HISTOGRAMS) {
+    } else if (key.family == FAMILY_PROFILE_HISTOGRAMS || key.family == FAMILY_TIMES) {
         series = obtain_duration(aggregator, delta, &key, 0, creator);
     } else {
         series = obtain_series(aggregator, delta, &key, creator);
@@ -393,6 +393,25 @@ static void merge_profile_histogram(struct aggregator *aggregator, const struct 
     merge_exemplars(aggregator, delta, slot, value);
 }
 
+/* Like a profile's, and in a window as well. */
+static void merge_time(struct aggregator *aggregator, const struct delta *delta,
+    const struct mapping *mapping, const struct duration_slot *slot)
+{
+    struct series *series = mapping->state == MAPPING_REFUSED ? NULL : (struct series *)mapping->series;
+    struct duration_value *value = series != NULL ? series->duration.values[0] : NULL;
+
+    if (value == NULL ||
+        histogram_merge(&value->histogram, aggregator->slab, &slot->histogram, delta->slab) < 0) {
+        metric_add(aggregator->settings.cells, METRIC_TRACE_TIMES_LOST, slot->histogram.count);
+        return;
+    }
+    merge_exemplars(aggregator, delta, slot, value);
+    if (series->duration.windows[0] != NULL) {
+        windows_add(
+            &aggregator->windows, series->duration.windows[0], OUTCOME_OK, &slot->histogram, delta->slab);
+    }
+}
+
 static void merge_duration(struct aggregator *aggregator, struct delta *delta, struct duration_slot *slot)
 {
     const struct mapping *mapping = touch(aggregator, delta, slot->id);
@@ -400,6 +419,10 @@ static void merge_duration(struct aggregator *aggregator, struct delta *delta, s
 
     if (is_profile_family(mapping->family)) {
         merge_profile_histogram(aggregator, delta, mapping, slot);
+        return;
+    }
+    if (mapping->family == FAMILY_TIMES) {
+        merge_time(aggregator, delta, mapping, slot);
         return;
     }
     if (mapping->state == MAPPING_REFUSED) {
@@ -618,6 +641,7 @@ void aggregator_merge(struct aggregator *aggregator, struct delta *delta)
     }
     merge_requests(aggregator, delta);
     merge_durations(aggregator, delta);
+    thresholds_tell(aggregator, delta);
     merge_traffic(aggregator, delta);
     merge_flags(aggregator, delta);
     merge_tcp(aggregator, delta);

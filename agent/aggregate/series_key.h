@@ -28,6 +28,7 @@ enum series_family {
     FAMILY_TRAFFIC,
     FAMILY_FLAGS,
     FAMILY_TCP,            /* key as flags, without one */
+    FAMILY_TIMES,          /* parts of requests' time: key.reporter is one of enum time_of_request */
     FAMILY_PROFILE_COUNTS, /* what a key of the three holds: profile_measures.h, by key.measure */
     FAMILY_PROFILE_HISTOGRAMS,
     FAMILY_PROFILE_TCP,
@@ -37,6 +38,17 @@ enum series_family {
 };
 
 enum { FLAG_COUNT = 64 };
+
+/*
+ * What is known only once both ends of a request were seen, or what it called. They stand where others have
+ * their reporter, in keys, edges and windows: no other series, and no query that names a reporter, meets
+ * them.
+ */
+enum time_of_request {
+    TIME_OF_SERVICE = REPORTER_COUNT, /* a request less its calls; the key has a destination alone */
+    TIME_OF_NETWORK,                  /* between a source and a destination */
+    TIME_OF_REQUEST_END
+};
 
 struct series_key {
     uint32_t source;

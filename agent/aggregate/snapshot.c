@@ -414,6 +414,60 @@ static bool fill_tcp_received_bytes(struct view *view, size_t place, struct snap
     return fill_tcp(view, place, TCP_RECEIVED_BYTES, series);
 }
 
+/* parts of requests' time */
+
+static size_t times_end(const struct view *view)
+{
+    return view->aggregator->families[FAMILY_TIMES].series.used;
+}
+
+/* The series at a place with its histogram set; the caller has put its labels. */
+static const struct series *begin_times(const struct view *view, size_t place, enum time_of_request which)
+{
+    const struct series *from = series_at(view, FAMILY_TIMES, place);
+
+    return from != NULL && from->key.reporter == which && from->duration.values[0] != NULL ? from : NULL;
+}
+
+static void end_times(struct view *view, const struct series *from, struct snapshot_series *series)
+{
+    view_add_label(view, "mesh", mesh_name(&view->aggregator->settings.meshes, from->key.mesh));
+    view_end_labels(view, series);
+    series->created_unix_ns = from->base.created_unix_ns;
+    view_set_histogram(view, series, &from->duration.values[0]->histogram, view->aggregator->slab);
+    view_set_exemplars(view, from->duration.values[0]);
+}
+
+static bool fill_service_times(struct view *view, size_t place, struct snapshot_series *series)
+{
+    const struct series *from = begin_times(view, place, TIME_OF_SERVICE);
+
+    if (from == NULL) {
+        return false;
+    }
+    view_begin_labels(view);
+    view_add_label(view, "mesh_service", view_text(view, from->key.destination));
+    view_add_label(view, "mesh_service_namespace", view_text(view, from->key.destination_namespace));
+    end_times(view, from, series);
+    return true;
+}
+
+static bool fill_network_times(struct view *view, size_t place, struct snapshot_series *series)
+{
+    const struct series *from = begin_times(view, place, TIME_OF_NETWORK);
+
+    if (from == NULL) {
+        return false;
+    }
+    view_begin_labels(view);
+    view_add_label(view, "source", view_text(view, from->key.source));
+    view_add_label(view, "source_namespace", view_text(view, from->key.source_namespace));
+    view_add_label(view, "destination", view_text(view, from->key.destination));
+    view_add_label(view, "destination_namespace", view_text(view, from->key.destination_namespace));
+    end_times(view, from, series);
+    return true;
+}
+
 /* information */
 
 static size_t services_end(const struct view *view)
@@ -510,6 +564,19 @@ static const struct source sources[] = {
          .help = "How long requests took, as their reporter saw it. Every outcome of an edge starts at 0."},
         .end = durations_end,
         .fill = fill_durations},
+    {.family = {.name = "mesh_service_self_seconds",
+         .type = SNAPSHOT_HISTOGRAM,
+         .unit = "seconds",
+         .help = "Time of a service's requests without the calls that it made for them, where traces tell."},
+        .end = times_end,
+        .fill = fill_service_times},
+    {.family = {.name = "mesh_edge_network_seconds",
+         .type = SNAPSHOT_HISTOGRAM,
+         .unit = "seconds",
+         .help = "What requests took for their caller beyond what they took at the service that answered, "
+                 "where both ends were seen."},
+        .end = times_end,
+        .fill = fill_network_times},
     {.family = {.name = "mesh_response_flags",
          .type = SNAPSHOT_COUNTER,
          .unit = "",

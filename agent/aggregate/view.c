@@ -56,7 +56,7 @@ int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, 
 
         (*cursor)++;
 
-        if (window == NULL || is_route_window(window)) {
+        if (window == NULL || is_route_window(window) || window->edge->key.reporter >= REPORTER_COUNT) {
             continue;
         }
         histogram_flat_reset(flat);
@@ -130,13 +130,18 @@ static bool fits(
 {
     const struct edge_key *key = &window->edge->key;
 
-    return key->reporter == (uint32_t)filter->reporter &&
+    return key->reporter == (filter->time_of != 0 ? filter->time_of : (uint32_t)filter->reporter) &&
            is_route_window(window) == (filter->route.length > 0) &&
            fits_text(aggregator, filter->source, key->source) &&
            fits_text(aggregator, filter->source_namespace, key->source_namespace) &&
            fits_text(aggregator, filter->destination, key->destination) &&
            fits_text(aggregator, filter->destination_namespace, key->destination_namespace) &&
            fits_text(aggregator, filter->route, key->route) && fits_mesh(aggregator, filter->mesh, key->mesh);
+}
+
+static bool names_source_and_route(const struct latency_filter *filter)
+{
+    return filter->route.length > 0 && (filter->source.ptr != NULL || filter->source_namespace.ptr != NULL);
 }
 
 int aggregator_latency(const struct aggregator *aggregator, const struct latency_filter *filter,
@@ -147,7 +152,7 @@ int aggregator_latency(const struct aggregator *aggregator, const struct latency
     struct window_values values = {.covered_ns = 0};
     int count = 0;
 
-    if (filter->route.length > 0 && (filter->source.ptr != NULL || filter->source_namespace.ptr != NULL)) {
+    if (names_source_and_route(filter)) {
         return WERR_UNSUPPORTED;
     }
     histogram_flat_reset(flat);
@@ -156,6 +161,36 @@ int aggregator_latency(const struct aggregator *aggregator, const struct latency
 
         if (window != NULL && fits(aggregator, filter, window)) {
             windows_read(windows, window, span, now_ns, flat, &values);
+            count++;
+        }
+    }
+    *ret_values = values;
+    return count;
+}
+
+uint32_t aggregator_slots(const struct aggregator *aggregator, enum window_span span,
+    struct window_slot ret_slots[WINDOW_SLOT_COUNT_MAX], uint64_t *ret_now_ns)
+{
+    *ret_now_ns = clock_monotonic_ns(aggregator->settings.clock);
+    return windows_slots(&aggregator->windows, span, *ret_now_ns, ret_slots);
+}
+
+int aggregator_latency_in_slot(const struct aggregator *aggregator, const struct latency_filter *filter,
+    const struct window_slot *slot, struct histogram_flat *flat, struct window_values *ret_values)
+{
+    const struct windows *windows = &aggregator->windows;
+    struct window_values values = {.covered_ns = slot->length_ns};
+    int count = 0;
+
+    if (names_source_and_route(filter)) {
+        return WERR_UNSUPPORTED;
+    }
+    histogram_flat_reset(flat);
+    for (uint32_t i = 0; i < windows->windows.used; i++) {
+        const struct window *window = table_at(&windows->windows, i);
+
+        if (window != NULL && fits(aggregator, filter, window)) {
+            windows_read_slot(windows, window, slot, flat, &values);
             count++;
         }
     }

@@ -62,6 +62,7 @@ void aggregator_add_window(const struct aggregator *aggregator, const struct win
  * "". */
 struct latency_filter {
     enum reporter reporter;
+    uint8_t time_of; /* enum time_of_request, in place of a reporter; 0: durations as the reporter saw them */
     struct slice source;
     struct slice source_namespace;
     struct slice destination;
@@ -77,5 +78,13 @@ struct latency_filter {
  */
 int aggregator_latency(const struct aggregator *aggregator, const struct latency_filter *filter,
     enum window_span span, struct histogram_flat *flat, struct window_values *ret_values);
+
+/* The slots of a window, newest first, with the moment they are counted from: windows.h. */
+uint32_t aggregator_slots(const struct aggregator *aggregator, enum window_span span,
+    struct window_slot ret_slots[WINDOW_SLOT_COUNT_MAX], uint64_t *ret_now_ns);
+
+/* As aggregator_latency, of one slot. */
+int aggregator_latency_in_slot(const struct aggregator *aggregator, const struct latency_filter *filter,
+    const struct window_slot *slot, struct histogram_flat *flat, struct window_values *ret_values);
 
 #endif

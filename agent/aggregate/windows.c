@@ -320,3 +320,60 @@ void windows_read(const struct windows *windows, const struct window *window, en
 
     values->covered_ns = monotonic_ns > start_ns ? monotonic_ns - start_ns : 0;
 }
+
+/* Slots `begin` to `end` of a level, newest first. */
+static uint32_t add_slots(const struct windows *windows, uint32_t level, uint64_t begin, uint64_t end,
+    struct window_slot *slots, uint32_t count)
+{
+    uint64_t length = levels[level].length;
+
+    while (end > begin && end * length > windows->start_slot && count < WINDOW_SLOT_COUNT_MAX) {
+        end--;
+        slots[count++] = (struct window_slot){.level = (uint8_t)level,
+            .number = end,
+            .start_monotonic_ns = (end * length - SLOT_NUMBER_FIRST) * SLOT_NS,
+            .length_ns = length * SLOT_NS};
+    }
+    return count;
+}
+
+/* A level's part ends where the finer one's begins; it begins at a bound of the next coarser level. */
+uint32_t windows_slots(const struct windows *windows, enum window_span span, uint64_t monotonic_ns,
+    struct window_slot ret_slots[WINDOW_SLOT_COUNT_MAX])
+{
+    const struct reach *reach = &reaches[span];
+    uint64_t open_start_ns = (windows->slot - SLOT_NUMBER_FIRST) * SLOT_NS;
+    uint64_t covered_from = windows->slot; /* in lengths of the open slot */
+    uint32_t count = 0;
+
+    ret_slots[count++] = (struct window_slot){.level = WINDOW_LEVEL_COUNT,
+        .number = windows->slot,
+        .start_monotonic_ns = open_start_ns,
+        .length_ns = monotonic_ns > open_start_ns ? monotonic_ns - open_start_ns : 0};
+    for (uint32_t level = 0; level <= reach->level; level++) {
+        uint64_t length = levels[level].length;
+        uint64_t kept = level < reach->level ? levels[level].count : reach->count;
+        uint64_t begin = windows->slot / length - kept;
+        if (level < reach->level) {
+            uint64_t ratio = levels[level + 1].length / length;
+            begin = (begin + ratio - 1) / ratio * ratio;
+        }
+        count = add_slots(windows, level, begin, covered_from / length, ret_slots, count);
+        covered_from = begin * length < covered_from ? begin * length : covered_from;
+    }
+    return count;
+}
+
+void windows_read_slot(const struct windows *windows, const struct window *window,
+    const struct window_slot *slot, struct histogram_flat *flat, struct window_values *values)
+{
+    values->covered_ns = slot->length_ns;
+    if (slot->level < WINDOW_LEVEL_COUNT) {
+        read_closed(window, place_of(slot->level, slot->number), flat, values->outcomes);
+        return;
+    }
+    histogram_flat_merge(flat, &window->open, windows->slab);
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        values->outcomes[i] += window->open_outcomes[i];
+    }
+}

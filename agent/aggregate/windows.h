@@ -20,6 +20,7 @@ enum {
     WINDOW_SLOT_S = 10,
     WINDOW_LEVEL_COUNT = 4,
     WINDOW_CLOSED_COUNT = 6 + 5 + 3 + 4,
+    WINDOW_SLOT_COUNT_MAX = WINDOW_CLOSED_COUNT + 1,
 };
 
 struct closed_slot; /* sealed */
@@ -29,6 +30,8 @@ struct window {
     uint32_t number;
     uint32_t reference_count; /* duration series that feed it */
     uint32_t closed_count;    /* closed slots that are not empty */
+    uint64_t p90_ns;          /* thresholds.c: as of p90_slot; 0: too few values */
+    uint64_t p90_slot;
     struct histogram open;
     uint64_t open_outcomes[OUTCOME_COUNT];
     struct closed_slot
@@ -71,6 +74,25 @@ void windows_tick(struct windows *windows, uint64_t monotonic_ns);
 /* Adds what the window holds to `flat` and `values`, neither of which is reset first. */
 void windows_read(const struct windows *windows, const struct window *window, enum window_span span,
     uint64_t monotonic_ns, struct histogram_flat *flat, struct window_values *values);
+
+/*
+ * The slots of a window one by one, newest first and without a gap: the finest that are still there, so that
+ * the last minute is in slots of 10 s, what is before it in slots of a minute, and so on.
+ */
+struct window_slot {
+    uint8_t level;   /* WINDOW_LEVEL_COUNT: the open slot */
+    uint64_t number; /* of the level */
+    uint64_t start_monotonic_ns;
+    uint64_t length_ns; /* of the open slot: so far */
+};
+
+/* Their number, at most WINDOW_SLOT_COUNT_MAX. Slots from before the start are left out. */
+uint32_t windows_slots(const struct windows *windows, enum window_span span, uint64_t monotonic_ns,
+    struct window_slot ret_slots[WINDOW_SLOT_COUNT_MAX]);
+
+/* Adds what the window holds in one slot. */
+void windows_read_slot(const struct windows *windows, const struct window *window,
+    const struct window_slot *slot, struct histogram_flat *flat, struct window_values *values);
 
 /* "10s", "1m", "5m", "15m", "1h"; WERR_NOT_FOUND for another text. */
 int window_span_of(struct slice text, enum window_span *ret_span);

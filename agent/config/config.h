@@ -29,6 +29,10 @@ enum {
     CONFIG_ACCESS_LOG_COUNT_MAX = 16,  /* entries of receivers.access_logs */
     CONFIG_SCRAPE_COUNT_MAX = 64,      /* targets of receivers.scrape */
     CONFIG_LABEL_COUNT_MAX = 16,       /* labels of one target */
+    CONFIG_PEER_COUNT_MAX = 64,        /* entries of trace.peers */
+    CONFIG_RING_SHARE_BYTES_MIN =
+        262144,                       /* of limits.trace_ring_bytes, for each shard; below it has no ring */
+    CONFIG_PEER_TOKEN_BYTES_MIN = 16, /* of trace.peer_token_file */
     CONFIG_WARNING_COUNT_MAX = 32,
     CONFIG_ERROR_BYTES_MAX = 1024,
     CONFIG_SHARD_COUNT_MAX = 64
@@ -211,6 +215,24 @@ struct config_redact {
     struct config_strings attributes; /* keys whose values are never stored */
 };
 
+/* Which spans leave the node. */
+enum config_trace_export { CONFIG_TRACE_EXPORT_KEPT, CONFIG_TRACE_EXPORT_ALL };
+
+/* Which traces are kept, and who else is to keep them. */
+struct config_trace {
+    enum config_trace_export export;
+    uint64_t slow_ms;                /* a longer request is slow; 0: none is */
+    uint64_t slow_factor;            /* times its route's rolling p90; 0: none is */
+    uint64_t slow_for_series_min_ms; /* what is no longer than this is not slow for its route */
+    uint64_t rare_count;             /* first requests of a series, in each shard */
+    uint64_t baseline_parts;         /* of 10^9 traces, kept whatever happens */
+    uint64_t rate_per_s;             /* traces that one reason may keep */
+    uint64_t linger_ms;              /* how long what still comes of a kept trace is kept, too */
+    struct config_strings peers;     /* http:// or https:// URLs of other agents, without a path */
+    const char *peer_token;          /* NULL: none; never logged */
+    struct config_tls peer_tls;
+};
+
 enum config_signal { CONFIG_SIGNAL_TRACES, CONFIG_SIGNAL_METRICS, CONFIG_SIGNAL_LOGS, CONFIG_SIGNAL_COUNT };
 enum config_protocol { CONFIG_PROTOCOL_GRPC, CONFIG_PROTOCOL_HTTP_PROTOBUF };
 enum config_compression { CONFIG_COMPRESSION_NONE, CONFIG_COMPRESSION_GZIP, CONFIG_COMPRESSION_ZSTD };
@@ -322,6 +344,7 @@ struct config {
     struct limits limits;
     struct config_metrics metrics;
     struct config_redact redact;
+    struct config_trace trace;
     struct config_exporters exporters;
     struct config_strings
         warnings;       /* one line each, for main to log: environment variables that were ignored */

@@ -48,6 +48,9 @@ static void describe(const struct config_field *field, char *out, size_t out_byt
         (void)snprintf(out, out_bytes, "an integer from %" PRId64 " to %" PRId64, (int64_t)field->smallest,
             (int64_t)field->largest);
         break;
+    case CONFIG_KIND_FRACTION:
+        (void)snprintf(out, out_bytes, "a number from 0 to 1 with up to nine decimals");
+        break;
     case CONFIG_KIND_MODE:
         (void)snprintf(out, out_bytes, "an octal mode from 0 to 0777");
         break;
@@ -143,6 +146,9 @@ int convert_scalar(
         break;
     case CONFIG_KIND_SIGNED:
         status = value_signed(text, (int64_t)field->smallest, (int64_t)field->largest, out);
+        break;
+    case CONFIG_KIND_FRACTION:
+        status = value_fraction(text, out);
         break;
     case CONFIG_KIND_MODE:
         status = value_mode(text, out);

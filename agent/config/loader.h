@@ -103,6 +103,9 @@ int check_group(struct loader *loader, const char *path, const char *name, gid_t
 /* Fails at `path` when the address is none of loopback with a port. NULL is fine. */
 int check_loopback(struct loader *loader, const char *path, const char *address);
 
+/* As check_config, for `trace`. */
+int check_trace(struct loader *loader);
+
 /* As check_config, for `identity`. */
 int check_identity(struct loader *loader);
 

@@ -31,6 +31,7 @@ static const char *const compression_choices[] = {"none", "gzip", "zstd", NULL};
 static const char *const temporality_choices[] = {"cumulative", "delta", NULL};
 static const char *const aws_credentials_choices[] = {
     "auto", "environment", "file", "container", "instance", NULL};
+static const char *const trace_export_choices[] = {"kept", "all", NULL};
 static const char *const histogram_choices[] = {"exponential", "explicit", NULL};
 
 /* clang-format off */
@@ -187,6 +188,22 @@ static const struct config_field redact_fields[] = {
                  "http.request.header.x-amz-security-token http.response.header.set-cookie"},
 };
 
+static const struct config_field trace_fields[] = {
+    {CHOICE(export, trace_export_choices, "kept"), RESTART, .offset = offsetof(struct config_trace, export)},
+    {INTEGER(slow_ms, 0, 3600000, "1000"), RESTART, .offset = offsetof(struct config_trace, slow_ms)},
+    {INTEGER(slow_factor, 0, 1000, "4"), RESTART, .offset = offsetof(struct config_trace, slow_factor)},
+    {INTEGER(slow_for_series_min_ms, 0, 3600000, "10"), RESTART, .offset = offsetof(struct config_trace, slow_for_series_min_ms)},
+    {INTEGER(rare_count, 0, 255, "5"), RESTART, .offset = offsetof(struct config_trace, rare_count)},
+    {.name = "baseline", .kind = CONFIG_KIND_FRACTION, .value = "0.001", RESTART, .offset = offsetof(struct config_trace, baseline_parts)},
+    {INTEGER(rate_per_s, 0, 100000, "100"), RESTART, .offset = offsetof(struct config_trace, rate_per_s)},
+    {INTEGER(linger_ms, 100, 3600000, "30000"), RESTART, .offset = offsetof(struct config_trace, linger_ms)},
+    {.name = "peers", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 1024, .value = "", RESTART,
+        .offset = offsetof(struct config_trace, peers)},
+    {.name = "peer_token_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = 4096, RESTART, .offset = offsetof(struct config_trace, peer_token)},
+    {NESTED(peer_tls, &tls_group), .offset = offsetof(struct config_trace, peer_tls)},
+};
+static const struct config_group trace_group = GROUP(trace_fields, struct config_trace);
+
 static const struct config_field header_fields[] = {
     {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_header, name)},
     {.name = "value", .kind = CONFIG_KIND_SECRET, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value)},
@@ -303,6 +320,7 @@ static const struct config_field top_fields[] = {
     {NESTED(limits, &limits_group), .offset = offsetof(struct config, limits)},
     {NESTED(metrics, &metrics_group), .offset = offsetof(struct config, metrics)},
     {NESTED(redact, &redact_group), .offset = offsetof(struct config, redact)},
+    {NESTED(trace, &trace_group), .offset = offsetof(struct config, trace)},
     {NESTED(exporters, &exporters_group), .offset = offsetof(struct config, exporters)},
 };
 const struct config_group config_schema = GROUP(top_fields, struct config);

@@ -20,6 +20,7 @@ enum config_kind {
     CONFIG_KIND_BOOL,        /* bool */
     CONFIG_KIND_INTEGER,     /* uint64_t, smallest..largest */
     CONFIG_KIND_SIGNED,      /* int64_t, (int64_t)smallest..(int64_t)largest */
+    CONFIG_KIND_FRACTION,    /* uint64_t, parts of 10^9: a decimal number from 0 to 1 */
     CONFIG_KIND_MODE,        /* uint32_t, octal */
     CONFIG_KIND_CHOICE,      /* an enum: index in field.choices */
     CONFIG_KIND_CHOICES,     /* uint32_t: list, one bit for each index in field.choices */

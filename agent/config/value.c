@@ -216,6 +216,32 @@ int value_milliseconds(const char *text, uint64_t *ret_ns)
     return 0;
 }
 
+int value_fraction(const char *text, uint64_t *ret_parts)
+{
+    const uint64_t one = 1000000000;
+    uint64_t unit = one;
+
+    if (text[0] != '0' && text[0] != '1') {
+        return WERR_INVALID;
+    }
+    uint64_t parts = (uint64_t)(text[0] - '0') * one;
+    if (text[1] != '\0' && (text[1] != '.' || text[2] == '\0')) {
+        return WERR_INVALID;
+    }
+    for (text += text[1] == '.' ? 2 : 1; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9' || unit == 1) {
+            return WERR_INVALID;
+        }
+        unit /= 10;
+        parts += (uint64_t)(*text - '0') * unit;
+    }
+    if (parts > one) {
+        return WERR_INVALID;
+    }
+    *ret_parts = parts;
+    return 0;
+}
+
 int value_choice(const char *text, const char *const *choices, int *ret_index)
 {
     for (int i = 0; choices[i] != NULL; i++) {

@@ -38,6 +38,9 @@ int value_bool(const char *text, bool *ret_value);
 /* Decimal milliseconds with up to six decimals, "2.5", as exact nanoseconds; above 0, at most one day. */
 int value_milliseconds(const char *text, uint64_t *ret_ns);
 
+/* A decimal number from 0 to 1 with up to nine decimals, "0.001", as parts of 10^9. */
+int value_fraction(const char *text, uint64_t *ret_parts);
+
 /* Index of `text` in `choices` (NULL at the end). WERR_INVALID when it is not there. */
 int value_choice(const char *text, const char *const *choices, int *ret_index);
 

@@ -103,7 +103,7 @@ struct request {
     uint64_t weight; /* how many requests it stands for, 32.32 fixed point, at least WEIGHT_ONE */
     /* where it belongs */
     uint32_t sender; /* interner id of the identity that pays for the series */
-    bool stored;     /* an export queue takes this span: it may become an exemplar */
+    bool stored;     /* in the ring of traces, or an export queue takes it: it may become an exemplar */
     struct count_voice voice;
     uint8_t trace_id[16];
     uint8_t span_id[8];

@@ -12,8 +12,7 @@ static struct slice trimmed(struct slice text)
     return text;
 }
 
-/* The next piece before `separator`, taken off the front of *rest. False at the end. */
-static bool next_piece(struct slice *rest, uint8_t separator, struct slice *ret_piece)
+bool tracestate_next(struct slice *rest, uint8_t separator, struct slice *ret_piece)
 {
     size_t at = slice_find(*rest, separator);
 
@@ -25,9 +24,10 @@ static bool next_piece(struct slice *rest, uint8_t separator, struct slice *ret_
     return true;
 }
 
-static bool read_threshold(struct slice digits, uint64_t *ret_threshold)
+/* Hex digits of a number of 56 bits; those that are left out at the end are zeros. */
+static bool read_digits(struct slice digits, uint64_t *ret_value)
 {
-    uint64_t threshold = 0;
+    uint64_t value = 0;
 
     if (digits.length == 0 || digits.length > SAMPLING_THRESHOLD_DIGITS) {
         return false;
@@ -38,30 +38,56 @@ static bool read_threshold(struct slice digits, uint64_t *ret_threshold)
         if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
             return false;
         }
-        threshold = threshold << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+        value = value << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
     }
-    *ret_threshold = threshold;
+    *ret_value = value;
     return true;
+}
+
+bool tracestate_member(struct slice tracestate, struct slice key, struct slice *ret_value)
+{
+    struct slice member;
+
+    while (tracestate_next(&tracestate, ',', &member)) {
+        if (member.length > key.length && member.ptr[key.length] == '=' && slice_has_prefix(member, key)) {
+            *ret_value = slice_sub(member, key.length + 1, member.length);
+            return true; /* a key may stand once only */
+        }
+    }
+    return false;
+}
+
+/* What follows `name` ("th:") in the member that is OpenTelemetry's. */
+static bool find_sub_key(struct slice tracestate, struct slice name, struct slice *ret_value)
+{
+    struct slice list;
+    struct slice pair;
+
+    if (tracestate.length == 0 || !tracestate_member(tracestate, SLICE_LITERAL("ot"), &list)) {
+        return false;
+    }
+    while (tracestate_next(&list, ';', &pair)) {
+        if (slice_has_prefix(pair, name)) {
+            *ret_value = slice_sub(pair, name.length, pair.length);
+            return true;
+        }
+    }
+    return false;
 }
 
 bool sampling_threshold_of(struct slice tracestate, uint64_t *ret_threshold)
 {
-    struct slice member;
-    struct slice pair;
+    struct slice digits;
 
-    while (next_piece(&tracestate, ',', &member)) {
-        if (!slice_has_prefix(member, SLICE_LITERAL("ot="))) {
-            continue;
-        }
-        member = slice_sub(member, 3, member.length);
-        while (next_piece(&member, ';', &pair)) {
-            if (slice_has_prefix(pair, SLICE_LITERAL("th:"))) {
-                return read_threshold(slice_sub(pair, 3, pair.length), ret_threshold);
-            }
-        }
-        return false; /* a key may stand once only */
-    }
-    return false;
+    return find_sub_key(tracestate, SLICE_LITERAL("th:"), &digits) && read_digits(digits, ret_threshold);
+}
+
+bool sampling_random_of(struct slice tracestate, uint64_t *ret_random)
+{
+    struct slice digits;
+
+    return find_sub_key(tracestate, SLICE_LITERAL("rv:"), &digits) &&
+           digits.length == SAMPLING_THRESHOLD_DIGITS && read_digits(digits, ret_random);
 }
 
 uint64_t sampling_weight(uint64_t threshold, uint64_t weight_max, bool *ret_capped)

@@ -1,7 +1,7 @@
 /*
  * How many requests a sampled record stands for: OpenTelemetry's consistent probability sampling, where a
  * record is kept when its 56-bit random value is not below a threshold T, so that it stands for 2^56 / (2^56
- * - T). Pure; any thread.
+ * - T); and what a W3C tracestate says of both. Pure; any thread.
  */
 #ifndef WEFT_CONTEXT_SAMPLING_H
 #define WEFT_CONTEXT_SAMPLING_H
@@ -21,6 +21,21 @@ enum { SAMPLING_THRESHOLD_BITS = 56, SAMPLING_THRESHOLD_DIGITS = 14 };
  * ("ot=th:c" is 3/4). False, nothing written, when there is none or it is not well formed.
  */
 bool sampling_threshold_of(struct slice tracestate, uint64_t *ret_threshold);
+
+/*
+ * The random value that a tracestate gives in place of the trace id's last 56 bits: member `ot`, sub-key
+ * `rv`, exactly 14 lower-case hex digits. False, nothing written, when there is none or it is not well
+ * formed.
+ */
+bool sampling_random_of(struct slice tracestate, uint64_t *ret_random);
+
+/* The next piece of a tracestate (separator ',') or of a member (';'), spaces around it left out, taken off
+ * the front of *rest. False at the end. */
+bool tracestate_next(struct slice *rest, uint8_t separator, struct slice *ret_piece);
+
+/* The value of the first member of that key, spaces around it left out; borrowed. False when there is none.
+ */
+bool tracestate_member(struct slice tracestate, struct slice key, struct slice *ret_value);
 
 /*
  * The weight in 32.32 fixed point, rounded down, at most weight_max (whole requests, up to 2^20).

@@ -341,6 +341,8 @@ static struct span_memo identify(struct span_case *c)
     }
     if (c->role.meaning != SPAN_IS_NEITHER) {
         find_sides(c, &source, &destination);
+    } else {
+        source = c->resource->ids;
     }
     enum protocol protocol = protocol_of(span);
     struct span_memo memo = {.meaning = c->role.meaning,
@@ -458,7 +460,7 @@ enum span_meaning span_to_request(struct context *context, const struct span *sp
     if (memo->meaning == SPAN_IS_REQUEST) {
         fill_request(context, span, changed, memo);
         *ret_request = memo->request;
-    } else if (memo->meaning == SPAN_IS_ATTEMPT) {
+    } else if (memo->meaning != SPAN_IS_REFUSED) {
         fill_attempt(&memo->request, ret_attempt);
     }
     return (enum span_meaning)memo->meaning;

@@ -15,7 +15,8 @@
 
 /*
  * Within a batch (context_batch_begin). Writes *ret_request for SPAN_IS_REQUEST, *ret_attempt for
- * SPAN_IS_ATTEMPT. `sender` is bound (context_sender_bind) or NULL. request.stored is left false. Counts
+ * SPAN_IS_ATTEMPT, and for SPAN_IS_NEITHER an attempt of which only `source` tells anything: the service that
+ * speaks. `sender` is bound (context_sender_bind) or NULL. request.stored is left false. Counts
  * METRIC_WEIGHT_CAPPED, METRIC_ROUTES_LIMITED and METRIC_IDENTITY_CONFLICTS; the ledger's terms are the
  * caller's.
  */

@@ -20,6 +20,15 @@
 #define RECORDS_DROPPED "What was received and not counted, by reason."
 #define MESSAGES_REFUSED "Messages refused whole; the records inside are not known."
 #define EXPORT_DROPPED "Items accepted for a destination and given up, by reason."
+#define TRACE_STORED "Records that were put into the ring of traces; access-log entries are logs."
+#define TRACE_NOT_STORED "Spans that were not put into the ring of traces, by reason."
+#define TRACE_TIMINGS "Spans handed to the thread that joins them to tell self and network times, and what became of them."
+#define TRACE_JOIN "Joined spans that could not be told as usual, by kind; see agent/trace/attribution.h."
+#define TRACE_EXPIRED "Records that the ring wrote over before their trace was kept."
+#define TRACE_RING "Records in the ring of traces whose trace is not kept; stored less kept less expired."
+
+#define TRACES_KEPT "Traces that a shard began to keep, by the first reason that had a share left."
+#define TRACES_LIMITED "Times that a reason would have kept a trace but had used up its rate."
 
 /* clang-format off */
 #define WEFT_METRICS(X)                                                                                                                    \
@@ -172,6 +181,67 @@
     X(EXPORT_ATTEMPTS_OK,        "weft_export_attempts", COUNTER, DESTINATION, "result=\"ok\"", "", "stable", "Requests to this destination, by result.") \
     X(EXPORT_ATTEMPTS_RETRY,     "weft_export_attempts", COUNTER, DESTINATION, "result=\"retry\"", "", "stable", "Requests to this destination, by result.") \
     X(EXPORT_ATTEMPTS_FAILED,    "weft_export_attempts", COUNTER, DESTINATION, "result=\"failed\"", "", "stable", "Requests to this destination, by result.") \
+    /* the ring of traces */                                                                                                               \
+    X(TRACE_STORED_SPANS,    "weft_trace_spans_stored", COUNTER, PROCESS, "signal=\"spans\"", "", "experimental", TRACE_STORED) \
+    X(TRACE_STORED_LOGS,     "weft_trace_spans_stored", COUNTER, PROCESS, "signal=\"logs\"", "", "experimental", TRACE_STORED) \
+    X(TRACE_NOT_STORED_OVERSIZED, "weft_trace_spans_not_stored", COUNTER, PROCESS, "reason=\"oversized\"", "", "experimental", TRACE_NOT_STORED) \
+    X(TRACE_NOT_STORED_NO_TRACE, "weft_trace_spans_not_stored", COUNTER, PROCESS, "reason=\"no_trace_id\"", "", "experimental", TRACE_NOT_STORED) \
+    X(TRACE_NOT_STORED_NO_RING, "weft_trace_spans_not_stored", COUNTER, PROCESS, "reason=\"no_ring\"", "", "experimental", TRACE_NOT_STORED) \
+    X(TRACE_KEPT_SPANS,      "weft_trace_spans_kept", COUNTER, PROCESS, "", "", "experimental", "Spans that were stored and whose trace is kept.") \
+    X(TRACE_EXPIRED_SPANS,   "weft_trace_spans_expired", COUNTER, PROCESS, "signal=\"spans\"", "", "experimental", TRACE_EXPIRED) \
+    X(TRACE_EXPIRED_LOGS,    "weft_trace_spans_expired", COUNTER, PROCESS, "signal=\"logs\"", "", "experimental", TRACE_EXPIRED) \
+    X(TRACE_RING_SPANS,      "weft_trace_ring_spans", GAUGE, PROCESS, "signal=\"spans\"", "", "experimental", TRACE_RING) \
+    X(TRACE_RING_LOGS,       "weft_trace_ring_spans", GAUGE, PROCESS, "signal=\"logs\"", "", "experimental", TRACE_RING) \
+    X(TRACE_RING_BYTES,      "weft_trace_ring_bytes", GAUGE, SHARD, "", "bytes", "experimental", "Bytes of this shard's ring that are in use; once it has gone round, all of it.") \
+    X(TRACE_REACH,           "weft_trace_reach_seconds", GAUGE, SHARD, "", "seconds", "experimental", "How long ago the oldest record of this shard's ring arrived.") \
+    X(TRACE_WALKS_CUT,       "weft_trace_walks_cut", COUNTER, PROCESS, "", "", "experimental", "Times a trace was read from the ring and not all of it was looked at: limits.trace_spans_count_max.") \
+    /* traces that are kept: rows by reason in the order of enum trace_trigger (trace/trigger.h) */                                                                             \
+    X(TRACES_KEPT_ERROR, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"error\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_GRPC_ERROR, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"grpc_error\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_RESPONSE_FLAGS, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"response_flags\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_RETRIES_EXHAUSTED, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"retries_exhausted\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_SLOW, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"slow\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_SLOW_FOR_SERIES, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"slow_for_series\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_RARE, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"rare\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_MARK, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"mark\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_BASELINE, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"baseline\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_OPERATOR, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"operator\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_KEPT_PEER, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"peer\"", "", "stable", TRACES_KEPT) \
+    X(TRACES_LIMITED_ERROR, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"error\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_GRPC_ERROR, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"grpc_error\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_RESPONSE_FLAGS, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"response_flags\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_RETRIES_EXHAUSTED, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"retries_exhausted\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_SLOW, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"slow\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_SLOW_FOR_SERIES, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"slow_for_series\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_RARE, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"rare\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_MARK, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"mark\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_BASELINE, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"baseline\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_OPERATOR, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"operator\"", "", "stable", TRACES_LIMITED) \
+    X(TRACES_LIMITED_PEER, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"peer\"", "", "stable", TRACES_LIMITED) \
+    X(TRACE_LETTERS_LOST,    "weft_trace_letters_lost", COUNTER, PROCESS, "", "", "stable", "Notices that a trace is kept which found no memory on their way to another thread of the agent.") \
+    X(TRACE_KEPT_EVICTED,    "weft_trace_kept_evicted", COUNTER, PROCESS, "", "", "stable", "Kept traces that were let go before their linger time was over, because limits.kept_traces_count_max were kept after them, shard by shard.") \
+    /* questions about traces, and what agents tell each other */                                                                          \
+    X(TRACE_TIMINGS_JOINED,  "weft_trace_timings", COUNTER, PROCESS, "result=\"joined\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_BEHIND,  "weft_trace_timings", COUNTER, PROCESS, "result=\"dropped_behind\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_BAD_IDS, "weft_trace_timings", COUNTER, PROCESS, "result=\"bad_ids\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_REPEATED, "weft_trace_timings", COUNTER, PROCESS, "result=\"repeated\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_LATE,    "weft_trace_timings", COUNTER, PROCESS, "result=\"late\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_JOIN_SELF_PARENTS, "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"self_parent\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_CYCLES,     "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"cycle\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_OVERSIZED,  "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"too_many_spans\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_EARLY,      "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"no_room_to_wait\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_LATE_CALLS, "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"late_call\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_AMBIGUOUS,  "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"several_servers\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_JOIN_CLOCKS,     "weft_trace_join_oddities", COUNTER, PROCESS, "kind=\"clocks_disagree\"", "", "experimental", TRACE_JOIN) \
+    X(TRACE_TIMES_LOST,      "weft_trace_times_lost", COUNTER, PROCESS, "", "", "experimental", "Self and network times that no series could be had for.") \
+    X(TRACE_QUESTIONS,       "weft_trace_questions", COUNTER, PROCESS, "", "", "experimental", "Questions about traces that were answered.") \
+    X(TRACE_QUESTIONS_BUSY,  "weft_trace_questions_refused", COUNTER, PROCESS, "", "", "experimental", "Questions about traces that found too many under way.") \
+    X(TRACE_ANSWERS_CUT,     "weft_trace_answers_cut", COUNTER, PROCESS, "", "", "experimental", "Answers that lack something, which their warnings say: a shard or a peer that was late, more than there is room for.") \
+    X(TRACE_PEER_QUESTIONS,  "weft_trace_peer_questions", COUNTER, PROCESS, "", "", "experimental", "Questions to peers.") \
+    X(TRACE_PEER_QUESTIONS_FAILED, "weft_trace_peer_questions_failed", COUNTER, PROCESS, "", "", "experimental", "Questions to peers without an answer.") \
+    X(TRACE_PEER_NOTICES_SENT, "weft_trace_peer_notices_sent", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer was told of, peer by peer.") \
+    X(TRACE_PEER_NOTICES_LOST, "weft_trace_peer_notices_lost", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer could not be told of, peer by peer.") \
+    X(TRACE_PEER_NOTICES_RECEIVED, "weft_trace_peer_notices_received", COUNTER, PROCESS, "", "", "experimental", "Kept traces that peers told of.") \
     /* identity */                                                                                                                         \
     X(KUBELET_POLLS_OK,      "weft_kubelet_polls", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the table of pods was asked for, by result.") \
     X(KUBELET_POLLS_FAILED,  "weft_kubelet_polls", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the table of pods was asked for, by result.") \

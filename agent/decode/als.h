@@ -36,7 +36,8 @@ struct als_memory; /* als_memory.h */
 struct als_sink {
     void *user;
     struct als_memory *memory; /* of the thread that scans; NULL: every entry is read for itself */
-    bool wants_all; /* else entries hold what requests are counted by: no ids, addresses, agent, details */
+    bool wants_all; /* else entries hold what requests are counted by: no request ids, addresses, agent,
+                       details */
     /* record: index of the entry in the message. The entry and what it borrows are valid during the call. */
     void (*on_entry)(void *user, const struct access_log_entry *entry, uint32_t record);
     /* where->reason says why, where->record which. */

@@ -127,10 +127,10 @@ static int read_attempts(struct wire_reader *reader, struct access_log_entry *en
 
 static inline int read_tag(struct entry_scan *scan, struct slice encoded)
 {
-    if (!scan->wants_all && als_tag_is_needless(encoded, scan->entry->upstream_cluster.length > 0)) {
+    if (als_tag_is_needless(encoded, scan->entry->upstream_cluster.length > 0)) {
         return 0;
     }
-    return als_read_tag(encoded, scan->wants_all, scan->entry);
+    return als_read_tag(encoded, scan->entry);
 }
 
 /* For what is called with a constant tag or field number in each of many places: there hardly anything is

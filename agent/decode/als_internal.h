@@ -136,25 +136,20 @@ int als_read_flags(struct slice encoded, uint64_t *ret_flags);
 /* An entry of a map<string, string> or map<string, message>. */
 int als_read_map_entry(struct slice encoded, struct slice *ret_key, struct slice *ret_value);
 
-/* Whether an encoded entry of custom_tags is one that counting does without, told by how it begins. */
+/* Whether an encoded entry of custom_tags tells what is known already, told by how it begins. */
 static inline bool als_tag_is_needless(struct slice encoded, bool has_cluster)
 {
-    uint64_t trace_id, span_id, upstream_cluster;
+    uint64_t upstream_cluster;
 
-    if (encoded.length < sizeof(uint64_t)) {
+    if (!has_cluster || encoded.length < sizeof upstream_cluster) {
         return false;
     }
-    uint64_t begin = als_load8(encoded.ptr);
-    memcpy(&trace_id, "\n\x08trace_", sizeof trace_id);
-    memcpy(&span_id, "\n\x07span_i", sizeof span_id);
     memcpy(&upstream_cluster, "\n\x10upstre", sizeof upstream_cluster);
-    /* no entry has them in the order of another: one branch for all three */
-    return ((begin == trace_id) | (begin == span_id) | ((begin == upstream_cluster) & has_cluster)) != 0;
+    return als_load8(encoded.ptr) == upstream_cluster;
 }
 
-/* An entry of custom_tags (wants_all: of trace and span ids, too), of filter_state_objects; tls_properties.
- */
-int als_read_tag(struct slice encoded, bool wants_all, struct access_log_entry *entry);
+/* An entry of custom_tags, of filter_state_objects; tls_properties. */
+int als_read_tag(struct slice encoded, struct access_log_entry *entry);
 int als_read_filter_state(struct slice encoded, struct access_log_entry *entry);
 int als_read_tls(struct slice encoded, struct access_log_entry *entry);
 

@@ -257,20 +257,19 @@ static enum access_log_side side_of(struct slice text)
 /* For a key whose length is known: a constant one compares without a call. */
 #define KEY_IS(text) (memcmp(key.ptr, (text), sizeof(text) - 1) == 0)
 
-static inline void take_tag(
-    struct access_log_entry *entry, bool wants_all, struct slice key, struct slice value)
+static inline void take_tag(struct access_log_entry *entry, struct slice key, struct slice value)
 {
     if (!is_told(value)) {
         return;
     }
     switch (key.length) {
     case 7:
-        if (wants_all && KEY_IS("span_id")) {
+        if (KEY_IS("span_id")) {
             entry->has_span = value.length == 16 && read_hex(value, entry->span_id, sizeof entry->span_id);
         }
         break;
     case 8:
-        if (wants_all && KEY_IS("trace_id")) {
+        if (KEY_IS("trace_id")) {
             entry->has_trace = read_trace_id(value, entry->trace_id);
         }
         break;
@@ -304,14 +303,14 @@ static inline void take_tag(
     }
 }
 
-int als_read_tag(struct slice encoded, bool wants_all, struct access_log_entry *entry)
+int als_read_tag(struct slice encoded, struct access_log_entry *entry)
 {
     struct slice key;
     struct slice value;
     int error = als_read_map_entry(encoded, &key, &value);
 
     if (error == 0) {
-        take_tag(entry, wants_all, key, value);
+        take_tag(entry, key, value);
     }
     return error;
 }

@@ -266,7 +266,10 @@ static uint8_t *put_attributes(uint8_t *to, const struct otlp_encode_span *span)
     if (span->reporter == OTLP_ENCODE_WAYPOINT) {
         to = PUT_TEXT(to, "weft.reporter", SLICE_LITERAL("waypoint"));
     }
-    return to;
+    if (span->is_access_log) {
+        to = PUT_TEXT(to, "weft.signal", SLICE_LITERAL("access_log"));
+    }
+    return span->attribute.length > 0 ? put_bytes(to, 9, span->attribute) : to;
 }
 
 static bool is_zero(const uint8_t *id, size_t id_bytes)
@@ -303,7 +306,8 @@ static uint8_t *put_span(uint8_t *to, const struct otlp_encode_span *span)
 static size_t texts_bytes_max(const struct otlp_encode_span *span)
 {
     return 3 * span->route.length + 2 * span->method.length + span->protocol.length + span->source.length +
-           span->source_namespace.length + span->destination.length + span->destination_namespace.length;
+           span->source_namespace.length + span->destination.length + span->destination_namespace.length +
+           span->attribute.length;
 }
 
 static void write_span(struct buffer *out, const struct otlp_encode_span *span)

@@ -43,6 +43,8 @@ struct otlp_encode_span {
     const uint8_t *trace_id;     /* 16 bytes */
     const uint8_t *span_id;      /* 8 bytes */
     const uint8_t *parent_id;    /* 8 bytes, or NULL; all zero: none */
+    bool is_access_log;          /* it was told by an access log: attribute weft.signal */
+    struct slice attribute;      /* one more, an encoded KeyValue; empty: none */
 };
 
 /* A group that is larger is closed, so that its length fits the three bytes left for it. */

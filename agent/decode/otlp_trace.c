@@ -31,6 +31,7 @@ struct walk {
     uint64_t
         envelope; /* stands for resource and scope; 0: not made yet, or nothing is remembered of such spans */
     bool scope_is_dirty;
+    struct span_around around;
     struct otlp_resource own_resource; /* room for one that is not remembered, */
     struct span own_span;              /* and for a span that fits no pattern */
 };
@@ -148,6 +149,7 @@ static void deliver(struct walk *walk, struct slice encoded)
     } else {
         span->resource = &walk->resource->names;
         span->scope_name = walk->scope_name;
+        span->around = &walk->around;
         span->needs_rewrite |= walk->resource->is_dirty || walk->scope_is_dirty;
         walk->result->needs_rewrite |= span->needs_rewrite;
         walk->result->spans_count++;
@@ -192,6 +194,8 @@ static int walk_scope_spans(struct walk *walk, struct slice encoded)
     walk->scope_name = slice_of(NULL, 0);
     walk->scope_is_dirty = false;
     walk->envelope = 0;
+    walk->around.scope_spans = encoded;
+    walk->around.scope_note = 0;
     if (encoded.length > 0 && encoded.ptr[0] != WIRE_TAG(1, WIRE_BYTES)) {
         read_scope_ahead(walk, encoded);
     }
@@ -242,6 +246,8 @@ static int walk_resource_spans(struct walk *walk, struct slice encoded)
     struct wire_field field;
 
     walk->where.scope = DECODE_NO_INDEX;
+    walk->around.resource_spans = encoded;
+    walk->around.resource_note = 0;
     int status = take_resource(walk, encoded);
     if (status < 0) {
         return fail(walk, status, "resource");

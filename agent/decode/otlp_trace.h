@@ -62,7 +62,8 @@ int otlp_trace_scan(const struct otlp_trace_scanner *scanner, struct otlp_memory
     struct otlp_trace_result *ret_result, struct decode_error *ret_error);
 
 /*
- * Reads one encoded Span; span->resource and span->scope_name are left alone, all else is filled.
+ * Reads one encoded Span; span->resource, span->scope_name and span->around are left alone, all else is
+ * filled.
  * RECORD_ERROR_NONE, or the reason with where->code, where->reason and where->field.
  */
 enum record_error otlp_trace_read_span(const struct otlp_trace_scanner *scanner, struct slice encoded,

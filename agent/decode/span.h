@@ -85,7 +85,9 @@ enum span_status { SPAN_STATUS_UNSET, SPAN_STATUS_OK, SPAN_STATUS_ERROR };
     X(ISTIO_SERVICE,         "istio.canonical_service")            \
     X(ISTIO_REVISION,        "istio.canonical_revision")           \
     X(ISTIO_NAMESPACE,       "istio.namespace")                    \
-    X(ISTIO_CLUSTER,         "istio.cluster_id")
+    X(ISTIO_CLUSTER,         "istio.cluster_id")                   \
+    /* somebody wants this trace */                                \
+    X(WEFT_KEEP,             "weft.keep")
 /* clang-format on */
 
 enum span_attribute_id {
@@ -128,6 +130,7 @@ enum span_attribute_id {
     SPAN_ATTRIBUTE_ISTIO_REVISION,
     SPAN_ATTRIBUTE_ISTIO_NAMESPACE,
     SPAN_ATTRIBUTE_ISTIO_CLUSTER,
+    SPAN_ATTRIBUTE_WEFT_KEEP,
     SPAN_ATTRIBUTE_COUNT
 };
 
@@ -144,7 +147,7 @@ enum span_attribute_id {
         SPAN_ATTRIBUTE_BIT(HTTP_URL) | SPAN_ATTRIBUTE_BIT(HTTP_TARGET) | SPAN_ATTRIBUTE_BIT(HTTP_ROUTE) |    \
         SPAN_ATTRIBUTE_BIT(HTTP_REQUEST_SIZE) | SPAN_ATTRIBUTE_BIT(HTTP_RESPONSE_SIZE) |                     \
         SPAN_ATTRIBUTE_BIT(GRPC_STATUS) | SPAN_ATTRIBUTE_BIT(GRPC_PATH) |                                    \
-        SPAN_ATTRIBUTE_BIT(CLIENT_ADDRESS))
+        SPAN_ATTRIBUTE_BIT(CLIENT_ADDRESS) | SPAN_ATTRIBUTE_BIT(WEFT_KEEP))
 
 /* An attribute's value: a string, or an integer (booleans are 0 and 1). Doubles, arrays and maps are left
  * out. */
@@ -168,6 +171,18 @@ struct span_resource {
     struct slice cluster; /* k8s.cluster.name */
 };
 
+/*
+ * What stands around a span that came as OTLP: the encoded messages that it lies in, for whoever keeps it.
+ * Valid as long as the span is. The notes are 0 when the message is one that was not met before; who keeps
+ * spans may write there, and finds it again in the next span of the same message.
+ */
+struct span_around {
+    struct slice resource_spans; /* ResourceSpans */
+    struct slice scope_spans;    /* ScopeSpans */
+    uint64_t resource_note;
+    uint64_t scope_note;
+};
+
 enum { SPAN_PATTERNS_COUNT = 256 };
 
 struct span {
@@ -184,8 +199,9 @@ struct span {
     enum span_status status;
     uint64_t attribute_set; /* bit i: attribute[i] is filled */
     struct span_value attribute[SPAN_ATTRIBUTE_COUNT];
-    struct slice raw;   /* the encoded Span message */
-    bool needs_rewrite; /* it holds a query string or an attribute to redact */
+    struct slice raw;           /* the encoded Span message */
+    struct span_around *around; /* NULL: it lies in nothing */
+    bool needs_rewrite;         /* it holds a query string or an attribute to redact */
     /*
      * Spans with the same pattern, which is not 0, agree in resource, scope, name, kind, status, the set of
      * attributes, and the values of all but SPAN_ATTRIBUTES_OF_REQUEST. Spans met at the same time differ in

@@ -197,7 +197,10 @@ static void serve_index(struct http_exchange *exchange)
         "/api/v1/services    services and their rates\n"
         "/api/v1/edges       who calls whom\n"
         "/api/v1/latency     quantiles of one route or edge\n"
+        "/api/v1/heatmap     latencies by time\n"
         "/api/v1/ledger      what became of every record\n"
+        "/api/v1/traces      recent traces: a search, or /ID for one; POST /api/v1/keep keeps some\n"
+        "/api/traces …       the same as Jaeger's query API: /api/services, /api/operations, /api/v3\n"
         "/apis/metrics.smi-spec.io/v1alpha1   the Service Mesh Interface's traffic metrics\n"
         "/healthz /readyz    liveness, readiness\n");
 }
@@ -227,7 +230,9 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
         }
         return;
     }
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+    if (strcmp(method, "POST") == 0 && is_path(exchange, "/api/v1/keep")) {
+        http_traces_keep(routes, exchange);
+    } else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
         http_reply(
             exchange, STATUS_METHOD, NULL, &(struct http_header){.name = "Allow", .value = "GET, HEAD"}, 1);
     } else if (is_path(exchange, "/metrics")) {
@@ -240,6 +245,8 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
         serve_index(exchange);
     } else if (query_knows(http_exchange_path(exchange))) {
         serve_query(routes, exchange);
+    } else if (trace_endpoint_of(http_exchange_path(exchange)) != TRACE_ENDPOINT_NONE) {
+        http_traces_ask(routes, exchange);
     } else {
         http_reply_text(exchange, STATUS_NOT_FOUND, "no such path\n");
     }

@@ -11,8 +11,10 @@
 #include "aggregator_thread.h"
 #include "core/inflate.h"
 #include "health.h"
+#include "kept_hub.h"
 #include "listen/http_server.h"
 #include "pipeline/pipeline.h"
+#include "trace_thread.h"
 
 struct http_routes {
     struct aggregator_thread *aggregator;
@@ -24,7 +26,15 @@ struct http_routes {
     bool classic_histograms; /* beside native ones, as metrics.classic says */
     struct inflater inflater;
     struct budget *assembly; /* of messages being received */
+    struct trace_thread *traces;
+    const struct kept_hub *kept_hub;
+    const char *peer_token; /* that a request from another machine must bear to keep traces; NULL: none may */
 };
+
+/* What hangs on a connection that takes no records: whether it comes from this machine. Static, never freed.
+ */
+const void *http_origin(int fd);
+bool http_is_origin(const void *connection_user);
 
 /* A handler for struct http_handler.request; `user` is a struct http_routes. */
 void http_routes_handle(struct http_routes *routes, struct http_exchange *exchange);
@@ -37,5 +47,16 @@ void http_otlp_logs(struct http_routes *routes, struct http_exchange *exchange);
 
 /* POST /api/v2/spans (Zipkin v2, JSON): http_zipkin.c. The same. */
 void http_zipkin_spans(struct http_routes *routes, struct http_exchange *exchange);
+
+/*
+ * http_traces.c: GET of all that trace_query.h lists, and POST /api/v1/keep: `{"traceIds":["hex",…]}`, which
+ * keeps traces here and on all peers; with `"from":"peer"` here alone. The latter from this machine, or with
+ * the token.
+ */
+void http_traces_ask(struct http_routes *routes, struct http_exchange *exchange);
+void http_traces_keep(struct http_routes *routes, struct http_exchange *exchange);
+
+/* Whether the body of a request to a listener that takes no records is wanted: http_handler.takes_body. */
+bool http_traces_takes_body(struct http_routes *routes, struct http_exchange *exchange);
 
 #endif

@@ -29,6 +29,7 @@ struct http_exchange {
     struct MHD_Response *response;
     unsigned status;
     bool large;                     /* the answer counts in server->answer_bytes */
+    bool body_is_refused;           /* nobody looks at it */
     bool handled;                   /* the handler was called */
     bool suspended;                 /* in libmicrohttpd and in the server's list */
     LIST_ENTRY(http_exchange) link; /* in server->suspended, while it is */
@@ -66,30 +67,56 @@ static struct http_exchange *exchange_new(
     return exchange;
 }
 
+/* A listener that takes no records may be public: what it is sent must not take memory from records, but for
+ * the little that the handler asks for. */
+static bool wants_body(struct http_exchange *exchange)
+{
+    const struct http_handler *handler = &exchange->server->config.handler;
+
+    if (listener_takes_records(exchange->own->kind) || exchange->body.length > 0) {
+        return true;
+    }
+    exchange->body_is_refused = exchange->body_is_refused || handler->takes_body == NULL ||
+                                !handler->takes_body(handler->user, exchange);
+    return !exchange->body_is_refused;
+}
+
+static uint64_t body_bytes_max(const struct http_exchange *exchange)
+{
+    return listener_takes_records(exchange->own->kind) ? exchange->server->config.limits->message_bytes_max
+                                                       : HTTP_READ_BODY_BYTES;
+}
+
+/* Only messages with records are in the ledger. */
+static void count_refused(const struct http_exchange *exchange, enum metric_id id)
+{
+    if (listener_takes_records(exchange->own->kind)) {
+        LEDGER_ADD(exchange->server->config.cells, id, 1);
+    }
+}
+
 /* Every byte kept is reserved first; what has no room is refused once the request has ended. */
 static void take_body(struct http_exchange *exchange, const char *bytes, size_t length)
 {
     struct http_server *server = exchange->server;
 
-    if (exchange->refusal_status != 0 || !listener_takes_records(exchange->own->kind)) {
-        /* A listener that takes no records may be public: what it is sent must not take memory from records.
-         */
+    if (exchange->refusal_status != 0 || !wants_body(exchange)) {
         exchange->discarded_bytes += length;
         return;
     }
-    if (exchange->body.length + length > server->config.limits->message_bytes_max) {
+    if (exchange->body.length + length > body_bytes_max(exchange)) {
         exchange->refusal_status = MHD_HTTP_CONTENT_TOO_LARGE;
-        LEDGER_ADD(server->config.cells, METRIC_MESSAGES_REFUSED_OVERSIZED, 1);
+        count_refused(exchange, METRIC_MESSAGES_REFUSED_OVERSIZED);
     } else if (!budget_reserve(server->config.assembly, length)) {
         exchange->refusal_status = MHD_HTTP_SERVICE_UNAVAILABLE;
-        LEDGER_ADD(server->config.cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+        count_refused(exchange, METRIC_MESSAGES_REFUSED_MEMORY);
     } else {
         exchange->reserved_bytes += length;
         if (buffer_append(&exchange->body, bytes, length) == 0) {
             return;
         }
         exchange->refusal_status = MHD_HTTP_SERVICE_UNAVAILABLE;
-        LEDGER_ADD(server->config.cells, METRIC_MESSAGES_REFUSED_MEMORY, 1);
+        count_refused(exchange, METRIC_MESSAGES_REFUSED_MEMORY);
     }
     release_body(exchange);
 }

@@ -25,7 +25,7 @@
 enum {
     HTTP_HEADER_COUNT_MAX = 8,
     HTTP_DISCARD_FACTOR = 4,      /* times message_bytes_max: of a refused body, before the connection ends */
-    HTTP_READ_BODY_BYTES = 65536, /* of a body that comes with a read: nobody looks at it */
+    HTTP_READ_BODY_BYTES = 65536, /* of a body that comes to a listener that takes no records */
     HTTP_SMALL_ANSWER_BYTES = 4096, /* is sent however much others have not taken */
     HTTP_READER_STALL_S = 30,       /* a reader that takes nothing of a larger answer for so long is left */
 };
@@ -47,6 +47,9 @@ struct http_handler {
     /* It has ended; connection_user as connection_opened gave it, NULL when it was never called. kind: as
      * given to http_server_add. */
     void (*connection_closed)(void *user, void *connection_user, enum listener_kind kind);
+    /* Whether the body of a request to a listener that takes no records is wanted: asked once, when its first
+     * bytes come; at most HTTP_READ_BODY_BYTES of it. NULL: never, it is passed over. */
+    bool (*takes_body)(void *user, struct http_exchange *exchange);
     void *user;
 };
 

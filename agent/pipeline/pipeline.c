@@ -4,6 +4,22 @@
 #include "core/error.h"
 #include "pipeline/pipeline.h"
 
+/* A share that is too small for a ring is none: whoever sets limits.trace_ring_bytes to 0 wants it so. */
+static int make_ring(struct pipeline *pipeline, const struct pipeline_config *config)
+{
+    struct ring_settings settings = {
+        .share_bytes = config->ring_bytes,
+        .span_bytes_max = config->limits->trace_span_bytes_max,
+        .spans_count_max = (uint32_t)config->limits->trace_spans_count_max,
+        .interner = pipeline->interner,
+        .cells = config->cells,
+        .clock = config->clock,
+        .scanner = &pipeline->scanner,
+    };
+
+    return config->ring_bytes >= RING_SHARE_BYTES_MIN ? ring_new(&settings, &pipeline->ring) : 0;
+}
+
 int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config)
 {
     const struct limits *limits = config->limits;
@@ -24,6 +40,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         .cells = config->cells,
         .clock = config->clock,
         .profiles = config->profiles,
+        .rare_count = config->keep.rare_count,
     };
     pipeline->counts = config->counts;
     held_requests_init(&pipeline->held, pipeline->interner, (size_t)limits->held_requests_count_max);
@@ -40,6 +57,12 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
                     : WERR_NOMEM;
     if (error == 0) {
         error = context_init(&pipeline->context, pipeline->interner, limits, config->cells);
+    }
+    if (error == 0) {
+        error = make_ring(pipeline, config);
+    }
+    if (error == 0) {
+        error = pipeline_keep_init(pipeline, &config->keep, config->exporter != NULL, config->loop);
     }
     if (error < 0) {
         pipeline_deinit(pipeline);
@@ -60,12 +83,15 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
 
 void pipeline_close(struct pipeline *pipeline)
 {
+    pipeline_keep_close(pipeline);
     span_segment_close(&pipeline->segment);
     span_segment_close(&pipeline->log_segment);
 }
 
 void pipeline_deinit(struct pipeline *pipeline)
 {
+    pipeline_keep_deinit(pipeline);
+    ring_free(pipeline->ring);
     directory_free(pipeline->directory);
     context_deinit(&pipeline->context);
     held_requests_deinit(&pipeline->held);

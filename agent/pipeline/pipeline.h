@@ -27,8 +27,10 @@
 #include "decode/otlp_trace.h"
 #include "listen/grpc.h"
 #include "listen/native_connection.h"
+#include "pipeline/pipeline_keep.h"
 #include "pipeline/pipeline_metrics.h"
 #include "pipeline/span_segment.h"
+#include "trace/ring.h"
 
 enum {
     PIPELINE_ARENA_FIRST_BYTES = 1048576,
@@ -50,6 +52,8 @@ struct pipeline {
     struct otlp_logs_scanner logs_scanner; /* on top of it */
     struct otlp_memory *memory;            /* of OTLP senders; owned */
     struct als_memory *als_memory;         /* of access log streams; owned */
+    struct ring *ring;                     /* of recent spans; owned; NULL: none */
+    struct pipeline_keep keep;             /* which of their traces leave */
     struct span_segment segment;
     struct span_segment log_segment;
     struct arena arena;               /* of one native payload */
@@ -76,8 +80,16 @@ struct pipeline_config {
     const char *cluster;                  /* the configured one, or NULL */
     bool counters_are_deltas;             /* of Envoy's metrics service */
     struct exporter_thread *exporter;     /* NULL: spans are not exported */
+    uint64_t ring_bytes;                  /* of this shard's ring; below RING_SHARE_BYTES_MIN: it has none */
     struct exporter_thread *log_exporter; /* NULL: log records are not exported */
+    struct pipeline_keep_config keep;     /* zeroes: no trace is kept, all spans are exported as they come */
 };
+
+/* Whether spans are exported as they come, kept or not. */
+static inline bool pipeline_exports_all(const struct pipeline *pipeline)
+{
+    return span_segment_wanted(&pipeline->segment) && !pipeline->keep.kept_only;
+}
 
 /* 0 or WERR_NOMEM. A failed init leaves nothing to undo. */
 int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config);
@@ -132,8 +144,9 @@ size_t pipeline_otlp_reply(const struct otlp_outcome *outcome, uint8_t *out, siz
  */
 void pipeline_expire_attempts(struct pipeline *pipeline, bool all);
 
-/* Counts a request, holds it, or leaves it to what tells its proxy's requests better. */
-void pipeline_count_request(struct pipeline *pipeline, const struct request *request);
+/* Counts a request, holds it, or leaves it to what tells its proxy's requests better. What is known of its
+ * series: whether it is new only where it is counted now. */
+struct record_note pipeline_count_request(struct pipeline *pipeline, const struct request *request);
 
 /*
  * Takes one access-log record, whatever it came as: counts it as received and as what it is. Within a batch
@@ -145,6 +158,20 @@ void pipeline_take_log(struct pipeline *pipeline, const struct access_log_entry 
 /* The same for a record that its receiver passes on itself. */
 enum access_log_meaning pipeline_count_entry(struct pipeline *pipeline, const struct access_log_entry *entry,
     struct log_reporter *reporter, const struct sender *sender, uint64_t now_unix_ns);
+
+/*
+ * Into the ring of traces; false, counted, when it is not there then. A span by what it stands for: a
+ * request, an attempt, neither, of the service with that id; a native one; an access-log entry, false also
+ * for one without trace and span id.
+ */
+bool pipeline_store_request_span(
+    struct pipeline *pipeline, const struct span *span, const struct request *request);
+bool pipeline_store_attempt_span(
+    struct pipeline *pipeline, const struct span *span, const struct attempt *attempt);
+bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *span, uint32_t service);
+bool pipeline_store_native(struct pipeline *pipeline, const struct request *request, const uint8_t *parent_id,
+    uint64_t sampling_threshold);
+bool pipeline_store_log(struct pipeline *pipeline, const struct request *request);
 
 /* Settles the held requests whose proxy is decided; `all`: every one, because the shard ends. Once a second
  * or so. */

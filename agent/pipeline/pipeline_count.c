@@ -28,18 +28,27 @@ static enum count_verdict verdict_on(
         now_monotonic_ns, pipeline->cells);
 }
 
-void pipeline_count_request(struct pipeline *pipeline, const struct request *request)
+/* A look-up more, where it may matter. */
+static struct record_note note_of_uncounted(const struct pipeline *pipeline, const struct request *request)
+{
+    return pipeline->keep.is_on &&
+                   request->duration_ns > pipeline->keep.triggers.settings.slow_for_series_min_ns
+               ? directory_note(pipeline->directory, request)
+               : (struct record_note){.p90_ns = 0};
+}
+
+struct record_note pipeline_count_request(struct pipeline *pipeline, const struct request *request)
 {
     uint64_t now_ns = pipeline->context.now_monotonic_ns;
 
     switch (verdict_on(pipeline, request, now_ns)) {
     case COUNT_SUPERSEDED:
         supersede(pipeline, request);
-        return;
+        return note_of_uncounted(pipeline, request);
     case COUNT_HOLD:
         if (held_requests_add(&pipeline->held, request) == 0) {
             show_held(pipeline, request, 1);
-            return;
+            return note_of_uncounted(pipeline, request);
         }
         count_source_end_wait(pipeline->counts, request->voice, now_ns, pipeline->cells);
         break;
@@ -47,7 +56,7 @@ void pipeline_count_request(struct pipeline *pipeline, const struct request *req
     default:
         break;
     }
-    directory_record(pipeline->directory, request);
+    return directory_record(pipeline->directory, request);
 }
 
 void pipeline_take_workloads(struct pipeline *pipeline)

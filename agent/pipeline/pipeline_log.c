@@ -29,7 +29,9 @@ static void count(struct pipeline *pipeline, const struct access_log_entry *entr
     }
     switch (counted->meaning) {
     case ACCESS_LOG_IS_REQUEST:
-        pipeline_count_request(pipeline, &counted->request);
+        counted->request.stored = pipeline_store_log(pipeline, &counted->request);
+        pipeline_keep_request(
+            pipeline, &counted->request, pipeline_count_request(pipeline, &counted->request));
         break;
     case ACCESS_LOG_IS_CONNECTION:
         /* whatever requests are counted from: no span tells a connection */

@@ -198,10 +198,14 @@ static void take_span(struct native_pass *pass, uint32_t i)
             pass, i, code == WERR_DICTIONARY ? RECORD_ERROR_DICTIONARY : RECORD_ERROR_MALFORMED, "value");
         return;
     }
+    const uint8_t *parent_ids = pass->spans->parent_ids;
+    request.stored = pipeline_store_native(pipeline, &request,
+        parent_ids != NULL ? parent_ids + (size_t)i * NATIVE_SPAN_ID_BYTES : NULL,
+        native_get64(pass->spans->sampling_threshold, i));
     if (pass->encoder != NULL && has_trace(&request)) {
-        request.stored = encode_span(pass, i, &request);
+        request.stored |= encode_span(pass, i, &request);
     }
-    directory_record(pipeline->directory, &request);
+    pipeline_keep_request(pipeline, &request, directory_record(pipeline->directory, &request));
 }
 
 static void take_spans(struct peer *peer, const struct native_spans *spans, struct native_reply *reply)
@@ -218,7 +222,7 @@ static void take_spans(struct peer *peer, const struct native_spans *spans, stru
     };
     size_t span_bytes = SPAN_ENCODED_BYTES_MAX + TEXTS_PER_SPAN * (size_t)pipeline->limits->string_bytes_max;
 
-    if (span_segment_wanted(&pipeline->segment)) {
+    if (pipeline_exports_all(pipeline)) {
         struct buffer *out =
             span_segment_open(&pipeline->segment, spans->span_count * span_bytes, spans->span_count);
         if (out != NULL) {

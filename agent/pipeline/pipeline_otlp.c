@@ -13,7 +13,7 @@ struct otlp_pass {
     struct pipeline *pipeline;
     const struct sender *sender;
     uint32_t conflict_count; /* spans whose resource claims to be another than the sender */
-    bool stored;             /* its spans will be exported, and may become exemplars */
+    bool stored;             /* its spans will be exported, and so may become exemplars */
     struct otlp_outcome *outcome;
     uint64_t now_monotonic_ns;
     struct pending_attempts_sink attempts;
@@ -80,14 +80,16 @@ static void on_span(void *user, const struct span *span, uint32_t record)
     LEDGER_ADD(pipeline->cells, METRIC_SPANS_RECEIVED, 1);
     switch (span_to_request(&pipeline->context, span, pass->sender, &request, &attempt)) {
     case SPAN_IS_REQUEST:
-        request.stored = pass->stored;
+        request.stored = pipeline_store_request_span(pipeline, span, &request) || pass->stored;
         if (request.attempts == 0) {
             request.attempts = pending_attempts_take(pipeline->pending, span);
         }
-        pipeline_count_request(pipeline, &request);
+        pipeline_keep_span(pipeline, span, &request, pipeline_count_request(pipeline, &request));
         break;
     case SPAN_IS_ATTEMPT:
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_ATTEMPTS, 1);
+        (void)pipeline_store_attempt_span(pipeline, span, &attempt);
+        pipeline_keep_span(pipeline, span, NULL, (struct record_note){.p90_ns = 0});
         pending_attempts_add(pipeline->pending, span, &attempt, pass->now_monotonic_ns, &pass->attempts);
         break;
     case SPAN_IS_REFUSED:
@@ -97,6 +99,8 @@ static void on_span(void *user, const struct span *span, uint32_t record)
     case SPAN_IS_NEITHER:
     default:
         LEDGER_ADD(pipeline->cells, METRIC_SPANS_NOT_A_REQUEST, 1);
+        (void)pipeline_store_other_span(pipeline, span, attempt.source);
+        pipeline_keep_span(pipeline, span, NULL, (struct record_note){.p90_ns = 0});
         break;
     }
 }
@@ -161,7 +165,7 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
     struct otlp_pass pass = {
         .pipeline = pipeline,
         .sender = sender,
-        .stored = span_segment_wanted(&pipeline->segment),
+        .stored = pipeline_exports_all(pipeline),
         .outcome = ret_outcome,
         .now_monotonic_ns = clock_monotonic_ns(pipeline->clock),
         .attempts = {.out = on_attempts, .user = pipeline},

@@ -17,7 +17,9 @@ struct query_path {
 static const char *const services_arguments[] = {"window", "q", "mesh", NULL};
 static const char *const edges_arguments[] = {
     "window", "q", "reporter", "source", "destination", "mesh", "origin", NULL};
-static const char *const latency_arguments[] = {"window", "q", "reporter", "source", "source_namespace",
+static const char *const latency_arguments[] = {"window", "q", "of", "reporter", "source", "source_namespace",
+    "destination", "destination_namespace", "route", "mesh", NULL};
+static const char *const heatmap_arguments[] = {"window", "of", "reporter", "source", "source_namespace",
     "destination", "destination_namespace", "route", "mesh", NULL};
 static const char *const no_arguments[] = {NULL};
 
@@ -25,6 +27,7 @@ static const struct query_path paths[] = {
     {.path = "/api/v1/services", .run = query_services, .arguments = services_arguments},
     {.path = "/api/v1/edges", .run = query_edges, .arguments = edges_arguments},
     {.path = "/api/v1/latency", .run = query_latency, .arguments = latency_arguments},
+    {.path = "/api/v1/heatmap", .run = query_heatmap, .arguments = heatmap_arguments},
     {.path = "/api/v1/ledger", .run = query_ledger, .arguments = no_arguments},
 };
 

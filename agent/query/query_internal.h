@@ -22,6 +22,7 @@ struct query_input {
 json_t *query_services(const struct query_sources *sources, struct query_input *input);
 json_t *query_edges(const struct query_sources *sources, struct query_input *input);
 json_t *query_latency(const struct query_sources *sources, struct query_input *input);
+json_t *query_heatmap(const struct query_sources *sources, struct query_input *input);
 json_t *query_ledger(const struct query_sources *sources, struct query_input *input);
 
 /* Marks the input as bad; the first call counts. */
@@ -45,6 +46,20 @@ struct query_scan {
 
 /* Looks at these arguments after all others. NULL when any is bad, or memory ran out; else for free(). */
 struct query_scan *query_scan_new(struct query_input *input);
+
+/* Which latencies are asked for; bad when neither a source nor a destination is named. */
+struct latency_filter query_latency_filter(struct query_input *input);
+
+/* Who answers, as it is shown: of self and network times "joined", as the spans of several tell them. */
+const char *query_latency_reporter(const struct latency_filter *filter);
+
+/*
+ * Reads them into scan->flat and `values`, and says in filter->reporter who answers. Without `reporter` the
+ * caller's side does, and the destination's where no caller reports: a caller saw the network as well, and
+ * the two must never be added. How many windows fitted; an error when input->bad_argument is set.
+ */
+int query_latency_look_up(const struct query_sources *sources, struct query_input *input,
+    struct latency_filter *filter, struct query_scan *scan, struct window_values *values);
 
 /* JSON pieces. Texts are UTF-8 already: the agent interns nothing else. */
 json_t *query_json_text(struct slice text);

@@ -3,6 +3,7 @@
  *
  *   records:      received = aggregated + attempts + not_a_request + superseded + dropped + in_flight
  *   destinations: handed_over = sent + queued + dropped
+ *   traces:       received = stored + not_stored + dropped; stored = in_ring + kept + expired
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +110,29 @@ static json_t *destination_json(
         handed_over == sent + queued + dropped);
 }
 
+/* What became of the spans as parts of traces; and which traces were kept, why, and which were not for want
+ * of a share. */
+static json_t *traces_json(const struct metric_registry *registry)
+{
+    uint64_t received = sum_of(registry, NULL, "weft_records_received", "spans");
+    uint64_t dropped = sum_of(registry, NULL, "weft_records_dropped", "spans");
+    uint64_t stored = metric_registry_sum(registry, METRIC_TRACE_STORED_SPANS);
+    uint64_t not_stored = sum_of(registry, NULL, "weft_trace_spans_not_stored", "");
+    uint64_t in_ring = metric_registry_sum(registry, METRIC_TRACE_RING_SPANS);
+    uint64_t kept = metric_registry_sum(registry, METRIC_TRACE_KEPT_SPANS);
+    uint64_t expired = metric_registry_sum(registry, METRIC_TRACE_EXPIRED_SPANS);
+
+    return json_pack("{s:I,s:I,s:I,s:o,s:I,s:I,s:I,s:b,s:o,s:o,s:I,s:I}", "received", (json_int_t)received,
+        "stored", (json_int_t)stored, "not_stored", (json_int_t)not_stored, "not_stored_by_reason",
+        reasons_of(registry, NULL, "weft_trace_spans_not_stored", ""), "in_ring", (json_int_t)in_ring, "kept",
+        (json_int_t)kept, "expired", (json_int_t)expired, "balanced",
+        received == stored + not_stored + dropped && stored == in_ring + kept + expired, "kept_traces",
+        reasons_of(registry, NULL, "weft_trace_kept_traces", ""), "limited_traces",
+        reasons_of(registry, NULL, "weft_trace_limited_traces", ""), "evicted_traces",
+        (json_int_t)metric_registry_sum(registry, METRIC_TRACE_KEPT_EVICTED), "lost_letters",
+        (json_int_t)metric_registry_sum(registry, METRIC_TRACE_LETTERS_LOST));
+}
+
 /* Every row of the messages' families, under its label's value. */
 static json_t *messages_json(const struct metric_registry *registry, const char *family, const char *label)
 {
@@ -183,9 +207,9 @@ json_t *query_ledger(const struct query_sources *sources, struct query_input *in
             }
         }
     }
-    return json_pack("{s:I,s:o,s:o,s:o,s:{s:o,s:o,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I}}", "in_flight",
-        (json_int_t)in_flight, "records", records, "destinations", destinations, "datagrams",
-        datagrams_json(registry), "messages", "accepted",
+    return json_pack("{s:I,s:o,s:o,s:o,s:o,s:{s:o,s:o,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I}}", "in_flight",
+        (json_int_t)in_flight, "records", records, "destinations", destinations, "traces",
+        traces_json(registry), "datagrams", datagrams_json(registry), "messages", "accepted",
         messages_json(registry, "weft_messages_accepted", "protocol"), "refused",
         messages_json(registry, "weft_messages_refused", "reason"), "cut",
         (json_int_t)metric_registry_sum(registry, METRIC_MESSAGES_CUT), "export", "offered_spans",

@@ -100,6 +100,8 @@ class Weftd(Process):
         # A scrape that waits for every shard, however crowded the machine is, shows all that was received before it.
         limits = {"count_decision_ms": 2000, "scrape_wait_ms": SCRAPE_WAIT_MS}
         config["limits"] = {**limits, **config.get("limits", {})}
+        # And count what a back-end gets of them: every span; test_kept.py looks at which are worth keeping.
+        config["trace"] = {"export": "all", **config.get("trace", {})}
         if destinations:
             config["exporters"] = {"otlp": list(destinations)}
         path.write_text(yaml.safe_dump(config))

@@ -68,7 +68,8 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
             .budget = &f->budget,
             .cells = f->shard_cells[i],
             .clock = &f->clock.clock,
-            .profiles = f->profiles};
+            .profiles = f->profiles,
+            .rare_count = 5};
 
         assert_int_equal(directory_new(&settings, &f->directories[i]), 0);
     }

@@ -83,6 +83,7 @@ static void expect_equal_field(const struct config_field *field, const char *a, 
         expect_equal_list(field, a, b);
         break;
     case CONFIG_KIND_STRING:
+    case CONFIG_KIND_SECRET_FILE:
     case CONFIG_KIND_FILE:
         assert_int_equal(*text_a == NULL, *text_b == NULL);
         if (*text_a != NULL) {
@@ -93,6 +94,7 @@ static void expect_equal_field(const struct config_field *field, const char *a, 
         assert_int_equal(*(const bool *)a, *(const bool *)b);
         break;
     case CONFIG_KIND_INTEGER:
+    case CONFIG_KIND_FRACTION:
     case CONFIG_KIND_SIGNED:
         assert_true(*(const uint64_t *)a == *(const uint64_t *)b);
         break;
@@ -216,8 +218,13 @@ static void replace(char *text, const char *what, const char *with)
 static void test_it_loads_with_everything_on(void **state)
 {
     char *text = read_uncommented();
+    struct temporary directory;
+    char token[512];
 
     (void)state;
+    temporary_init(&directory);
+    temporary_write(&directory, "peers", "0123456789abcdef\n", token);
+    replace(text, "/var/run/secrets/weft/peer-token", token);
     replace(text, "/run/secrets/otlp-token", "/dev/null");
     replace(text, "/etc/weft/ca.pem", "/dev/null");
     replace(text, "/var/run/secrets/kubernetes.io/serviceaccount/token", "/dev/null");
@@ -234,8 +241,10 @@ static void test_it_loads_with_everything_on(void **state)
     assert_string_equal(otlp->url[CONFIG_SIGNAL_TRACES], "https://traces.example:4318/v1/traces");
     assert_string_equal(config->exporters.otlp.items[1].url[CONFIG_SIGNAL_LOGS],
         "https://logs.eu-central-1.amazonaws.com/v1/logs");
+    assert_string_equal(config->trace.peer_token, "0123456789abcdef");
     config_free(config);
     free(text);
+    temporary_deinit(&directory);
 }
 
 int main(void)

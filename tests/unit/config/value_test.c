@@ -179,6 +179,28 @@ static void test_milliseconds(void **state)
     }
 }
 
+static void test_fraction(void **state)
+{
+    static const char *const bad[] = {"", "2", "1.0001", "1.000000001", ".5", "0.", "1.", "-0.5",
+        "0.0000000001", "0.5x", "0,5", "00.5", "1e-3", "0x1", " 0.5", "0.5 ", "10", "nan"};
+    static const struct {
+        const char *text;
+        uint64_t parts;
+    } rows[] = {{"0", 0}, {"1", 1000000000}, {"0.001", 1000000}, {"0.5", 500000000}, {"0.000000001", 1},
+        {"1.000", 1000000000}, {"0.999999999", 999999999}};
+    uint64_t parts = 7;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(value_fraction(bad[i], &parts), WERR_INVALID);
+        assert_int_equal(parts, 7);
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(value_fraction(rows[i].text, &parts), 0);
+        assert_true(parts == rows[i].parts);
+    }
+}
+
 static void test_choice(void **state)
 {
     static const char *const names[] = {"a", "bc", NULL};
@@ -204,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_mode),
         cmocka_unit_test(test_bool),
         cmocka_unit_test(test_milliseconds),
+        cmocka_unit_test(test_fraction),
         cmocka_unit_test(test_choice),
     };
 

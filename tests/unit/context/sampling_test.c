@@ -44,6 +44,50 @@ static void test_thresholds(void **state)
     }
 }
 
+static void test_randoms(void **state)
+{
+    static const struct {
+        const char *tracestate;
+        bool ok;
+        uint64_t random;
+    } rows[] = {
+        {"ot=rv:0123456789abcd", true, 0x0123456789abcd},
+        {"ot=th:c;rv:ffffffffffffff", true, 0xffffffffffffff},
+        {"weft=keep , ot=rv:00000000000000;th:0", true, 0},
+        {"ot=rv:0123456789abc", false, 0},   /* 13 digits */
+        {"ot=rv:0123456789abcde", false, 0}, /* 15 */
+        {"ot=rv:0123456789ABCD", false, 0},
+        {"ot=rv:", false, 0},
+        {"ot=th:c", false, 0},
+        {"rv:0123456789abcd", false, 0},
+        {"", false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t value = 77;
+
+        assert_int_equal(sampling_random_of(slice_of_string(rows[i].tracestate), &value), rows[i].ok);
+        assert_true(value == (rows[i].ok ? rows[i].random : 77));
+    }
+}
+
+static void test_members(void **state)
+{
+    struct slice value = SLICE_LITERAL("as it was");
+
+    (void)state;
+    assert_true(tracestate_member(SLICE_LITERAL("a=1, weft=keep ,b=2"), SLICE_LITERAL("weft"), &value));
+    assert_text(value, "keep");
+    assert_true(tracestate_member(SLICE_LITERAL("weft="), SLICE_LITERAL("weft"), &value));
+    assert_text(value, "");
+    value = SLICE_LITERAL("as it was");
+    assert_false(
+        tracestate_member(SLICE_LITERAL("weft,xweft=keep,weftx=keep"), SLICE_LITERAL("weft"), &value));
+    assert_false(tracestate_member(SLICE_LITERAL(""), SLICE_LITERAL("weft"), &value));
+    assert_text(value, "as it was");
+}
+
 static void test_weights(void **state)
 {
     bool capped = true;
@@ -73,6 +117,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_thresholds),
+        cmocka_unit_test(test_randoms),
+        cmocka_unit_test(test_members),
         cmocka_unit_test(test_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

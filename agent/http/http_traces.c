@@ -1,0 +1,286 @@
+/*
+ * Routes of traces: questions are mailed to the trace thread and resumed with its answer; traces to keep are
+ * told to all shards. Runs on the shard that holds the connection.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "core/error.h"
+#include "decode/json.h"
+#include "http/http_routes.h"
+
+enum {
+    STATUS_OK = 200,
+    STATUS_BAD_REQUEST = 400,
+    STATUS_FORBIDDEN = 403,
+    STATUS_UNAVAILABLE = 503,
+    JSON_DEPTH = 8,
+    ANSWER_BYTES_MAX = 256,
+};
+
+static const char bearer[] = "Bearer ";
+static const char keep_path[] = "/api/v1/keep";
+
+/* ---- who asks ---- */
+
+static const char from_here;
+static const char from_elsewhere;
+
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+    const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+
+    switch (address->ss_family) {
+    case AF_UNIX:
+        return true;
+    case AF_INET:
+        return ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    case AF_INET6:
+        return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) && six->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+    default:
+        return false;
+    }
+}
+
+const void *http_origin(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+
+    bool is_here = getpeername(fd, (struct sockaddr *)&address, &length) == 0 && is_loopback(&address);
+    return is_here ? &from_here : &from_elsewhere;
+}
+
+bool http_is_origin(const void *connection_user)
+{
+    return connection_user == &from_here || connection_user == &from_elsewhere;
+}
+
+/* In a time that does not tell how much of it was right. */
+static bool is_token(const char *given, const char *wanted)
+{
+    size_t length = strlen(wanted);
+    unsigned char difference = strlen(given) != length;
+
+    for (size_t i = 0; i < length && given[i] != '\0'; i++) {
+        difference |= (unsigned char)(given[i] ^ wanted[i]);
+    }
+    return difference == 0;
+}
+
+/* A token that is given must be the right one, wherever it comes from. */
+static bool may_keep(const struct http_routes *routes, struct http_exchange *exchange)
+{
+    const char *header = http_exchange_header(exchange, "Authorization");
+    bool is_here = http_exchange_connection_user(exchange) == &from_here;
+
+    if (header != NULL && routes->peer_token != NULL) {
+        return strncasecmp(header, bearer, sizeof bearer - 1) == 0 &&
+               is_token(header + sizeof bearer - 1, routes->peer_token);
+    }
+    return is_here;
+}
+
+bool http_traces_takes_body(struct http_routes *routes, struct http_exchange *exchange)
+{
+    return strcmp(http_exchange_method(exchange), "POST") == 0 &&
+           strcmp(http_exchange_path(exchange), keep_path) == 0 && may_keep(routes, exchange);
+}
+
+/* ---- questions ---- */
+
+static void on_answered(struct mail *mail, void *receiver)
+{
+    struct trace_ask *ask = (struct trace_ask *)mail;
+    const struct http_header header = {.name = "Content-Type", .value = "application/json"};
+    const struct http_header later = {.name = "Retry-After", .value = "1"};
+
+    (void)receiver;
+    http_reply(ask->exchange, ask->status, ask->body, ask->body != NULL ? &header : &later, 1);
+    shared_bytes_unref(ask->body);
+    free(ask);
+}
+
+struct argument_copy {
+    struct trace_ask *ask;
+    size_t used_bytes;
+    bool overflow;
+};
+
+/* Copies a text into the letter; NULL when there is no room. */
+static const char *keep_text(struct argument_copy *copy, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+
+    if (bytes > sizeof copy->ask->text - copy->used_bytes) {
+        copy->overflow = true;
+        return NULL;
+    }
+    char *kept = copy->ask->text + copy->used_bytes;
+    memcpy(kept, text, bytes);
+    copy->used_bytes += bytes;
+    return kept;
+}
+
+static void copy_argument(void *user, const char *name, const char *value)
+{
+    struct argument_copy *copy = user;
+    struct trace_ask *ask = copy->ask;
+
+    if (ask->argument_count == QUERY_ARGUMENT_COUNT_MAX) {
+        copy->overflow = true;
+        return;
+    }
+    struct query_argument argument = {.name = keep_text(copy, name), .value = keep_text(copy, value)};
+    if (!copy->overflow) {
+        ask->arguments[ask->argument_count++] = argument;
+    }
+}
+
+void http_traces_ask(struct http_routes *routes, struct http_exchange *exchange)
+{
+    struct trace_ask *ask = calloc(1, sizeof *ask);
+    struct argument_copy copy = {.ask = ask};
+
+    if (ask == NULL || routes->traces == NULL) {
+        free(ask);
+        http_reply_text(exchange, STATUS_UNAVAILABLE, "traces cannot be asked for now\n");
+        return;
+    }
+    ask->reply_to = routes->mailbox;
+    ask->answered = on_answered;
+    ask->exchange = exchange;
+    ask->path = keep_text(&copy, http_exchange_path(exchange));
+    http_exchange_each_argument(exchange, copy_argument, &copy);
+    if (copy.overflow) {
+        free(ask);
+        http_reply_text(exchange, STATUS_BAD_REQUEST, "too many or too long arguments\n");
+    } else if (!trace_thread_ask(routes->traces, ask)) {
+        free(ask);
+        http_reply_text(exchange, STATUS_UNAVAILABLE, "the agent is stopping\n");
+    }
+}
+
+/* ---- traces to keep ---- */
+
+/* A list of trace ids into batches; each full one is sent. */
+struct keeping {
+    struct http_routes *routes;
+    struct kept *batch; /* of it only the batch is used */
+    uint32_t reasons;
+    bool is_peer;
+    size_t count;
+};
+
+static void send_batch(struct keeping *keeping)
+{
+    struct http_routes *routes = keeping->routes;
+    bool tells_all = !keeping->is_peer || routes->traces == NULL;
+
+    if (keeping->batch->batch_count > 0) {
+        kept_hub_send(routes->kept_hub, tells_all ? NULL : trace_thread_mailbox(routes->traces),
+            keeping->batch, routes->cells);
+        kept_batch_clear(keeping->batch);
+    }
+}
+
+static int keep_id(struct keeping *keeping, const struct json_value *value)
+{
+    uint8_t trace_id[TRACE_MODEL_ID_BYTES];
+
+    if (value->type != JSON_STRING || trace_parse_id(value->text, trace_id) < 0) {
+        return WERR_INVALID;
+    }
+    if (keeping->batch->batch_count == KEPT_LETTER_COUNT_MAX) {
+        send_batch(keeping);
+    }
+    struct kept_notice *notice = &keeping->batch->batch[keeping->batch->batch_count++];
+    *notice = (struct kept_notice){.reasons = keeping->reasons};
+    memcpy(notice->trace_id, trace_id, sizeof notice->trace_id);
+    keeping->count++;
+    return 0;
+}
+
+/* Calls `each` for every id; 0, or what is wrong with the document. */
+static int read_ids(struct slice body, struct keeping *keeping, bool only_checks)
+{
+    struct json_reader reader = json_reader_of(body, JSON_DEPTH);
+    struct json_value key;
+    struct json_value value;
+    uint8_t trace_id[TRACE_MODEL_ID_BYTES];
+    int status = json_read(&reader, &value);
+
+    if (status < 0 || value.type != JSON_OBJECT) {
+        return WERR_INVALID;
+    }
+    while ((status = json_member(&reader, &key, &value)) > 0) {
+        if (slice_equal(key.text, SLICE_LITERAL("traceIds")) && value.type == JSON_ARRAY) {
+            struct json_value id;
+            while ((status = json_element(&reader, &id)) > 0) {
+                int error = !only_checks             ? keep_id(keeping, &id)
+                            : id.type != JSON_STRING ? WERR_INVALID
+                                                     : trace_parse_id(id.text, trace_id);
+                if (error < 0) {
+                    return error;
+                }
+            }
+        } else {
+            keeping->is_peer |= slice_equal(key.text, SLICE_LITERAL("from")) && value.type == JSON_STRING &&
+                                slice_equal(value.text, SLICE_LITERAL("peer"));
+            status = json_skip(&reader, &value);
+        }
+        if (status < 0) {
+            return status;
+        }
+    }
+    return status < 0 ? status : json_end(&reader);
+}
+
+static void reply_kept(struct http_exchange *exchange, size_t count)
+{
+    const struct http_header header = {.name = "Content-Type", .value = "application/json"};
+    struct buffer out;
+
+    buffer_init(&out, ANSWER_BYTES_MAX);
+    (void)buffer_append_format(&out, "{\"accepted\":%zu}\n", count);
+    struct shared_bytes *body = shared_bytes_take(&out);
+    buffer_deinit(&out);
+    http_reply(exchange, STATUS_OK, body, &header, 1);
+    shared_bytes_unref(body);
+}
+
+void http_traces_keep(struct http_routes *routes, struct http_exchange *exchange)
+{
+    struct keeping keeping = {.routes = routes};
+    struct slice body = http_exchange_body(exchange);
+
+    if (!may_keep(routes, exchange)) {
+        http_reply_text(exchange, STATUS_FORBIDDEN,
+            "traces are kept at the request of this machine, or with the token of trace.peer_token_file\n");
+        return;
+    }
+    /* nothing is kept before all of it was read */
+    if (read_ids(body, &keeping, true) < 0) {
+        http_reply_text(exchange, STATUS_BAD_REQUEST, "expected {\"traceIds\":[\"hex\", …]}\n");
+        return;
+    }
+    keeping.batch = calloc(1, sizeof *keeping.batch);
+    if (keeping.batch == NULL || routes->kept_hub == NULL) {
+        free(keeping.batch);
+        http_reply_text(exchange, STATUS_UNAVAILABLE, "out of memory\n");
+        return;
+    }
+    keeping.reasons = keeping.is_peer ? TRIGGER_BIT(PEER) : TRIGGER_BIT(OPERATOR);
+    (void)read_ids(body, &keeping, false);
+    send_batch(&keeping);
+    free(keeping.batch);
+    if (keeping.is_peer) {
+        metric_add(routes->cells, METRIC_TRACE_PEER_NOTICES_RECEIVED, keeping.count);
+    }
+    reply_kept(exchange, keeping.count);
+}

@@ -1,0 +1,139 @@
+/* The trace thread; see trace_thread.h. Work comes as letters. */
+#include "trace_thread.h"
+
+#include <stdlib.h>
+
+#include "core/error.h"
+
+struct trace_thread {
+    struct loop_thread thread;
+    struct trace_thread_config config;
+    struct trace_desk desk;
+    struct trace_peers *peers;
+};
+
+static void on_ask(struct mail *mail, void *receiver)
+{
+    struct trace_thread *self = receiver;
+
+    trace_desk_take(&self->desk, (struct trace_ask *)mail);
+}
+
+bool trace_thread_ask(struct trace_thread *self, struct trace_ask *ask)
+{
+    ask->mail = (struct mail){.deliver = on_ask};
+    return mailbox_post(&self->thread.mailbox, &ask->mail);
+}
+
+/* Traces that a shard keeps, or an operator: peers keep their part, too. */
+static void on_kept(struct mail *mail, void *receiver)
+{
+    struct trace_thread *self = receiver;
+    struct kept_letter *letter = (struct kept_letter *)mail;
+
+    for (uint32_t i = 0; i < letter->count; i++) {
+        trace_peers_notify(self->peers, letter->notices[i].trace_id);
+    }
+    free(letter);
+}
+
+const struct mailbox *trace_thread_mailbox(const struct trace_thread *self)
+{
+    return &self->thread.mailbox;
+}
+
+int trace_thread_new(const struct trace_thread_config *config, struct trace_thread **ret_self)
+{
+    struct trace_thread *self = calloc(1, sizeof *self);
+
+    if (self == NULL) {
+        return WERR_NOMEM;
+    }
+    self->config = *config;
+    int error = loop_thread_init(&self->thread, self);
+    if (error < 0) {
+        free(self);
+        return error;
+    }
+    const struct trace_peers_config peers = {
+        .trace = &config->config->trace,
+        .timeout_ms = config->config->limits.trace_answer_ms,
+        .loop = &self->thread.loop,
+        .cells = config->cells,
+    };
+    self->desk = (struct trace_desk){
+        .loop = &self->thread.loop,
+        .mailbox = &self->thread.mailbox,
+        .limits = &config->config->limits,
+        .clock = config->clock,
+        .cells = config->cells,
+    };
+    trace_desk_init(&self->desk);
+    error = trace_peers_new(&peers, &self->peers);
+    self->desk.peers = self->peers;
+    if (error == 0 && trace_peers_count(self->peers) > 0 &&
+        !kept_hub_enter(config->hub, &self->thread.mailbox, on_kept)) {
+        error = WERR_FULL;
+    }
+    if (error < 0) {
+        trace_thread_stop(self);
+        trace_thread_free(self);
+        return error;
+    }
+    *ret_self = self;
+    return 0;
+}
+
+void trace_thread_add_shard(struct trace_thread *self, void *shard, const struct trace_shard_ops *ops)
+{
+    self->desk.shards[self->desk.shard_count++] = (struct trace_desk_shard){.shard = shard, .ops = ops};
+}
+
+int trace_thread_start(struct trace_thread *self)
+{
+    return loop_thread_start(&self->thread, "weft-trace");
+}
+
+struct loop_thread *trace_thread_loop(struct trace_thread *self)
+{
+    return &self->thread;
+}
+
+static void close_handles(struct trace_thread *self)
+{
+    loop_thread_finish(&self->thread); /* delivers what is there, so it comes before what letters use */
+    trace_desk_close(&self->desk);
+    trace_peers_close(self->peers);
+}
+
+static void on_stop(struct mail *mail, void *receiver)
+{
+    (void)mail; /* belongs to trace_thread_stop's frame */
+    close_handles(receiver);
+}
+
+void trace_thread_stop(struct trace_thread *self)
+{
+    struct mail stop = {.deliver = on_stop};
+
+    if (self == NULL) {
+        return;
+    }
+    if (self->thread.started) {
+        (void)mailbox_post(&self->thread.mailbox, &stop);
+        loop_thread_join(&self->thread);
+    } else {
+        close_handles(self);
+    }
+}
+
+void trace_thread_free(struct trace_thread *self)
+{
+    if (self == NULL) {
+        return;
+    }
+    loop_thread_deinit(&self->thread);
+    trace_desk_deinit(&self->desk);
+    trace_peers_free(self->peers);
+    free(self);
+}

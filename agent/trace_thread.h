@@ -1,0 +1,49 @@
+/*
+ * The trace thread: the desk for questions about traces (trace_job.h), and who tells peers of traces that
+ * are kept here (trace_peers.h). It owns no listening socket: questions come from the shards that hold the
+ * connections, and go back to them; what the rings hold, the shards are asked.
+ */
+#ifndef WEFT_AGENT_TRACE_THREAD_H
+#define WEFT_AGENT_TRACE_THREAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+#include "core/clock.h"
+#include "core/loop_thread.h"
+#include "core/metrics.h"
+#include "kept_hub.h"
+#include "trace_job.h"
+
+struct trace_thread;
+
+struct trace_thread_config {
+    const struct config *config;
+    const struct clock *clock;
+    struct metric_cells *cells; /* the thread's own */
+    struct kept_hub *hub;       /* entered before any thread starts, when there are peers */
+};
+
+/* 0, WERR_NOMEM, WERR_IO, WERR_CONFIG. */
+int trace_thread_new(const struct trace_thread_config *config, struct trace_thread **ret_self);
+
+/* Before start. */
+void trace_thread_add_shard(struct trace_thread *self, void *shard, const struct trace_shard_ops *ops);
+
+int trace_thread_start(struct trace_thread *self);
+struct loop_thread *trace_thread_loop(struct trace_thread *self);
+
+/* From a shard. False when the thread is stopping: nothing was taken. */
+bool trace_thread_ask(struct trace_thread *self, struct trace_ask *ask);
+
+/* The thread's mailbox: what kept_hub_send leaves out for notices that are not to be passed on. */
+const struct mailbox *trace_thread_mailbox(const struct trace_thread *self);
+
+/* Ends the thread, while the shards still run: what is asked is answered with 503. NULL is fine. */
+void trace_thread_stop(struct trace_thread *self);
+
+/* After stop and the end of the shards. NULL is fine. */
+void trace_thread_free(struct trace_thread *self);
+
+#endif

@@ -1,0 +1,1 @@
+list(APPEND WEFT_TEST_LIBRARIES weft_proto)

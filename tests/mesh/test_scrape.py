@@ -222,7 +222,7 @@ def test_haproxy_exporter(directory):
             samples = agent.samples()
             # HAProxy writes NaN for counters of checks that are not configured: no value of a counter.
             check_ledger(agent, dropped=1)
-    assert len(steady) > 200
+    assert len(steady) > 150  # of 262, of which reading changes 50
     assert samples.total("haproxy_backend_http_responses_total", proxy="back", code="2xx") == REQUESTS
     assert samples.total("haproxy_backend_http_responses_total", proxy="back", code="4xx") == 2
 

@@ -629,6 +629,7 @@ static int init_pipeline(struct shard *shard)
         .keep = pipeline_keep_config_of(common->config, common->shard_count),
     };
 
+    config.keep.is_first = shard->index == 0;
     config.keep.tell = tell_kept;
     config.keep.user = shard;
     return pipeline_init(&shard->pipeline, &config);

@@ -157,6 +157,7 @@ static int make_model(struct trace_job *job, size_t id_index, struct trace_model
     int error = 0;
 
     trace_model_init(model, job->ids[id_index]);
+    model->is_part = job->query.without_peers;
     for (struct job_part *part = job->parts[id_index]; part != NULL && error != WERR_NOMEM;
          part = part->next) {
         error =
@@ -262,11 +263,13 @@ static void on_idle(uv_idle_t *idle)
 
 static void start_writing(struct trace_job *job)
 {
+    static const struct trace_match none;
     bool is_search = job->query.endpoint == TRACE_ENDPOINT_SEARCH && job->query.trace_id_count == 0;
+    const struct trace_match *matches = job->matches != NULL ? job->matches : &none;
 
     job->step = JOB_WRITING;
-    trace_answer_begin(&job->answer, &job->query, &job->out, is_search ? job->matches : NULL,
-        is_search ? job->match_count : 0);
+    trace_answer_begin(
+        &job->answer, &job->query, &job->out, is_search ? matches : NULL, is_search ? job->match_count : 0);
     (void)uv_idle_start(&job->desk->idle, on_idle);
 }
 

@@ -100,6 +100,7 @@ struct trace_model {
     size_t duplicate_count; /* that were there already */
     size_t missing_parent_count;
     size_t loose_count; /* is_cut_loose */
+    bool is_part;       /* set by the caller: others have more of it, so a missing parent is no news */
 };
 
 void trace_model_init(struct trace_model *model, const uint8_t trace_id[static TRACE_MODEL_ID_BYTES]);

@@ -246,20 +246,24 @@ class Chain:
         front_service="productpage.shop",
         back_service="reviews.shop",
         tracer=tracing,
+        back_agent_socket=None,  # another node's agent
     ):
         self.port, back_port = free_port(), free_port()
-        pipes = [cluster("agent_grpc", agent_socket, http2=True), cluster("agent_http", agent_socket)]
-        agent = pipes if traced else []
+
+        def pipes(socket):
+            both = [cluster("agent_grpc", socket, http2=True), cluster("agent_http", socket)]
+            return both if traced else []
+
         back_routes = [route("/", INBOUND, "default", timeout="10s")]
         if grpc_port is not None:
             rpc = route("/", INBOUND_GRPC, "default", timeout="10s")
             rpc["match"]["grpc"] = {}
             back_routes.insert(0, rpc)
-        back_clusters = agent + [
+        back_clusters = pipes(back_agent_socket or agent_socket) + [
             cluster(INBOUND, upstream_port),
             cluster(INBOUND_GRPC, grpc_port, http2=True),
         ]
-        front_clusters = agent + [
+        front_clusters = pipes(agent_socket) + [
             cluster(REVIEWS, back_port),
             cluster(RATINGS, free_port()),
             cluster(DETAILS, None),

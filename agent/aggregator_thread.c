@@ -54,7 +54,7 @@ struct aggregator_thread {
     struct aggregator *aggregator;
     struct snapshot *snapshot;
     struct snapshot *profiles[PROFILE_COUNT]; /* of those that are enabled; else NULL */
-    struct shard_link shards[CONFIG_SHARD_COUNT_MAX];
+    struct shard_link shards[AGGREGATOR_SHARD_COUNT_MAX];
     size_t shard_count;
     uv_timer_t tick_timer;  /* every TICK_MS: windows and idle series */
     uv_timer_t flip_timer;  /* every FLIP_PERIOD_MS */

@@ -34,6 +34,7 @@ enum {
     ENCODE_SLICE_US = 5000,   /* longest turn of an encoding on the aggregator's thread */
     ASKS_COUNT_MAX = 256,     /* scrapes and queries waiting; a further one gets 503 */
     ASK_TEXT_BYTES_MAX = 4096,
+    AGGREGATOR_SHARD_COUNT_MAX = CONFIG_SHARD_COUNT_MAX + 1, /* and the trace thread */
 };
 
 struct aggregator_thread_config {
@@ -46,7 +47,7 @@ struct aggregator_thread_config {
     struct metric_registry *registry; /* complete before the thread starts */
     struct metric_cells *cells;       /* the thread's own */
     struct exporter_thread *exporter; /* NULL: none */
-    size_t shard_count;
+    size_t shard_count;               /* the trace thread included, where it joins spans */
 };
 
 int aggregator_thread_new(const struct aggregator_thread_config *config, struct aggregator_thread **ret_self);

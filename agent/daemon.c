@@ -277,7 +277,7 @@ static int start_aggregator(struct daemon *daemon, char *reason)
         .registry = &daemon->registry,
         .cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_PROCESS, ""),
         .exporter = daemon->exporting ? &daemon->exporter : NULL,
-        .shard_count = daemon->shard_count,
+        .shard_count = daemon->shard_count + 1,
     };
     int error = config.cells != NULL ? aggregator_thread_new(&config, &daemon->aggregator) : WERR_NOMEM;
 
@@ -295,6 +295,10 @@ static int start_traces(struct daemon *daemon, char *reason)
         .clock = clock_system(),
         .cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_PROCESS, ""),
         .hub = &daemon->kept_hub,
+        .aggregator = daemon->aggregator,
+        .bounds = &daemon->bounds,
+        .series = &daemon->series,
+        .shard_count = daemon->shard_count,
     };
     int error = config.cells != NULL ? trace_thread_new(&config, &daemon->traces) : WERR_NOMEM;
 
@@ -341,6 +345,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         }
         health_watch(&daemon->health, "shard", &shard_thread(daemon->shards[i])->tick_count);
     }
+    trace_thread_enter_aggregator(daemon->traces);
     return 0;
 }
 

@@ -478,6 +478,13 @@ static void tell_kept(void *user, const struct kept *kept)
     kept_hub_send(shard->common->kept_hub, &shard->thread.mailbox, kept, shard->cells);
 }
 
+static bool post_timings(void *user, struct timing_batch *batch)
+{
+    const struct shard *shard = user;
+
+    return trace_thread_post_timings(shard->common->traces, batch);
+}
+
 /* ---- the tick ---- */
 
 /* CPU time, not time awake: on a crowded machine an idle shard waits for its turn as well. */
@@ -556,6 +563,7 @@ static void on_drain_over(uv_timer_t *timer)
     pipeline_expire_attempts(&shard->pipeline, true);
     pipeline_settle_held(&shard->pipeline, true);
     pipeline_keep_flush(&shard->pipeline);
+    pipeline_timing_flush(&shard->pipeline.timing);
     span_segment_flush(&shard->pipeline.segment);
     on_drain_values(timer);
 }
@@ -630,6 +638,9 @@ static int init_pipeline(struct shard *shard)
     };
 
     config.keep.is_first = shard->index == 0;
+    if (common->traces != NULL && trace_thread_joins(common->traces)) {
+        config.timing = (struct pipeline_timing_config){.post = post_timings, .user = shard};
+    }
     config.keep.tell = tell_kept;
     config.keep.user = shard;
     return pipeline_init(&shard->pipeline, &config);

@@ -14,6 +14,7 @@
 #include "core/loop_thread.h"
 #include "core/metrics.h"
 #include "kept_hub.h"
+#include "trace_join.h"
 #include "trace_job.h"
 
 struct trace_thread;
@@ -23,6 +24,11 @@ struct trace_thread_config {
     const struct clock *clock;
     struct metric_cells *cells; /* the thread's own */
     struct kept_hub *hub;       /* entered before any thread starts, when there are peers */
+    /* for joining spans (trace_join.h); without an aggregator it does not */
+    struct aggregator_thread *aggregator;
+    const struct split_bounds *bounds;
+    struct budget *series;
+    size_t shard_count;
 };
 
 /* 0, WERR_NOMEM, WERR_IO, WERR_CONFIG. */
@@ -30,6 +36,13 @@ int trace_thread_new(const struct trace_thread_config *config, struct trace_thre
 
 /* Before start. */
 void trace_thread_add_shard(struct trace_thread *self, void *shard, const struct trace_shard_ops *ops);
+
+/* Before start, when all shards have been made: as the last of the aggregator's. */
+void trace_thread_enter_aggregator(struct trace_thread *self);
+
+/* Whether it takes timings; and from a shard, a batch of them: false when the thread is stopping. */
+bool trace_thread_joins(const struct trace_thread *self);
+bool trace_thread_post_timings(struct trace_thread *self, struct timing_batch *batch);
 
 int trace_thread_start(struct trace_thread *self);
 struct loop_thread *trace_thread_loop(struct trace_thread *self);

@@ -36,6 +36,7 @@ struct timing_name {
 
 struct timing_batch {
     struct mail mail; /* first member; for whoever sends it */
+    void *reader;     /* whoever it is posted to */
     uint32_t shard;
     _Atomic uint32_t *under_way; /* counts it until it is freed: of the sender, which lives longer */
     uint32_t timing_count;

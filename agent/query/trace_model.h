@@ -41,7 +41,7 @@ enum {
 };
 
 /* Says of a span that it was made from an access-log entry: the span itself, from anywhere, replaces it. */
-#define TRACE_RECORD_KEY "weft.record"
+#define TRACE_RECORD_KEY "weft.signal"
 #define TRACE_RECORD_ACCESS_LOG "access_log"
 
 /* Spans of one resource and scope. */

@@ -22,7 +22,8 @@
 #define EXPORT_DROPPED "Items accepted for a destination and given up, by reason."
 #define TRACE_STORED "Records that were put into the ring of traces; access-log entries are logs."
 #define TRACE_NOT_STORED "Spans that were not put into the ring of traces, by reason."
-#define TRACE_TIMINGS "Spans handed to the thread that joins them to tell self and network times, and what became of them."
+#define TRACE_TIMINGS                                                                                        \
+    "Spans handed to the thread that joins them to tell self and network times, and what became of them."
 #define TRACE_JOIN "Joined spans that could not be told as usual, by kind; see agent/trace/attribution.h."
 #define TRACE_EXPIRED "Records that the ring wrote over before their trace was kept."
 #define TRACE_RING "Records in the ring of traces whose trace is not kept; stored less kept less expired."

@@ -1,6 +1,6 @@
 /*
- * Into the ring of traces: every span that is not refused, and access-log entries that belong to a trace. When
- * spans were goes to the trace thread as well. Runs on the shard's loop.
+ * Into the ring of traces: every span that is not refused, and access-log entries that belong to a trace.
+ * When spans were goes to the trace thread as well. Runs on the shard's loop.
  */
 #include <string.h>
 

@@ -128,7 +128,7 @@ static void an_id_with_another_text(void **state)
     assert_int_equal(timing_writer_add(&rig->writer, &timing), 0); /* stale, but the reader knows it */
     assert_text(rig, read_batch(rig, timing_writer_take(&rig->writer), 0).destination, "short-lived");
     for (int i = 0; i < 10; i++) {
-        char text[16];
+        char text[32];
         (void)snprintf(text, sizeof text, "other-%d", i);
         timing.destination = name(rig, text);
         assert_int_not_equal(timing.destination, first);

@@ -32,13 +32,16 @@ INBOUND_GRPC = "inbound|9090||"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def _address(port):
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _address(port, host="127.0.0.1"):
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
 def cluster(name, address, http2=False):
-    """A static cluster; address: a port on 127.0.0.1, a Unix socket's path, or None for no endpoint."""
-    at = {"pipe": {"path": str(address)}} if not isinstance(address, int) else _address(address)
+    """A static cluster; address: a port on 127.0.0.1, (port, host), a Unix socket's path, or None for no
+    endpoint."""
+    if isinstance(address, int):
+        address = (address,)
+    at = _address(*address) if isinstance(address, tuple) else {"pipe": {"path": str(address)}}
     endpoints = [] if address is None else [{"lb_endpoints": [{"endpoint": {"address": at}}]}]
     made = {
         "name": name,
@@ -123,7 +126,7 @@ def tracing_xray(port):
     return tracing_by_xray
 
 
-def listener(name, port, direction, routes, traced, with_attempt_count):
+def listener(name, port, direction, routes, traced, with_attempt_count, host="127.0.0.1"):
     router = {
         "name": "envoy.filters.http.router",
         "typed_config": {"@type": TYPE + "envoy.extensions.filters.http.router.v3.Router"},
@@ -148,7 +151,7 @@ def listener(name, port, direction, routes, traced, with_attempt_count):
     if traced is not None:
         manager["tracing"] = traced
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-    return {"name": name, "traffic_direction": direction, "address": _address(port), "filter_chains": [chain]}
+    return {"name": name, "traffic_direction": direction, "address": _address(port, host), "filter_chains": [chain]}
 
 
 def route(prefix, cluster_name, name, **action):

@@ -40,7 +40,7 @@
     X(trace_ring_bytes,            268435456,  0, 17179869184, "spans kept in memory, all shards' rings together; 0, or less than 262144 a shard: none are") \
     X(trace_span_bytes_max,        262144,     1024, 524288,   "one span in the ring, and half of a block of a small one; a larger one is not kept there") \
     X(trace_spans_count_max,       10000,      100, 1000000,   "spans of one trace that are read from a shard's ring at once; older ones are left out") \
-    X(exemplar_traces_max,         2000,       0, 100000,      "traces pinned for exemplars, shared fairly between destinations; past it exemplars stay as they are; 0: no exemplars while there is a ring") \
+    X(exemplar_traces_max,         2000,       0, 20000,      "traces pinned for exemplars, shared fairly between destinations; past it exemplars stay as they are; 0: no exemplars while there is a ring") \
     X(exemplar_bytes_max,          33554432,   65536, 4294967296, "all pinned traces together, one at most a sixteenth; a trace without room there becomes no exemplar") \
     X(scrape_wait_ms,              50,         1, 10000,       "how long a scrape waits for shards")                                       \
     X(query_answer_bytes_max,      67108864,   65536, 1073741824, "one exposition or answer")                                              \

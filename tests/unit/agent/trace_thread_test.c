@@ -654,6 +654,33 @@ static void traces_are_kept_at_request(void **state)
     daemon_rig_stop(&rig);
 }
 
+static void a_token_must_be_the_right_one(void **state)
+{
+    static const char right[] = "Authorization: Bearer a-token-of-many-letters\r\n";
+    static const char body[] = "{\"traceIds\":[\"1\"]}";
+    char path[] = "/tmp/weft-token-XXXXXX";
+    char more[128];
+    struct daemon_rig rig;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "a-token-of-many-letters\n", 24), 24);
+    (void)close(fd);
+    (void)snprintf(more, sizeof more, "trace:\n  peer_token_file: %s\n", path);
+    assert_int_equal(daemon_rig_start(&rig, more), 0);
+    (void)unlink(path);
+    assert_int_equal(post_keep(rig.api_path, "", body), 200); /* from this machine */
+    assert_int_equal(post_keep(rig.api_path, right, body), 200);
+    assert_int_equal(post_keep(rig.api_path, "Authorization: Bearer a-token-of-many-lettert\r\n", body), 403);
+    assert_int_equal(
+        post_keep(rig.api_path, "Authorization: Bearer a-token-of-many-letters1\r\n", body), 403);
+    assert_int_equal(post_keep(rig.api_path, "Authorization: Bearer \r\n", body), 403);
+    assert_int_equal(post_keep(rig.api_path, "Authorization: Basic YTpi\r\n", body), 403);
+    assert_int_equal(post_keep(rig.api_path, "Origin: http://example.com\r\n", body), 403);
+    daemon_rig_stop(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -670,6 +697,7 @@ int main(void)
         cmocka_unit_test(without_peers_nobody_is_told),
         cmocka_unit_test(an_agent_finds_what_it_was_sent),
         cmocka_unit_test(traces_are_kept_at_request),
+        cmocka_unit_test(a_token_must_be_the_right_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

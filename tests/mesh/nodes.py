@@ -13,8 +13,8 @@ reached from everywhere. Needs root.
 
 import contextlib
 import ctypes
+import json
 import os
-import random
 import re
 import socket
 import subprocess
@@ -22,7 +22,7 @@ import threading
 
 import sidecar
 from agent import Weftd
-from harness import Process, http_get
+from harness import http_get
 
 COUNT = 3
 CLONE_NEWNET = 0x40000000
@@ -155,7 +155,7 @@ class Envoys(contextlib.ExitStack):
     """Two on each node: `front`, whose calls go to `back` of the next node, which calls the upstream beside it. Each
     tells the agent of its own node, by OTLP over gRPC."""
 
-    def __init__(self, network, directory, agents, upstream_ports, back_hosts=None):
+    def __init__(self, network, directory, agents, upstream_ports):
         super().__init__()
         self.fronts, self.backs = [], []
         self._network = network
@@ -201,3 +201,89 @@ class Envoys(contextlib.ExitStack):
             with self._network.inside(i):
                 counts.append(sum(envoy.spans_sent() for envoy in pair))
         return counts
+
+
+class NoticeRelay:
+    """Between an agent and one of its peers, on loopback of the agent's node. Passes requests on, one by one, but of
+    the notices (POST /api/v1/keep) loses some: a tenth it answers itself and forgets, so that nobody but `lost` knows;
+    of a twentieth each it loses the request or the answer, and closes the connection, so that they are sent again."""
+
+    def __init__(self, network, i, j, numbers):
+        self.lost, self.passed_on, self.closed = set(), 0, 0  # ids; how many ids; connections
+        self._network, self._i, self._target, self._numbers = network, i, (Network.address(j), API_PORT), numbers
+        with network.inside(i):
+            self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        peer = None
+        try:
+            with self._network.inside(self._i):
+                peer = socket.create_connection(self._target, timeout=10)
+            while (message := _http_message(client)) is not None and self._handle(client, peer, message):
+                pass
+        except OSError:
+            pass
+        finally:
+            for each in (client, peer):
+                if each is not None:
+                    each.close()
+
+    def _handle(self, client, peer, message):
+        """False: the connection is over."""
+        head, body = message
+        ids = json.loads(body)["traceIds"] if head.startswith(b"POST /api/v1/keep ") else None
+        fate = self._numbers.random() if ids is not None else 1
+        if fate < 0.10:
+            self.lost.update(ids)
+            client.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}\n")
+            return True
+        if fate < 0.15:
+            self.closed += 1
+            return False
+        peer.sendall(head + body)
+        self.passed_on += len(ids or ())
+        answer = _http_message(peer)
+        if answer is None or fate < 0.20:
+            self.closed += 1
+            return False
+        client.sendall(answer[0] + answer[1])
+        return True
+
+
+def _http_message(stream):
+    """(head, body) of a request or an answer with a length; None at the end."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = stream.recv(65536)
+        if not more:
+            return None
+        data += more
+    at = data.index(b"\r\n\r\n") + 4
+    found = re.search(rb"\r\ncontent-length: *(\d+)", data[:at], re.IGNORECASE)
+    length = int(found[1]) if found else 0
+    while len(data) - at < length:
+        more = stream.recv(65536)
+        if not more:
+            return None
+        data += more
+    return data[:at], data[at:]

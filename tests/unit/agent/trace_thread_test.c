@@ -629,6 +629,8 @@ static void an_agent_finds_what_it_was_sent(void **state)
     assert_int_equal(data_count(&rig, "/api/traces?service=cart&operation=GET%20/a3"), 1);
     assert_int_equal(data_count(&rig, "/api/traces?service=cart&tags=%7B%22number%22%3A%225%22%7D"), 1);
     assert_int_equal(data_count(&rig, "/api/traces?service=cart.shop0&tag=number:5"), 0);
+    assert_int_equal(data_count(&rig, "/api/traces?service=cart&tag=service.namespace:shop1"), 10);
+    assert_int_equal(data_count(&rig, "/api/traces?service=cart&tag=no.such.key:5"), 0);
     assert_int_equal(data_count(&rig, "/api/traces?service=cart&tag=span.kind:server&limit=3"), 3);
     assert_int_equal(data_count(&rig, "/api/traces?service=cart&minDuration=15500us"), 5);
     assert_int_equal(data_count(&rig, "/api/traces?service=cart&start=1&end=2"), 0);

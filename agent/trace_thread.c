@@ -13,6 +13,7 @@ struct trace_thread {
     struct trace_desk desk;
     struct trace_peers *peers;
     struct trace_join *join; /* NULL: spans are not joined */
+    struct trace_pins *pins; /* NULL: nothing is pinned */
 };
 
 static void answer_from_join(struct trace_thread *self, struct trace_ask *ask)
@@ -46,6 +47,17 @@ bool trace_thread_ask(struct trace_thread *self, struct trace_ask *ask)
 {
     ask->mail = (struct mail){.deliver = on_ask};
     return mailbox_post(&self->thread.mailbox, &ask->mail);
+}
+
+static void on_exemplars(struct mail *mail, void *receiver)
+{
+    trace_pins_take(((struct trace_thread *)receiver)->pins, (struct exemplar_letter *)mail);
+}
+
+bool trace_thread_offer_exemplars(struct trace_thread *self, struct exemplar_letter *letter)
+{
+    letter->mail = (struct mail){.deliver = on_exemplars};
+    return mailbox_post(&self->thread.mailbox, &letter->mail);
 }
 
 /* Traces that a shard keeps, or an operator: peers keep their part, too. */
@@ -137,6 +149,9 @@ int trace_thread_new(const struct trace_thread_config *config, struct trace_thre
     if (error == 0) {
         error = make_join(self);
     }
+    if (error == 0 && config->pins_exemplars) {
+        error = trace_pins_new(&config->config->trace, &self->desk, &self->pins);
+    }
     if (error < 0) {
         trace_thread_stop(self);
         trace_thread_free(self);
@@ -167,6 +182,7 @@ static void close_handles(struct trace_thread *self)
     trace_desk_close(&self->desk);
     trace_peers_close(self->peers);
     trace_join_close(self->join);
+    trace_pins_close(self->pins);
 }
 
 static void on_stop(struct mail *mail, void *receiver)
@@ -197,6 +213,7 @@ void trace_thread_free(struct trace_thread *self)
     }
     loop_thread_deinit(&self->thread);
     trace_desk_deinit(&self->desk);
+    trace_pins_free(self->pins);
     trace_peers_free(self->peers);
     trace_join_free(self->join);
     free(self);

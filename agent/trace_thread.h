@@ -16,6 +16,7 @@
 #include "kept_hub.h"
 #include "trace_join.h"
 #include "trace_job.h"
+#include "trace_pins.h"
 
 struct trace_thread;
 
@@ -29,6 +30,7 @@ struct trace_thread_config {
     const struct split_bounds *bounds;
     struct budget *series;
     size_t shard_count;
+    bool pins_exemplars; /* there are rings to fetch traces from */
 };
 
 /* 0, WERR_NOMEM, WERR_IO, WERR_CONFIG. */
@@ -49,6 +51,10 @@ struct loop_thread *trace_thread_loop(struct trace_thread *self);
 
 /* From a shard. False when the thread is stopping: nothing was taken. */
 bool trace_thread_ask(struct trace_thread *self, struct trace_ask *ask);
+
+/* From the aggregator's thread: offers of exemplars, one letter at a time. As above. Not to be called where
+ * there is no ring (trace_thread_config.pins_exemplars). */
+bool trace_thread_offer_exemplars(struct trace_thread *self, struct exemplar_letter *letter);
 
 /* The thread's mailbox: what kept_hub_send leaves out for notices that are not to be passed on. */
 const struct mailbox *trace_thread_mailbox(const struct trace_thread *self);

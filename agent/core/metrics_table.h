@@ -28,7 +28,9 @@
 #define TRACE_EXPIRED "Records that the ring wrote over before their trace was kept."
 #define TRACE_RING "Records in the ring of traces whose trace is not kept; stored less kept less expired."
 
-#define EXEMPLARS_REFUSED "Requests that became no exemplar: too many were asked for at once, no room for their trace, it is too large, or the ring has forgotten it."
+#define EXEMPLARS_REFUSED                                                                                    \
+    "Requests that became no exemplar: too many were asked for at once, no room for their trace, it is too " \
+    "large, or the ring has forgotten it."
 #define TRACES_KEPT "Traces that a shard began to keep, by the first reason that had a share left."
 #define TRACES_LIMITED "Times that a reason would have kept a trace but had used up its rate."
 

@@ -18,6 +18,7 @@
 #include "context/sender.h"
 #include "core/error.h"
 #include "encode_job.h"
+#include "exemplar_link.h"
 #include "exporter_thread.h"
 
 enum {
@@ -54,7 +55,7 @@ struct aggregator_thread {
     struct aggregator *aggregator;
     struct snapshot *snapshot;
     struct snapshot *profiles[PROFILE_COUNT]; /* of those that are enabled; else NULL */
-    struct shard_link shards[CONFIG_SHARD_COUNT_MAX];
+    struct shard_link shards[AGGREGATOR_SHARD_COUNT_MAX];
     size_t shard_count;
     uv_timer_t tick_timer;  /* every TICK_MS: windows and idle series */
     uv_timer_t flip_timer;  /* every FLIP_PERIOD_MS */
@@ -70,6 +71,7 @@ struct aggregator_thread {
     struct encode_job *jobs; /* the first is being worked on */
     struct metrics_export exports[EXPORTER_DESTINATION_COUNT_MAX];
     size_t export_count;
+    struct exemplar_link exemplars;
     struct mailbox *finish_to;
     struct mail *finish_mail;
 };
@@ -143,6 +145,7 @@ static void start_scrape(struct aggregator_thread *self, struct ask *ask)
         return;
     }
     metric_add(self->config.cells, METRIC_SCRAPES, 1);
+    exemplar_link_note_scrape(&self->exemplars, clock_monotonic_ns(self->config.clock));
     add_job(self, job);
 }
 
@@ -363,6 +366,7 @@ static void on_tick_timer(uv_timer_t *timer)
     struct aggregator_thread *self = timer->data;
 
     aggregator_tick(self->aggregator);
+    exemplar_link_send(&self->exemplars, true);
 }
 
 static void on_flip_timer(uv_timer_t *timer)
@@ -383,6 +387,7 @@ static void on_delta(struct mail *mail, void *receiver)
     if (delta != NULL) {
         aggregator_merge(self->aggregator, delta);
         link->ops->give_back(link->shard, delta); /* from here on the letter may be used again */
+        exemplar_link_send(&self->exemplars, false);
     }
     if (self->round_running && all_answered(self)) {
         end_round(self);
@@ -502,6 +507,7 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
         .cluster = config->config->cluster,
         .meshes = {.items = config->config->mesh_names.items, .count = config->config->mesh_names.count},
         .describe_sender = describe_sender,
+        .exemplars_are_pinned = config->exemplars_are_pinned,
     };
     int error = aggregator_new(&settings, &self->aggregator);
     if (error < 0) {
@@ -540,6 +546,12 @@ void aggregator_thread_add_shard(
     struct aggregator_thread *self, void *shard, const struct aggregator_shard_ops *ops)
 {
     self->shards[self->shard_count++] = (struct shard_link){.shard = shard, .ops = ops};
+}
+
+void aggregator_thread_set_traces(struct aggregator_thread *self, struct trace_thread *traces)
+{
+    exemplar_link_init(&self->exemplars, self->config.config, self->aggregator, traces, &self->thread.mailbox,
+        self->config.cells);
 }
 
 int aggregator_thread_start(struct aggregator_thread *self)

@@ -25,6 +25,7 @@
 
 struct aggregator_thread;
 struct exporter_thread;
+struct trace_thread;
 struct delta;
 
 enum {
@@ -34,6 +35,7 @@ enum {
     ENCODE_SLICE_US = 5000,   /* longest turn of an encoding on the aggregator's thread */
     ASKS_COUNT_MAX = 256,     /* scrapes and queries waiting; a further one gets 503 */
     ASK_TEXT_BYTES_MAX = 4096,
+    AGGREGATOR_SHARD_COUNT_MAX = CONFIG_SHARD_COUNT_MAX + 1, /* and the trace thread */
 };
 
 struct aggregator_thread_config {
@@ -46,7 +48,8 @@ struct aggregator_thread_config {
     struct metric_registry *registry; /* complete before the thread starts */
     struct metric_cells *cells;       /* the thread's own */
     struct exporter_thread *exporter; /* NULL: none */
-    size_t shard_count;
+    size_t shard_count;               /* the trace thread included, where it joins spans */
+    bool exemplars_are_pinned; /* they are shown once the trace thread has pinned their traces */
 };
 
 int aggregator_thread_new(const struct aggregator_thread_config *config, struct aggregator_thread **ret_self);
@@ -62,6 +65,9 @@ struct aggregator_shard_ops {
 };
 void aggregator_thread_add_shard(
     struct aggregator_thread *self, void *shard, const struct aggregator_shard_ops *ops);
+
+/* Before start, where exemplars are pinned: by whom. */
+void aggregator_thread_set_traces(struct aggregator_thread *self, struct trace_thread *traces);
 
 int aggregator_thread_start(struct aggregator_thread *self);
 struct loop_thread *aggregator_thread_loop(struct aggregator_thread *self);

@@ -265,6 +265,12 @@ static int start_exporter(struct daemon *daemon, char *reason)
     return 0;
 }
 
+/* Without a ring nothing can be pinned; exemplars lead to where spans are exported then. */
+static bool has_ring(const struct daemon *daemon)
+{
+    return daemon->config->limits.trace_ring_bytes / daemon->shard_count >= RING_SHARE_BYTES_MIN;
+}
+
 static int start_aggregator(struct daemon *daemon, char *reason)
 {
     struct aggregator_thread_config config = {
@@ -277,7 +283,8 @@ static int start_aggregator(struct daemon *daemon, char *reason)
         .registry = &daemon->registry,
         .cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_PROCESS, ""),
         .exporter = daemon->exporting ? &daemon->exporter : NULL,
-        .shard_count = daemon->shard_count,
+        .shard_count = daemon->shard_count + 1,
+        .exemplars_are_pinned = has_ring(daemon),
     };
     int error = config.cells != NULL ? aggregator_thread_new(&config, &daemon->aggregator) : WERR_NOMEM;
 
@@ -295,11 +302,19 @@ static int start_traces(struct daemon *daemon, char *reason)
         .clock = clock_system(),
         .cells = metric_registry_add(&daemon->registry, METRIC_SCOPE_PROCESS, ""),
         .hub = &daemon->kept_hub,
+        .aggregator = daemon->aggregator,
+        .bounds = &daemon->bounds,
+        .series = &daemon->series,
+        .shard_count = daemon->shard_count,
+        .pins_exemplars = has_ring(daemon),
     };
     int error = config.cells != NULL ? trace_thread_new(&config, &daemon->traces) : WERR_NOMEM;
 
     if (error < 0) {
         return fail(reason, error, "start of the trace thread (trace.peers)");
+    }
+    if (config.pins_exemplars) {
+        aggregator_thread_set_traces(daemon->aggregator, daemon->traces);
     }
     health_watch(&daemon->health, "traces", &trace_thread_loop(daemon->traces)->tick_count);
     return 0;
@@ -341,6 +356,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         }
         health_watch(&daemon->health, "shard", &shard_thread(daemon->shards[i])->tick_count);
     }
+    trace_thread_enter_aggregator(daemon->traces);
     return 0;
 }
 

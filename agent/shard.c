@@ -8,62 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "aggregator_thread.h"
 #include "core/error.h"
 #include "context/pods.h"
-#include "core/loop_thread.h"
-#include "exporter_thread.h"
-#include "http/http_routes.h"
-#include "kept_hub.h"
-#include "listen/h2_connection.h"
-#include "listen/http_server.h"
-#include "listen/sniff.h"
-#include "listen/tls_inlet.h"
-#include "pipeline/pipeline.h"
-#include "receivers/scraper.h"
-#include "receivers/shard_receivers.h"
 #include "receivers/tcp_guard.h"
-#include "trace_shard.h"
-#include "trace_thread.h"
+#include "shard_internal.h"
 
 enum { SHARD_TICK_MS = 1000, LOAD_QUARTERS = 4, DRAIN_GRACE_MS = 300, DRAIN_AGAIN_MS = 10 };
-
-struct shard {
-    struct loop_thread thread;
-    const struct shard_common *common;
-    size_t index;
-    struct metric_cells *cells;
-    struct shard_inlet *inlet;
-    struct pipeline pipeline;
-    struct http_routes routes;
-    struct sniffer sniffer;
-    struct tls_inlet *tls; /* NULL until a connection needs it */
-    struct http_server *http;
-    struct h2_endpoint h2;
-    struct native_shard *native;
-    struct scraper *scraper; /* NULL: no target is this shard's */
-    struct peer *peers;      /* of all connections that send records */
-    uint32_t pods_generation;
-    struct native_peer *native_peers; /* open native connections, doubly linked */
-    struct shard_receivers receivers;
-    struct trace_shard trace_shard;
-    uv_timer_t tick;
-    uv_timer_t drain_timer;
-    uint64_t cpu_ns;  /* that the thread had used at the last tick */
-    uint64_t tick_ns; /* when that was */
-    /* Letters of the shard's own: of each only one is ever under way. */
-    struct mail flip_mail;
-    struct mail give_back_mail;
-    struct mail drain_mail;
-    struct delta_letter flip_letter;
-    struct delta_letter drain_letter;
-    struct delta *returned_delta;
-    bool h2_ready;
-    bool records_closed;
-    bool stopped;
-    struct mailbox *drained_to;
-    struct mail *drained_mail;
-};
 
 /* A native connection of this shard. */
 struct native_peer {
@@ -395,89 +345,6 @@ void shard_on_arrival(struct mail *mail, void *receiver)
     }
 }
 
-/* ---- flips ---- */
-
-/* Answers the aggregator's question for values: NULL when none can be handed over now, because the delta
- * before is still away. */
-static void on_flip(struct mail *mail, void *receiver)
-{
-    struct shard *shard = receiver;
-
-    (void)mail; /* the shard's own */
-    shard->flip_letter.shard_index = shard->index;
-    shard->flip_letter.answers = true;
-    shard->flip_letter.delta = directory_flip(shard->pipeline.directory);
-    aggregator_thread_post_delta(shard->common->aggregator, &shard->flip_letter);
-}
-
-/* From the aggregator's thread, which does not ask again before it was answered: one letter is enough. */
-static void post_flip(void *user)
-{
-    struct shard *shard = user;
-
-    shard->flip_mail = (struct mail){.deliver = on_flip};
-    (void)mailbox_post(&shard->thread.mailbox, &shard->flip_mail);
-}
-
-static void on_give_back(struct mail *mail, void *receiver)
-{
-    struct shard *shard = receiver;
-
-    (void)mail; /* the shard's own */
-    directory_give_back(shard->pipeline.directory, shard->returned_delta);
-}
-
-/* From the aggregator's thread; of a shard's two deltas only one is ever away. */
-static void post_give_back(void *user, struct delta *delta)
-{
-    struct shard *shard = user;
-
-    shard->returned_delta = delta;
-    shard->give_back_mail = (struct mail){.deliver = on_give_back};
-    (void)mailbox_post(&shard->thread.mailbox, &shard->give_back_mail);
-}
-
-static const struct aggregator_shard_ops aggregator_ops = {.flip = post_flip, .give_back = post_give_back};
-
-static void on_kept(struct mail *mail, void *receiver)
-{
-    struct shard *shard = receiver;
-    struct kept_letter *letter = (struct kept_letter *)mail;
-
-    pipeline_keep_notices(&shard->pipeline, letter->notices, letter->count);
-    free(letter);
-}
-
-/* ---- questions about traces ---- */
-
-static void on_trace_task(struct mail *mail, void *receiver)
-{
-    struct shard *shard = receiver;
-
-    trace_shard_take(&shard->trace_shard, (struct trace_task *)mail);
-}
-
-/* From the trace thread. To a shard that has ended no task goes: it comes back at once, with nothing. */
-static void post_trace_task(void *user, struct trace_task *task)
-{
-    struct shard *shard = user;
-
-    task->mail = (struct mail){.deliver = on_trace_task};
-    if (!mailbox_post(&shard->thread.mailbox, &task->mail)) {
-        task->is_cut = true;
-        trace_task_return(task);
-    }
-}
-
-static const struct trace_shard_ops trace_ops = {.task = post_trace_task};
-
-static void tell_kept(void *user, const struct kept *kept)
-{
-    const struct shard *shard = user;
-
-    kept_hub_send(shard->common->kept_hub, &shard->thread.mailbox, kept, shard->cells);
-}
-
 /* ---- the tick ---- */
 
 /* CPU time, not time awake: on a crowded machine an idle shard waits for its turn as well. */
@@ -558,6 +425,7 @@ static void on_drain_over(uv_timer_t *timer)
     pipeline_expire_attempts(&shard->pipeline, true);
     pipeline_settle_held(&shard->pipeline, true);
     pipeline_keep_flush(&shard->pipeline);
+    pipeline_timing_flush(&shard->pipeline.timing);
     span_segment_flush(&shard->pipeline.segment);
     on_drain_values(timer);
 }
@@ -631,7 +499,11 @@ static int init_pipeline(struct shard *shard)
         .keep = pipeline_keep_config_of(common->config, common->shard_count),
     };
 
-    config.keep.tell = tell_kept;
+    config.keep.is_first = shard->index == 0;
+    if (common->traces != NULL && trace_thread_joins(common->traces)) {
+        config.timing = (struct pipeline_timing_config){.post = shard_post_timings, .user = shard};
+    }
+    config.keep.tell = shard_tell_kept;
     config.keep.user = shard;
     return pipeline_init(&shard->pipeline, &config);
 }
@@ -800,11 +672,7 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
         return error;
     }
     *inlet = (struct shard_inlet){.mailbox = &shard->thread.mailbox};
-    aggregator_thread_add_shard(common->aggregator, shard, &aggregator_ops);
-    (void)kept_hub_enter(common->kept_hub, &shard->thread.mailbox, on_kept);
-    if (common->traces != NULL) {
-        trace_thread_add_shard(common->traces, shard, &trace_ops);
-    }
+    shard_letters_enter(shard);
     *ret_shard = shard;
     return 0;
 }

@@ -157,6 +157,7 @@ static int make_model(struct trace_job *job, size_t id_index, struct trace_model
     int error = 0;
 
     trace_model_init(model, job->ids[id_index]);
+    model->is_part = job->query.without_peers;
     for (struct job_part *part = job->parts[id_index]; part != NULL && error != WERR_NOMEM;
          part = part->next) {
         error =
@@ -260,13 +261,27 @@ static void on_idle(uv_idle_t *idle)
     }
 }
 
+/* What is pinned, rings may have forgotten. Added last, so that it is read first, whatever is too much. */
+static void add_pinned(struct trace_job *job)
+{
+    for (size_t i = 0; job->desk->pins != NULL && i < job->id_count; i++) {
+        struct shared_bytes *bytes = pins_find(job->desk->pins, job->ids[i]);
+        if (bytes != NULL) {
+            trace_job_add_part(job, i, bytes);
+        }
+    }
+}
+
 static void start_writing(struct trace_job *job)
 {
+    static const struct trace_match none;
     bool is_search = job->query.endpoint == TRACE_ENDPOINT_SEARCH && job->query.trace_id_count == 0;
+    const struct trace_match *matches = job->matches != NULL ? job->matches : &none;
 
     job->step = JOB_WRITING;
-    trace_answer_begin(&job->answer, &job->query, &job->out, is_search ? job->matches : NULL,
-        is_search ? job->match_count : 0);
+    add_pinned(job);
+    trace_answer_begin(
+        &job->answer, &job->query, &job->out, is_search ? matches : NULL, is_search ? job->match_count : 0);
     (void)uv_idle_start(&job->desk->idle, on_idle);
 }
 

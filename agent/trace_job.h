@@ -25,6 +25,7 @@
 #include "core/mailbox.h"
 #include "core/metrics.h"
 #include "query/query.h"
+#include "trace/pins.h"
 #include "trace_peers.h"
 #include "trace_task.h"
 
@@ -68,6 +69,7 @@ struct trace_desk {
     const struct clock *clock;
     struct metric_cells *cells;
     struct trace_peers *peers;
+    const struct pins *pins; /* traces that are held for exemplars; NULL: none are */
     struct trace_desk_shard {
         void *shard;
         const struct trace_shard_ops *ops;

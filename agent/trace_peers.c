@@ -55,6 +55,7 @@ struct trace_peers {
     struct curl_slist *notice_headers;
     uv_timer_t timer;
     bool closed;
+    size_t body_bytes; /* of answers that are being received */
     size_t count;
     struct peer items[];
 };
@@ -64,13 +65,25 @@ struct trace_peers {
 static size_t on_body(char *bytes, size_t one, size_t length, void *user)
 {
     struct line *line = user;
+    struct trace_peers *peers = line->peer->peers;
 
     (void)one;
+    if (length > TRACE_PEERS_BYTES_MAX - peers->body_bytes) {
+        line->refused = WERR_NOMEM;
+        return 0;
+    }
     if (buffer_append(&line->body, bytes, length) < 0) {
         line->refused = line->body.error;
         return 0;
     }
+    peers->body_bytes += length;
     return length;
+}
+
+static void drop_body(struct trace_peers *peers, struct buffer *body)
+{
+    peers->body_bytes -= body->length;
+    buffer_deinit(body);
 }
 
 static int error_of(const struct line *line, CURLcode code)
@@ -148,7 +161,7 @@ static void on_question_ended(void *user, CURLcode code)
         metric_add(line->peer->peers->config.cells, METRIC_TRACE_PEER_QUESTIONS_FAILED, 1);
     }
     end_question(line->peer, error, error == 0 ? slice_of(body.data, body.length) : slice_of(NULL, 0));
-    buffer_deinit(&body);
+    drop_body(line->peer->peers, &body);
     ask_next(line->peer);
 }
 
@@ -228,7 +241,7 @@ static void on_notice_ended(void *user, CURLcode code)
     } else {
         peer->retry_ms = uv_now(peer->peers->config.loop) + TRACE_NOTICE_RETRY_MS;
     }
-    buffer_deinit(&line->body);
+    drop_body(peer->peers, &line->body);
 }
 
 /* The same ids again when they were sent in vain, and those that came meanwhile with them. */
@@ -422,7 +435,9 @@ static void close_line(struct line *line)
     if (line->is_ready) {
         http_loop_close(&line->http);
     }
-    buffer_deinit(&line->body);
+    if (line->peer != NULL) {
+        drop_body(line->peer->peers, &line->body);
+    }
 }
 
 void trace_peers_close(struct trace_peers *peers)

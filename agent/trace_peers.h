@@ -22,9 +22,10 @@
 #include "query/trace_model.h"
 
 enum {
-    TRACE_PEER_QUESTIONS_MAX = 64,    /* that wait for one peer */
-    TRACE_PEER_PATH_BYTES = 8192,     /* of a question, with its arguments */
-    TRACE_PEER_BODY_BYTES = 32 << 20, /* of an answer */
+    TRACE_PEER_QUESTIONS_MAX = 64,     /* that wait for one peer */
+    TRACE_PEER_PATH_BYTES = 8192,      /* of a question, with its arguments */
+    TRACE_PEER_BODY_BYTES = 32 << 20,  /* of an answer */
+    TRACE_PEERS_BYTES_MAX = 128 << 20, /* of all answers that are being received */
     TRACE_NOTICE_PERIOD_MS = 100,
     TRACE_NOTICE_IDS_MAX = 1024,    /* in one request */
     TRACE_NOTICES_COUNT_MAX = 8192, /* that wait for one peer */

@@ -222,6 +222,32 @@ static bool is_trace_known(
     return false;
 }
 
+static bool contains(struct slice text, struct slice key)
+{
+    return key.length == 0 ||
+           (text.length >= key.length && memmem(text.ptr, text.length, key.ptr, key.length) != NULL);
+}
+
+/* Tags that are made of something else than an attribute of that name (trace_tags.c). */
+static bool is_derived(struct slice key)
+{
+    return slice_has_prefix(key, SLICE_LITERAL("otel.")) || slice_equal(key, SLICE_LITERAL("span.kind")) ||
+           slice_equal(key, SLICE_LITERAL("error")) || slice_equal(key, SLICE_LITERAL("event")) ||
+           slice_equal(key, SLICE_LITERAL("w3c.tracestate"));
+}
+
+/* A look at the bytes spares reading most spans that lack a tag. */
+static bool may_have_tags(const struct trace_query *query, const struct ring_entry *entry)
+{
+    for (size_t i = 0; i < query->tag_count && entry->form == RING_FORM_OTLP; i++) {
+        struct slice key = query->tags[i].key;
+        if (!is_derived(key) && !contains(entry->raw, key) && !contains(entry->resource_fields, key)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_wanted(struct trace_shard *self, const struct trace_task *task, const struct ring_entry *entry)
 {
     const struct trace_query *query = task->query;
@@ -235,7 +261,7 @@ static bool is_wanted(struct trace_shard *self, const struct trace_task *task, c
         (query->operation.length == 0 || slice_equal(query->operation, entry->route))) {
         return true;
     }
-    if (!read_entry(self, entry, &span)) {
+    if (!may_have_tags(query, entry) || !read_entry(self, entry, &span)) {
         return false;
     }
     /* what is left to look at; the service may be another one in the span's own words */

@@ -5,24 +5,59 @@
 
 #include "core/error.h"
 
+enum { HTTP_UNAVAILABLE = 503 };
+
 struct trace_thread {
     struct loop_thread thread;
     struct trace_thread_config config;
     struct trace_desk desk;
     struct trace_peers *peers;
+    struct trace_join *join; /* NULL: spans are not joined */
+    struct trace_pins *pins; /* NULL: nothing is pinned */
 };
+
+static void answer_from_join(struct trace_thread *self, struct trace_ask *ask)
+{
+    struct buffer out;
+    unsigned status = HTTP_UNAVAILABLE;
+
+    buffer_init(&out, self->config.config->limits.query_answer_bytes_max);
+    if (self->join != NULL) {
+        status = trace_join_ask(self->join, ask->arguments, ask->argument_count, &out);
+    }
+    struct shared_bytes *body = out.error == 0 && out.length > 0 ? shared_bytes_take(&out) : NULL;
+    buffer_deinit(&out);
+    metric_add(self->config.cells, METRIC_TRACE_QUESTIONS, 1);
+    trace_ask_answer(ask, body != NULL ? status : HTTP_UNAVAILABLE, body);
+}
 
 static void on_ask(struct mail *mail, void *receiver)
 {
     struct trace_thread *self = receiver;
+    struct trace_ask *ask = (struct trace_ask *)mail;
 
-    trace_desk_take(&self->desk, (struct trace_ask *)mail);
+    if (trace_join_knows(ask->path)) {
+        answer_from_join(self, ask);
+    } else {
+        trace_desk_take(&self->desk, ask);
+    }
 }
 
 bool trace_thread_ask(struct trace_thread *self, struct trace_ask *ask)
 {
     ask->mail = (struct mail){.deliver = on_ask};
     return mailbox_post(&self->thread.mailbox, &ask->mail);
+}
+
+static void on_exemplars(struct mail *mail, void *receiver)
+{
+    trace_pins_take(((struct trace_thread *)receiver)->pins, (struct exemplar_letter *)mail);
+}
+
+bool trace_thread_offer_exemplars(struct trace_thread *self, struct exemplar_letter *letter)
+{
+    letter->mail = (struct mail){.deliver = on_exemplars};
+    return mailbox_post(&self->thread.mailbox, &letter->mail);
 }
 
 /* Traces that a shard keeps, or an operator: peers keep their part, too. */
@@ -40,6 +75,42 @@ static void on_kept(struct mail *mail, void *receiver)
 const struct mailbox *trace_thread_mailbox(const struct trace_thread *self)
 {
     return &self->thread.mailbox;
+}
+
+/* Joining spans is one more shard to the aggregator, so it needs one. */
+static int make_join(struct trace_thread *self)
+{
+    const struct trace_thread_config *config = &self->config;
+    const struct trace_join_config join = {
+        .config = config->config,
+        .clock = config->clock,
+        .bounds = config->bounds,
+        .series = config->series,
+        .cells = config->cells,
+        .loop = &self->thread.loop,
+        .mailbox = &self->thread.mailbox,
+        .aggregator = config->aggregator,
+        .shard_count = (uint32_t)config->shard_count,
+    };
+
+    return config->aggregator != NULL ? trace_join_new(&join, &self->join) : 0;
+}
+
+void trace_thread_enter_aggregator(struct trace_thread *self)
+{
+    if (self->join != NULL) {
+        trace_join_enter(self->join);
+    }
+}
+
+bool trace_thread_joins(const struct trace_thread *self)
+{
+    return self->join != NULL;
+}
+
+bool trace_thread_post_timings(struct trace_thread *self, struct timing_batch *batch)
+{
+    return trace_join_post(self->join, batch);
 }
 
 int trace_thread_new(const struct trace_thread_config *config, struct trace_thread **ret_self)
@@ -75,6 +146,12 @@ int trace_thread_new(const struct trace_thread_config *config, struct trace_thre
         !kept_hub_enter(config->hub, &self->thread.mailbox, on_kept)) {
         error = WERR_FULL;
     }
+    if (error == 0) {
+        error = make_join(self);
+    }
+    if (error == 0 && config->pins_exemplars) {
+        error = trace_pins_new(&config->config->trace, &self->desk, &self->pins);
+    }
     if (error < 0) {
         trace_thread_stop(self);
         trace_thread_free(self);
@@ -104,6 +181,8 @@ static void close_handles(struct trace_thread *self)
     loop_thread_finish(&self->thread); /* delivers what is there, so it comes before what letters use */
     trace_desk_close(&self->desk);
     trace_peers_close(self->peers);
+    trace_join_close(self->join);
+    trace_pins_close(self->pins);
 }
 
 static void on_stop(struct mail *mail, void *receiver)
@@ -134,6 +213,8 @@ void trace_thread_free(struct trace_thread *self)
     }
     loop_thread_deinit(&self->thread);
     trace_desk_deinit(&self->desk);
+    trace_pins_free(self->pins);
     trace_peers_free(self->peers);
+    trace_join_free(self->join);
     free(self);
 }

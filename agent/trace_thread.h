@@ -14,7 +14,9 @@
 #include "core/loop_thread.h"
 #include "core/metrics.h"
 #include "kept_hub.h"
+#include "trace_join.h"
 #include "trace_job.h"
+#include "trace_pins.h"
 
 struct trace_thread;
 
@@ -23,6 +25,12 @@ struct trace_thread_config {
     const struct clock *clock;
     struct metric_cells *cells; /* the thread's own */
     struct kept_hub *hub;       /* entered before any thread starts, when there are peers */
+    /* for joining spans (trace_join.h); without an aggregator it does not */
+    struct aggregator_thread *aggregator;
+    const struct split_bounds *bounds;
+    struct budget *series;
+    size_t shard_count;
+    bool pins_exemplars; /* there are rings to fetch traces from */
 };
 
 /* 0, WERR_NOMEM, WERR_IO, WERR_CONFIG. */
@@ -31,11 +39,22 @@ int trace_thread_new(const struct trace_thread_config *config, struct trace_thre
 /* Before start. */
 void trace_thread_add_shard(struct trace_thread *self, void *shard, const struct trace_shard_ops *ops);
 
+/* Before start, when all shards have been made: as the last of the aggregator's. */
+void trace_thread_enter_aggregator(struct trace_thread *self);
+
+/* Whether it takes timings; and from a shard, a batch of them: false when the thread is stopping. */
+bool trace_thread_joins(const struct trace_thread *self);
+bool trace_thread_post_timings(struct trace_thread *self, struct timing_batch *batch);
+
 int trace_thread_start(struct trace_thread *self);
 struct loop_thread *trace_thread_loop(struct trace_thread *self);
 
 /* From a shard. False when the thread is stopping: nothing was taken. */
 bool trace_thread_ask(struct trace_thread *self, struct trace_ask *ask);
+
+/* From the aggregator's thread: offers of exemplars, one letter at a time. As above. Not to be called where
+ * there is no ring (trace_thread_config.pins_exemplars). */
+bool trace_thread_offer_exemplars(struct trace_thread *self, struct exemplar_letter *letter);
 
 /* The thread's mailbox: what kept_hub_send leaves out for notices that are not to be passed on. */
 const struct mailbox *trace_thread_mailbox(const struct trace_thread *self);

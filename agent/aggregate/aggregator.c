@@ -163,7 +163,7 @@ int aggregator_new(const struct aggregator_settings *settings, struct aggregator
     aggregator->now_s = (uint32_t)(clock_monotonic_ns(settings->clock) / 1000000000u);
     aggregator->start_unix_ns = clock_unix_ns(settings->clock);
     if (init_shards(aggregator) < 0 || init_bounds(aggregator) < 0 || init_values(aggregator) < 0 ||
-        init_names(aggregator) < 0) {
+        init_names(aggregator) < 0 || exemplars_init(aggregator) < 0) {
         aggregator_free(aggregator);
         return WERR_NOMEM;
     }
@@ -180,7 +180,7 @@ static void free_duration(struct aggregator *aggregator, struct series *series)
 
         if (value != NULL) {
             histogram_release(&value->histogram, aggregator->slab);
-            memory_free(budget, value->exemplars, value->exemplar_capacity * sizeof(*value->exemplars));
+            exemplars_release(aggregator, value);
             aggregator_refund(aggregator, value->creator);
             memory_free(budget, value, sizeof(*value));
         }
@@ -266,6 +266,7 @@ void aggregator_free(struct aggregator *aggregator)
         return;
     }
     free_families(aggregator);
+    exemplars_deinit(aggregator);
     if (aggregator->scraped != NULL) {
         scraped_edges_deinit(aggregator->scraped);
         free(aggregator->scraped);

@@ -22,8 +22,15 @@ struct series_base {
     uint8_t family;
 };
 
+#define EXEMPLAR_NONE UINT32_MAX
+
+/* Of one bucket: what is shown, and what is to take its place. */
 struct exemplar {
     uint32_t bucket; /* classic bucket */
+    uint32_t shown;  /* number of the one that is shown (exemplars.h); EXEMPLAR_NONE: none, or it has none */
+    uint32_t wanted; /* of the one that was offered; EXEMPLAR_NONE: none */
+    uint32_t offered_s; /* when one last was; 0: never */
+    bool is_visible;    /* what follows is shown */
     uint64_t duration_ns;
     uint64_t time_unix_ns;
     uint8_t trace_id[16];
@@ -36,7 +43,7 @@ struct duration_value {
     uint32_t creator;
     uint32_t exemplar_count;
     uint32_t exemplar_capacity;
-    struct exemplar *exemplars; /* by bucket, ascending; NULL until there is one */
+    struct exemplar *exemplars; /* by bucket, ascending, not all of them visible; NULL until there is one */
 };
 
 /* A requests, duration (all outcomes: key.outcome is 0), traffic, flags or TCP series. */
@@ -159,6 +166,8 @@ struct shown_bounds {
     double per_second; /* 1, or 1000 where the unit is the millisecond */
 };
 
+struct exemplar_table;
+
 struct aggregator {
     struct aggregator_settings settings;
     struct interner *interner;
@@ -185,6 +194,7 @@ struct aggregator {
     uint64_t expired_created_unix_ns;            /* the latest _created of a series that is gone */
     struct shown_bounds shown;                   /* of our own histograms */
     struct shown_bounds profiles[PROFILE_COUNT]; /* of the enabled ones */
+    struct exemplar_table *exemplars;            /* NULL: they are shown at once */
     struct buffer scratch;
 };
 
@@ -204,6 +214,13 @@ uint32_t aggregator_string(const struct aggregator *aggregator, uint32_t shard, 
 
 /* aggregator.c */
 void aggregator_free_series(struct aggregator *aggregator, struct series_base *base);
+
+/* exemplars.c: the candidates of one interval of a shard; the end of a value, whose list is freed. */
+int exemplars_init(struct aggregator *aggregator);
+void exemplars_deinit(struct aggregator *aggregator);
+void exemplars_merge(struct aggregator *aggregator, const struct delta *delta,
+    const struct duration_slot *slot, const struct series *series, struct duration_value *value);
+void exemplars_release(struct aggregator *aggregator, struct duration_value *value);
 
 /* thresholds.c: the p90 of each duration slot's route, for the way back. After the values are merged. */
 void thresholds_tell(struct aggregator *aggregator, struct delta *delta);

@@ -68,8 +68,8 @@ void directory_record_attempt(struct directory *directory, const struct attempt 
 
 /*
  * Adds a part of a request's time, duration_ns, to the series of its source and destination, or of the
- * destination alone; once, unweighted, outside of the ledger. With `stored` it may become an exemplar. Without
- * room TRACE_TIMES_LOST counts it: there is no overflow.
+ * destination alone; once, unweighted, outside of the ledger. With `stored` it may become an exemplar.
+ * Without room TRACE_TIMES_LOST counts it: there is no overflow.
  */
 void directory_record_time(
     struct directory *directory, enum time_of_request which, const struct request *request);

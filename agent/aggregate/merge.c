@@ -7,7 +7,7 @@
 #include "aggregate/aggregator_internal.h"
 #include "aggregate/profile_measures.h"
 
-enum { STRING_INDEX_MASK = (1 << 24) - 1, EXEMPLAR_STEP = 4 };
+enum { STRING_INDEX_MASK = (1 << 24) - 1 };
 
 uint32_t aggregator_string(const struct aggregator *aggregator, uint32_t shard, uint32_t id)
 {
@@ -324,52 +324,6 @@ static void merge_requests(struct aggregator *aggregator, struct delta *delta)
     }
 }
 
-static struct exemplar *find_exemplar(
-    struct aggregator *aggregator, struct duration_value *value, uint32_t bucket)
-{
-    uint32_t at = 0;
-
-    while (at < value->exemplar_count && value->exemplars[at].bucket < bucket) {
-        at++;
-    }
-    if (at < value->exemplar_count && value->exemplars[at].bucket == bucket) {
-        return &value->exemplars[at];
-    }
-    if (value->exemplar_count == value->exemplar_capacity) {
-        uint32_t capacity = value->exemplar_capacity + EXEMPLAR_STEP;
-        struct exemplar *exemplars = memory_grow(aggregator->settings.budget, value->exemplars,
-            value->exemplar_capacity * sizeof(*exemplars), capacity * sizeof(*exemplars));
-
-        if (exemplars == NULL) {
-            return NULL;
-        }
-        value->exemplars = exemplars;
-        value->exemplar_capacity = capacity;
-    }
-    memmove(&value->exemplars[at + 1], &value->exemplars[at],
-        (value->exemplar_count - at) * sizeof(*value->exemplars));
-    value->exemplar_count++;
-    value->exemplars[at] = (struct exemplar){.bucket = bucket};
-    return &value->exemplars[at];
-}
-
-static void merge_exemplars(struct aggregator *aggregator, const struct delta *delta,
-    const struct duration_slot *slot, struct duration_value *value)
-{
-    for (uint32_t next = slot->exemplar_head; next != 0;) {
-        const struct exemplar_candidate *candidate = slot_array_at(&delta->exemplars, next - 1);
-        struct exemplar *exemplar = find_exemplar(aggregator, value, candidate->bucket);
-
-        if (exemplar != NULL && candidate->time_unix_ns >= exemplar->time_unix_ns) {
-            exemplar->duration_ns = candidate->duration_ns;
-            exemplar->time_unix_ns = candidate->time_unix_ns;
-            memcpy(exemplar->trace_id, candidate->trace_id, sizeof(exemplar->trace_id));
-            memcpy(exemplar->span_id, candidate->span_id, sizeof(exemplar->span_id));
-        }
-        next = candidate->next;
-    }
-}
-
 /* The slab of overflow has a page for every cell that there can be, so this cannot fail. */
 static void merge_overflow_duration(
     struct aggregator *aggregator, uint32_t set, const struct histogram *from, const struct page_slab *slab)
@@ -382,15 +336,15 @@ static void merge_overflow_duration(
 static void merge_profile_histogram(struct aggregator *aggregator, const struct delta *delta,
     const struct mapping *mapping, const struct duration_slot *slot)
 {
-    struct duration_value *value =
-        mapping->state == MAPPING_REFUSED ? NULL : ((struct series *)mapping->series)->duration.values[0];
+    struct series *series = mapping->state == MAPPING_REFUSED ? NULL : (struct series *)mapping->series;
+    struct duration_value *value = series != NULL ? series->duration.values[0] : NULL;
 
     if (value == NULL ||
         histogram_merge(&value->histogram, aggregator->slab, &slot->histogram, delta->slab) < 0) {
         metric_add(aggregator->settings.cells, METRIC_PROFILE_RECORDS_LOST, slot->histogram.count);
         return;
     }
-    merge_exemplars(aggregator, delta, slot, value);
+    exemplars_merge(aggregator, delta, slot, series, value);
 }
 
 /* Like a profile's, and in a window as well. */
@@ -405,7 +359,7 @@ static void merge_time(struct aggregator *aggregator, const struct delta *delta,
         metric_add(aggregator->settings.cells, METRIC_TRACE_TIMES_LOST, slot->histogram.count);
         return;
     }
-    merge_exemplars(aggregator, delta, slot, value);
+    exemplars_merge(aggregator, delta, slot, series, value);
     if (series->duration.windows[0] != NULL) {
         windows_add(
             &aggregator->windows, series->duration.windows[0], OUTCOME_OK, &slot->histogram, delta->slab);
@@ -435,7 +389,7 @@ static void merge_duration(struct aggregator *aggregator, struct delta *delta, s
     if (histogram_merge(&value->histogram, aggregator->slab, &slot->histogram, delta->slab) < 0) {
         merge_overflow_duration(aggregator, set, &slot->histogram, delta->slab);
     }
-    merge_exemplars(aggregator, delta, slot, value);
+    exemplars_merge(aggregator, delta, slot, series, value);
     for (int i = 0; i < 2; i++) {
         if (series->duration.windows[i] != NULL) {
             windows_add(&aggregator->windows, series->duration.windows[i], (enum outcome)mapping->outcome,

@@ -192,16 +192,22 @@ void view_set_histogram(struct view *view, struct snapshot_series *series, const
 
 void view_set_exemplars(struct view *view, const struct duration_value *value)
 {
-    for (uint32_t i = 0; i < value->exemplar_count && i < VIEW_EXEMPLAR_COUNT_MAX; i++) {
-        const struct exemplar *from = &value->exemplars[i];
-        struct snapshot_exemplar *to = &view->exemplars[i];
+    size_t count = 0;
 
+    for (uint32_t i = 0; i < value->exemplar_count && count < VIEW_EXEMPLAR_COUNT_MAX; i++) {
+        const struct exemplar *from = &value->exemplars[i];
+        struct snapshot_exemplar *to = &view->exemplars[count];
+
+        if (!from->is_visible) {
+            continue;
+        }
         memcpy(to->trace_id, from->trace_id, sizeof(to->trace_id));
         memcpy(to->span_id, from->span_id, sizeof(to->span_id));
         to->value = (double)from->duration_ns / (1e9 / view->shown->per_second);
         to->time_unix_ns = from->time_unix_ns;
-        view->histogram.exemplar_count = i + 1;
+        count++;
     }
+    view->histogram.exemplar_count = count;
 }
 
 static bool fill_durations_overflow(struct view *view, uint32_t set, struct snapshot_series *series)

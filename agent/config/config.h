@@ -228,6 +228,7 @@ struct config_trace {
     uint64_t baseline_parts;         /* of 10^9 traces, kept whatever happens */
     uint64_t rate_per_s;             /* traces that one reason may keep */
     uint64_t linger_ms;              /* how long what still comes of a kept trace is kept, too */
+    uint64_t exemplar_retention_s;   /* how long an exemplar that was shown leads to its trace, at least */
     struct config_strings peers;     /* http:// or https:// URLs of other agents, without a path */
     const char *peer_token;          /* NULL: none; never logged */
     struct config_tls peer_tls;

@@ -197,6 +197,7 @@ static const struct config_field trace_fields[] = {
     {.name = "baseline", .kind = CONFIG_KIND_FRACTION, .value = "0.001", RESTART, .offset = offsetof(struct config_trace, baseline_parts)},
     {INTEGER(rate_per_s, 0, 100000, "100"), RESTART, .offset = offsetof(struct config_trace, rate_per_s)},
     {INTEGER(linger_ms, 100, 3600000, "30000"), RESTART, .offset = offsetof(struct config_trace, linger_ms)},
+    {INTEGER(exemplar_retention_s, 1, 86400, "900"), RESTART, .offset = offsetof(struct config_trace, exemplar_retention_s)},
     {.name = "peers", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 1024, .value = "", RESTART,
         .offset = offsetof(struct config_trace, peers)},
     {.name = "peer_token_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = 4096, RESTART, .offset = offsetof(struct config_trace, peer_token)},

@@ -42,12 +42,17 @@
     X(trace_ring_bytes,            268435456,  0, 17179869184, "spans kept in memory, all shards' rings together; 0, or less than 262144 a shard: none are") \
     X(trace_span_bytes_max,        262144,     1024, 524288,   "one span in the ring, and half of a block of a small one; a larger one is not kept there") \
     X(trace_spans_count_max,       10000,      100, 1000000,   "spans of one trace that are read from a shard's ring at once; older ones are left out") \
+    X(exemplar_traces_max,         2000,       0, 20000,      "traces pinned for exemplars, shared fairly between destinations; past it exemplars stay as they are; 0: no exemplars while there is a ring") \
+    X(exemplar_bytes_max,          33554432,   65536, 4294967296, "all pinned traces together, one at most a sixteenth; a trace without room there becomes no exemplar") \
     X(scrape_wait_ms,              50,         1, 10000,       "how long a scrape waits for shards")                                       \
     X(query_answer_bytes_max,      67108864,   65536, 1073741824, "one exposition or answer")                                              \
     X(answers_bytes_max,           134217728,  65536, 17179869184, "answers of one shard that their readers have not taken; past it a large one becomes 503") \
     X(scrape_body_bytes_max,       16777216,   65536, 268435456,   "one scraped exposition after decompression; past it nothing of it is taken")  \
     X(scrape_series_count_max,     100000,     1, 10000000,    "series of one scraped exposition; those past it are dropped")              \
     X(kept_traces_count_max,       65536,      64, 4194304,    "traces of the last trace.linger_ms that are kept; past it the one kept longest is let go") \
+    X(trace_timings_count_max,     65536,      1024, 16777216, "spans that are remembered to be joined with those of the same trace, for self and network times; 130 bytes each") \
+    X(trace_join_wait_ms,          6000,       100, 60000,     "how long a span waits for the others of its trace before its times are told; proxies send theirs within 5 s; ten times that it is remembered") \
+    X(trace_observations_count_max, 24576,     1024, 4194304,  "requests that /api/v1/why compares; past it the oldest are forgotten; 170 bytes each") \
     X(trace_answer_ms,             2000,       50, 60000,      "how long shards and peers have for their part of an answer about traces; what is late is said in its warnings") \
     X(h2_resets_unanswered_max,    2000,       10, 1000000,    "resets of unanswered streams before the connection ends")                  \
     X(h2_streams_count_max,        1024,       1, 65536,       "streams at once on a connection")                                          \

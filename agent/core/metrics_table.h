@@ -22,11 +22,15 @@
 #define EXPORT_DROPPED "Items accepted for a destination and given up, by reason."
 #define TRACE_STORED "Records that were put into the ring of traces; access-log entries are logs."
 #define TRACE_NOT_STORED "Spans that were not put into the ring of traces, by reason."
-#define TRACE_TIMINGS "Spans handed to the thread that joins them to tell self and network times, and what became of them."
+#define TRACE_TIMINGS                                                                                        \
+    "Spans handed to the thread that joins them to tell self and network times, and what became of them."
 #define TRACE_JOIN "Joined spans that could not be told as usual, by kind; see agent/trace/attribution.h."
 #define TRACE_EXPIRED "Records that the ring wrote over before their trace was kept."
 #define TRACE_RING "Records in the ring of traces whose trace is not kept; stored less kept less expired."
 
+#define EXEMPLARS_REFUSED                                                                                    \
+    "Requests that became no exemplar: too many were asked for at once, no room for their trace, it is too " \
+    "large, or the ring has forgotten it."
 #define TRACES_KEPT "Traces that a shard began to keep, by the first reason that had a share left."
 #define TRACES_LIMITED "Times that a reason would have kept a trace but had used up its rate."
 
@@ -220,6 +224,17 @@
     X(TRACES_LIMITED_PEER, "weft_trace_limited_traces", COUNTER, PROCESS, "reason=\"peer\"", "", "stable", TRACES_LIMITED) \
     X(TRACE_LETTERS_LOST,    "weft_trace_letters_lost", COUNTER, PROCESS, "", "", "stable", "Notices that a trace is kept which found no memory on their way to another thread of the agent.") \
     X(TRACE_KEPT_EVICTED,    "weft_trace_kept_evicted", COUNTER, PROCESS, "", "", "stable", "Kept traces that were let go before their linger time was over, because limits.kept_traces_count_max were kept after them, shard by shard.") \
+    /* exemplars: only what is pinned is shown */                                                                                          \
+    X(EXEMPLARS_SHOWN,       "weft_exemplars", GAUGE, PROCESS, "", "", "experimental", "Exemplars that scrapes and exports show.") \
+    X(EXEMPLAR_TRACES,       "weft_exemplar_traces", GAUGE, PROCESS, "", "", "experimental", "Traces that are pinned because an exemplar leads to them, or did not long ago.") \
+    X(EXEMPLAR_TRACE_BYTES,  "weft_exemplar_trace_bytes", GAUGE, PROCESS, "", "bytes", "experimental", "Memory of pinned traces.") \
+    X(EXEMPLAR_RETENTION,    "weft_exemplar_retention_seconds", GAUGE, PROCESS, "", "seconds", "stable", "How long after a scrape its exemplars lead to their traces here; 0: this agent has no ring of traces.") \
+    X(EXEMPLARS_GRANTED,     "weft_exemplars_granted", COUNTER, PROCESS, "", "", "experimental", "Exemplars whose trace was pinned with their span.") \
+    X(EXEMPLARS_REFUSED_BUSY, "weft_exemplars_refused", COUNTER, PROCESS, "reason=\"busy\"", "", "experimental", EXEMPLARS_REFUSED) \
+    X(EXEMPLARS_REFUSED_FULL, "weft_exemplars_refused", COUNTER, PROCESS, "reason=\"full\"", "", "experimental", EXEMPLARS_REFUSED) \
+    X(EXEMPLARS_REFUSED_OVERSIZED, "weft_exemplars_refused", COUNTER, PROCESS, "reason=\"oversized\"", "", "experimental", EXEMPLARS_REFUSED) \
+    X(EXEMPLARS_REFUSED_GONE, "weft_exemplars_refused", COUNTER, PROCESS, "reason=\"gone\"", "", "experimental", EXEMPLARS_REFUSED) \
+    X(EXEMPLARS_WITHDRAWN,   "weft_exemplars_withdrawn", COUNTER, PROCESS, "", "", "experimental", "Exemplars that are no longer shown, to make room for those of other traces.") \
     /* questions about traces, and what agents tell each other */                                                                          \
     X(TRACE_TIMINGS_JOINED,  "weft_trace_timings", COUNTER, PROCESS, "result=\"joined\"", "", "experimental", TRACE_TIMINGS) \
     X(TRACE_TIMINGS_BEHIND,  "weft_trace_timings", COUNTER, PROCESS, "result=\"dropped_behind\"", "", "experimental", TRACE_TIMINGS) \

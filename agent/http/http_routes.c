@@ -198,6 +198,7 @@ static void serve_index(struct http_exchange *exchange)
         "/api/v1/edges       who calls whom\n"
         "/api/v1/latency     quantiles of one route or edge\n"
         "/api/v1/heatmap     latencies by time\n"
+        "/api/v1/why         why a service is slow\n"
         "/api/v1/ledger      what became of every record\n"
         "/api/v1/traces      recent traces: a search, or /ID for one; POST /api/v1/keep keeps some\n"
         "/api/traces …       the same as Jaeger's query API: /api/services, /api/operations, /api/v3\n"
@@ -245,7 +246,8 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
         serve_index(exchange);
     } else if (query_knows(http_exchange_path(exchange))) {
         serve_query(routes, exchange);
-    } else if (trace_endpoint_of(http_exchange_path(exchange)) != TRACE_ENDPOINT_NONE) {
+    } else if (trace_endpoint_of(http_exchange_path(exchange)) != TRACE_ENDPOINT_NONE ||
+               trace_join_knows(http_exchange_path(exchange))) {
         http_traces_ask(routes, exchange);
     } else {
         http_reply_text(exchange, STATUS_NOT_FOUND, "no such path\n");

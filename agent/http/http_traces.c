@@ -73,12 +73,16 @@ static bool is_token(const char *given, const char *wanted)
     return difference == 0;
 }
 
-/* A token that is given must be the right one, wherever it comes from. */
+/* A token that is given must be the right one, wherever it comes from. A browser is no operator: a page from
+ * anywhere can have it post to this machine. */
 static bool may_keep(const struct http_routes *routes, struct http_exchange *exchange)
 {
     const char *header = http_exchange_header(exchange, "Authorization");
     bool is_here = http_exchange_connection_user(exchange) == &from_here;
 
+    if (http_exchange_header(exchange, "Origin") != NULL) {
+        return false;
+    }
     if (header != NULL && routes->peer_token != NULL) {
         return strncasecmp(header, bearer, sizeof bearer - 1) == 0 &&
                is_token(header + sizeof bearer - 1, routes->peer_token);

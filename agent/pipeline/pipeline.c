@@ -62,6 +62,10 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         error = make_ring(pipeline, config);
     }
     if (error == 0) {
+        error = pipeline_timing_init(&pipeline->timing, &config->timing, &pipeline->context, config->shard,
+            (uint32_t)limits->strings_count_max, config->cells);
+    }
+    if (error == 0) {
         error = pipeline_keep_init(pipeline, &config->keep, config->exporter != NULL, config->loop);
     }
     if (error < 0) {
@@ -74,6 +78,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     pipeline->context.meshes = config->meshes;
     pipeline->context.profiles = config->profiles.profiles;
     pipeline->context.cluster = slice_of_string(config->cluster != NULL ? config->cluster : "");
+    pipeline_timing_start(&pipeline->timing, config->loop);
     access_log_memos_init(pipeline->log_memos);
     span_segment_init(&pipeline->segment, OTLP_SIGNAL_TRACES, config->loop, config->exporter, config->cells);
     span_segment_init(
@@ -84,6 +89,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
 void pipeline_close(struct pipeline *pipeline)
 {
     pipeline_keep_close(pipeline);
+    pipeline_timing_close(&pipeline->timing);
     span_segment_close(&pipeline->segment);
     span_segment_close(&pipeline->log_segment);
 }
@@ -91,6 +97,7 @@ void pipeline_close(struct pipeline *pipeline)
 void pipeline_deinit(struct pipeline *pipeline)
 {
     pipeline_keep_deinit(pipeline);
+    pipeline_timing_deinit(&pipeline->timing);
     ring_free(pipeline->ring);
     directory_free(pipeline->directory);
     context_deinit(&pipeline->context);

@@ -29,6 +29,7 @@
 #include "listen/native_connection.h"
 #include "pipeline/pipeline_keep.h"
 #include "pipeline/pipeline_metrics.h"
+#include "pipeline/pipeline_timing.h"
 #include "pipeline/span_segment.h"
 #include "trace/ring.h"
 
@@ -54,6 +55,7 @@ struct pipeline {
     struct als_memory *als_memory;         /* of access log streams; owned */
     struct ring *ring;                     /* of recent spans; owned; NULL: none */
     struct pipeline_keep keep;             /* which of their traces leave */
+    struct pipeline_timing timing;         /* when they were, for the trace thread */
     struct span_segment segment;
     struct span_segment log_segment;
     struct arena arena;               /* of one native payload */
@@ -83,6 +85,7 @@ struct pipeline_config {
     uint64_t ring_bytes;                  /* of this shard's ring; below RING_SHARE_BYTES_MIN: it has none */
     struct exporter_thread *log_exporter; /* NULL: log records are not exported */
     struct pipeline_keep_config keep;     /* zeroes: no trace is kept, all spans are exported as they come */
+    struct pipeline_timing_config timing; /* zeroes: nobody joins spans */
 };
 
 /* Whether spans are exported as they come, kept or not. */

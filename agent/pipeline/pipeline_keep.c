@@ -53,7 +53,7 @@ int pipeline_keep_init(
     };
     uint64_t now_ns = clock_monotonic_ns(pipeline->clock);
 
-    *keep = (struct pipeline_keep){.tell = config->tell, .user = config->user};
+    *keep = (struct pipeline_keep){.tell = config->tell, .user = config->user, .is_first = config->is_first};
     if (!config->is_on || pipeline->ring == NULL) {
         return 0;
     }
@@ -278,14 +278,30 @@ void pipeline_keep_request(struct pipeline *pipeline, const struct request *requ
     }
 }
 
+/* What nobody in the process decided is counted once, not by each shard. */
+static void count_outside(const struct pipeline *pipeline, uint32_t reasons)
+{
+    if (!pipeline->keep.is_first) {
+        return;
+    }
+    if ((reasons & TRIGGER_BIT(PEER)) != 0) {
+        LEDGER_ADD(pipeline->cells, METRIC_TRACES_KEPT_PEER, 1);
+    } else if ((reasons & TRIGGER_BIT(OPERATOR)) != 0) {
+        LEDGER_ADD(pipeline->cells, METRIC_TRACES_KEPT_OPERATOR, 1);
+    }
+}
+
 void pipeline_keep_notices(struct pipeline *pipeline, const struct kept_notice *notices, uint32_t count)
 {
     struct pipeline_keep *keep = &pipeline->keep;
     uint64_t now_ns = clock_monotonic_ns(pipeline->clock);
 
     for (uint32_t i = 0; keep->is_on && i < count; i++) {
-        if (kept_add(&keep->kept, notices[i].trace_id, notices[i].reasons, now_ns) == KEPT_NEW &&
-            ring_find_trace(pipeline->ring, notices[i].trace_id, NULL) == 0) {
+        if (kept_add(&keep->kept, notices[i].trace_id, notices[i].reasons, now_ns) != KEPT_NEW) {
+            continue;
+        }
+        count_outside(pipeline, notices[i].reasons);
+        if (ring_find_trace(pipeline->ring, notices[i].trace_id, NULL) == 0) {
             let_leave(pipeline, kept_find(&keep->kept, notices[i].trace_id, now_ns));
         }
     }

@@ -35,6 +35,7 @@ enum {
 
 struct pipeline_keep_config {
     bool is_on;         /* else no trace is kept, and `kept_only` is false */
+    bool is_first;      /* see struct pipeline_keep */
     bool kept_only;     /* spans leave by being kept, from the ring; else as they come */
     uint8_t rare_count; /* first requests of a series */
     uint64_t linger_ns; /* how long after a trace is kept its spans still leave */
@@ -47,6 +48,8 @@ struct pipeline_keep_config {
 struct pipeline_keep {
     bool is_on;
     bool kept_only;
+    bool is_first; /* of the process's pipelines: it counts what somebody outside keeps, all others keep it
+                      too */
     bool has_timer;
     bool timer_armed;
     struct triggers triggers;

@@ -13,6 +13,7 @@ enum {
     SPAN_ENCODED_BYTES_MAX =
         512, /* of a native span in OTLP, without its texts, which share the string limit */
     TEXTS_PER_SPAN = 8,
+    SPANS_AHEAD = 2, /* of the one at hand: about as long as memory takes */
 };
 
 static void begin_payload(struct pipeline *pipeline, const struct peer *peer)
@@ -231,6 +232,9 @@ static void take_spans(struct peer *peer, const struct native_spans *spans, stru
         }
     }
     for (uint32_t i = 0; i < spans->span_count; i++) {
+        if (i + SPANS_AHEAD < spans->span_count) {
+            ring_expect(pipeline->ring, spans->trace_ids + (size_t)(i + SPANS_AHEAD) * TRACE_ID_BYTES);
+        }
         take_span(&pass, i);
     }
     if (pass.encoder != NULL && otlp_encode_end(&encoder) > 0) {

@@ -78,6 +78,7 @@ static void on_span(void *user, const struct span *span, uint32_t record)
 
     (void)record;
     LEDGER_ADD(pipeline->cells, METRIC_SPANS_RECEIVED, 1);
+    ring_expect(pipeline->ring, span->trace_id);
     switch (span_to_request(&pipeline->context, span, pass->sender, &request, &attempt)) {
     case SPAN_IS_REQUEST:
         request.stored = pipeline_store_request_span(pipeline, span, &request) || pass->stored;

@@ -1,6 +1,6 @@
 /*
  * Into the ring of traces: every span that is not refused, and access-log entries that belong to a trace.
- * Runs on the shard's loop.
+ * When spans were goes to the trace thread as well. Runs on the shard's loop.
  */
 #include <string.h>
 
@@ -32,6 +32,7 @@ bool pipeline_store_request_span(
         .role = RING_REQUEST,
     };
 
+    pipeline_time_request(&pipeline->timing, span, request);
     return pipeline->ring != NULL ? ring_add_span(pipeline->ring, span, &note)
                                   : refuse_without_ring(pipeline);
 }
@@ -46,6 +47,7 @@ bool pipeline_store_attempt_span(
         .role = RING_ATTEMPT,
     };
 
+    pipeline_time_attempt(&pipeline->timing, span, attempt);
     return pipeline->ring != NULL ? ring_add_span(pipeline->ring, span, &note)
                                   : refuse_without_ring(pipeline);
 }
@@ -59,6 +61,7 @@ bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *spa
         .role = RING_NEITHER,
     };
 
+    pipeline_time_other(&pipeline->timing, span);
     return pipeline->ring != NULL ? ring_add_span(pipeline->ring, span, &note)
                                   : refuse_without_ring(pipeline);
 }
@@ -66,6 +69,7 @@ bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *spa
 bool pipeline_store_native(struct pipeline *pipeline, const struct request *request, const uint8_t *parent_id,
     uint64_t sampling_threshold)
 {
+    pipeline_time_native(&pipeline->timing, request, parent_id);
     return pipeline->ring != NULL
                ? ring_add_request(pipeline->ring, request, parent_id, sampling_threshold, false)
                : refuse_without_ring(pipeline);

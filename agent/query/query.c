@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "query/query_dependencies.h"
 #include "query/query_internal.h"
 #include "query/query_smi.h"
 
@@ -43,7 +44,7 @@ static const struct query_path *find_path(const char *path)
 
 bool query_knows(const char *path)
 {
-    return find_path(path) != NULL || query_smi_knows(path);
+    return find_path(path) != NULL || query_smi_knows(path) || query_dependencies_knows(path);
 }
 
 static bool is_known(const char *const *arguments, const char *name)
@@ -115,6 +116,9 @@ unsigned query_run(const struct query_sources *sources, const char *path,
 
     if (query_smi_knows(path)) {
         return query_smi_run(sources, path, out);
+    }
+    if (query_dependencies_knows(path)) {
+        return query_dependencies_run(sources, path, arguments, argument_count, out);
     }
     if (known == NULL) {
         return answer_error(out, STATUS_NOT_FOUND, NULL, "no such path");

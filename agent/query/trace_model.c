@@ -413,7 +413,7 @@ static void warn_of_counts(struct trace_model *model)
         trace_model_warn(model, "%zu spans are left out: a trace shows at most %d, of %d scopes",
             model->left_out_count, TRACE_SPANS_COUNT_MAX, TRACE_GROUPS_COUNT_MAX);
     }
-    if (model->missing_parent_count > 0) {
+    if (model->missing_parent_count > 0 && !model->is_part) {
         trace_model_warn(model, "%zu spans name a parent that is not here", model->missing_parent_count);
     }
     if (model->loose_count > 0) {

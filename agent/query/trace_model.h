@@ -41,7 +41,7 @@ enum {
 };
 
 /* Says of a span that it was made from an access-log entry: the span itself, from anywhere, replaces it. */
-#define TRACE_RECORD_KEY "weft.record"
+#define TRACE_RECORD_KEY "weft.signal"
 #define TRACE_RECORD_ACCESS_LOG "access_log"
 
 /* Spans of one resource and scope. */
@@ -100,6 +100,7 @@ struct trace_model {
     size_t duplicate_count; /* that were there already */
     size_t missing_parent_count;
     size_t loose_count; /* is_cut_loose */
+    bool is_part;       /* set by the caller: others have more of it, so a missing parent is no news */
 };
 
 void trace_model_init(struct trace_model *model, const uint8_t trace_id[static TRACE_MODEL_ID_BYTES]);

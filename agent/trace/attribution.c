@@ -6,13 +6,14 @@
  *   [tail, settled)         results have left; still found by those that come later
  *   [settled, head)         wait
  *
- * An index is a table of the newest entry of each hash, and each entry names the one before it under the same
- * hash. Numbers only grow, so that a chain ends where a number is older than the tail, and nothing needs to
- * be taken out of it. A number that was left in a table for 2^32 entries may look alive: it leads to entries
- * of other keys, which a look-up passes over.
+ * An index is a table of the newest entry of each hash, and each entry's link names the one before it under
+ * the same place of the table. Numbers only grow, so that a chain ends where a number is older than the tail,
+ * and nothing needs to be taken out of it. A number that was left in a table for 2^32 entries may look alive:
+ * it leads to entries of other keys, which a look-up passes over.
  */
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "trace/attribution_internal.h"
@@ -29,7 +30,7 @@ static uint32_t hash_of(const struct attribution *a, const uint8_t *trace_id, co
 
     memcpy(key, trace_id, 16);
     memcpy(key + 16, id, 8);
-    return (uint32_t)XXH3_64bits_withSeed(key, sizeof key, a->settings.seed) & a->mask;
+    return (uint32_t)XXH3_64bits_withSeed(key, sizeof key, a->settings.seed);
 }
 
 static bool is_alive(const struct attribution *a, uint32_t number)
@@ -42,10 +43,25 @@ static bool is_settled(const struct attribution *a, const struct entry *entry)
     return entry->number - a->tail < a->settled - a->tail;
 }
 
-/* The entry of a chain's link, or NULL at its end. */
-static struct entry *entry_at(const struct attribution *a, uint32_t number)
+/* The next entry from `number` on whose ids may be those of the hash; NULL at the chain's end. */
+static struct entry *next_of_id(const struct attribution *a, uint32_t number, uint32_t hash)
 {
-    return is_alive(a, number) ? &a->entries[number & a->mask] : NULL;
+    for (; is_alive(a, number); number = a->links[number & a->mask].previous_of_id) {
+        if (a->links[number & a->mask].id_hash == hash) {
+            return &a->entries[number & a->mask];
+        }
+    }
+    return NULL;
+}
+
+static struct entry *first_of_id(const struct attribution *a, uint32_t hash)
+{
+    return next_of_id(a, a->by_id[hash & a->mask], hash);
+}
+
+static struct entry *after_of_id(const struct attribution *a, const struct entry *entry, uint32_t hash)
+{
+    return next_of_id(a, a->links[entry->number & a->mask].previous_of_id, hash);
 }
 
 static bool has_id(const struct entry *entry, const uint8_t *trace_id, const uint8_t *span_id)
@@ -64,10 +80,10 @@ struct entry *attribution_find(
         [TIMING_CLIENT] = 2,
         [TIMING_ATTEMPT] = 3,
     };
+    uint32_t hash = hash_of(a, trace_id, span_id);
     struct entry *best = NULL;
-    struct entry *entry = entry_at(a, a->by_id[hash_of(a, trace_id, span_id)]);
 
-    for (; entry != NULL; entry = entry_at(a, entry->previous_of_id)) {
+    for (struct entry *entry = first_of_id(a, hash); entry != NULL; entry = after_of_id(a, entry, hash)) {
         if ((sides >> entry->timing.side & 1) != 0 && has_id(entry, trace_id, span_id) &&
             (best == NULL || rank[entry->timing.side] < rank[best->timing.side])) {
             best = entry;
@@ -76,26 +92,35 @@ struct entry *attribution_find(
     return best;
 }
 
+/* The next from `number` on that is under the parent, whose id has this hash. */
+static struct entry *next_under(
+    const struct attribution *a, uint32_t number, uint32_t hash, const struct entry *parent)
+{
+    for (; is_alive(a, number); number = a->links[number & a->mask].previous_of_parent) {
+        struct entry *entry = &a->entries[number & a->mask];
+        if (a->links[number & a->mask].parent_hash == hash && attribution_is_under(entry, parent)) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+static uint32_t id_hash_of(const struct attribution *a, const struct entry *entry)
+{
+    return a->links[entry->number & a->mask].id_hash;
+}
+
 struct entry *attribution_first_child(const struct attribution *a, const struct entry *parent)
 {
-    uint32_t hash = hash_of(a, parent->timing.trace_id, parent->timing.span_id);
-    struct entry *entry = entry_at(a, a->by_parent[hash]);
+    uint32_t hash = id_hash_of(a, parent);
 
-    while (entry != NULL && !attribution_is_under(entry, parent)) {
-        entry = entry_at(a, entry->previous_of_parent);
-    }
-    return entry;
+    return next_under(a, a->by_parent[hash & a->mask], hash, parent);
 }
 
 struct entry *attribution_next_child(
     const struct attribution *a, const struct entry *parent, const struct entry *child)
 {
-    struct entry *entry = entry_at(a, child->previous_of_parent);
-
-    while (entry != NULL && !attribution_is_under(entry, parent)) {
-        entry = entry_at(a, entry->previous_of_parent);
-    }
-    return entry;
+    return next_under(a, a->links[child->number & a->mask].previous_of_parent, id_hash_of(a, parent), parent);
 }
 
 /* ---- settling ---- */
@@ -241,32 +266,67 @@ static void note_late_call(struct attribution *a, struct entry *entry)
     }
 }
 
+/* Other sides of the same ids are marked; false when there is the same side. */
+static bool meet_others(struct attribution *a, const struct timing *timing, uint32_t hash, bool *ret_shared)
+{
+    struct entry *entry = first_of_id(a, hash);
+
+    for (; entry != NULL; entry = after_of_id(a, entry, hash)) {
+        if (!has_id(entry, timing->trace_id, timing->span_id)) {
+            continue;
+        }
+        if (entry->timing.side == timing->side) {
+            return false;
+        }
+        entry->is_shared = true;
+        *ret_shared = true;
+    }
+    return true;
+}
+
+static bool has_parent(struct attribution *a, const struct timing *timing)
+{
+    if (memcmp(timing->parent_id, no_id, 8) == 0) {
+        return false;
+    }
+    if (memcmp(timing->parent_id, timing->span_id, 8) == 0) {
+        a->counts.self_parents++;
+        return false;
+    }
+    return true;
+}
+
+/* NULL when it is there already. */
 static struct entry *take(struct attribution *a, const struct timing *timing)
 {
+    uint32_t hash = hash_of(a, timing->trace_id, timing->span_id);
+    bool is_shared = false;
+
+    if (!meet_others(a, timing, hash, &is_shared)) {
+        a->counts.repeated++;
+        return NULL;
+    }
     if (a->head - a->tail > a->mask) {
         forget_oldest(a);
     }
     uint32_t number = a->head;
     struct entry *entry = &a->entries[number & a->mask];
-    uint32_t *head_of_id = &a->by_id[hash_of(a, timing->trace_id, timing->span_id)];
+    struct entry_link *link = &a->links[number & a->mask];
 
     *entry = (struct entry){
         .timing = *timing,
         .arrived_ns = a->now_ns,
         .number = number,
-        .previous_of_id = *head_of_id,
-        .previous_of_parent = a->tail - 1,
-        .has_parent = memcmp(timing->parent_id, no_id, 8) != 0,
+        .has_parent = has_parent(a, timing),
+        .is_shared = is_shared,
     };
-    if (entry->has_parent && memcmp(timing->parent_id, timing->span_id, 8) == 0) {
-        a->counts.self_parents++;
-        entry->has_parent = false;
-    }
-    *head_of_id = number;
+    *link = (struct entry_link){
+        .id_hash = hash, .previous_of_id = a->by_id[hash & a->mask], .previous_of_parent = a->tail - 1};
+    a->by_id[hash & a->mask] = number;
     if (entry->has_parent) {
-        uint32_t *head_of_parent = &a->by_parent[hash_of(a, timing->trace_id, timing->parent_id)];
-        entry->previous_of_parent = *head_of_parent;
-        *head_of_parent = number;
+        link->parent_hash = hash_of(a, timing->trace_id, timing->parent_id);
+        link->previous_of_parent = a->by_parent[link->parent_hash & a->mask];
+        a->by_parent[link->parent_hash & a->mask] = number;
     }
     a->head++;
     return entry;
@@ -282,12 +342,10 @@ void attribution_add(
         a->counts.bad_ids++;
     } else if (now_unix_ns > end_unix_ns && now_unix_ns - end_unix_ns > a->settings.late_ns) {
         a->counts.late++;
-    } else if (attribution_find(a, timing->trace_id, timing->span_id, 1u << timing->side) != NULL) {
-        a->counts.repeated++;
     } else {
         struct entry *entry = take(a, timing);
-        a->counts.joined++;
-        if ((SIDE(CLIENT) | SIDE(ATTEMPT)) >> timing->side & 1) {
+        a->counts.joined += entry != NULL;
+        if (entry != NULL && ((SIDE(CLIENT) | SIDE(ATTEMPT)) >> timing->side & 1) != 0) {
             note_late_call(a, entry);
         }
     }
@@ -319,11 +377,12 @@ struct attribution *attribution_new(const struct attribution_settings *settings)
     }
     a->mask = capacity - 1;
     a->entries = calloc(capacity, sizeof *a->entries);
+    a->links = calloc(capacity, sizeof *a->links);
     a->by_id = calloc(capacity, sizeof *a->by_id);
     a->by_parent = calloc(capacity, sizeof *a->by_parent);
     /* No number of an empty table is alive: the first is 1, and 0 is older than the tail. */
     a->head = a->tail = a->settled = 1;
-    if (a->entries == NULL || a->by_id == NULL || a->by_parent == NULL) {
+    if (a->entries == NULL || a->links == NULL || a->by_id == NULL || a->by_parent == NULL) {
         attribution_free(a);
         return NULL;
     }
@@ -334,6 +393,7 @@ void attribution_free(struct attribution *a)
 {
     if (a != NULL) {
         free(a->entries);
+        free(a->links);
         free(a->by_id);
         free(a->by_parent);
         free(a);
@@ -347,7 +407,8 @@ uint32_t attribution_span_count(const struct attribution *a)
 
 size_t attribution_bytes(const struct attribution *a)
 {
-    return sizeof *a + ((size_t)a->mask + 1) * (sizeof *a->entries + sizeof *a->by_id + sizeof *a->by_parent);
+    return sizeof *a + ((size_t)a->mask + 1) *
+                           (sizeof *a->entries + sizeof *a->links + sizeof *a->by_id + sizeof *a->by_parent);
 }
 
 const struct attribution_counts *attribution_counts(const struct attribution *a)

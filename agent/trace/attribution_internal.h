@@ -13,11 +13,18 @@ enum { COLLECTED_TOO_MANY = ATTRIBUTION_SPAN_COUNT_MAX + 1 };
 struct entry {
     struct timing timing;
     uint64_t arrived_ns;
-    uint32_t number;
-    uint32_t previous_of_id; /* numbers: attribution.c */
-    uint32_t previous_of_parent;
+    uint32_t number; /* attribution.c */
     bool has_parent;
+    bool is_shared; /* there was another side of the same ids: which one has the children must be looked up */
     bool is_paired; /* a server side whose network time was told, or never will be */
+};
+
+/* What a look-up reads of an entry before it reads the entry: small, so that it is in the cache. */
+struct entry_link {
+    uint32_t id_hash; /* of trace and span id */
+    uint32_t parent_hash;
+    uint32_t previous_of_id; /* numbers of entries */
+    uint32_t previous_of_parent;
 };
 
 /* A call's part of the request that made it. */
@@ -37,9 +44,10 @@ struct attribution {
     struct attribution_settings settings;
     struct attribution_counts counts;
     struct entry *entries;
+    struct entry_link *links; /* by the same places */
     uint32_t *by_id;
     uint32_t *by_parent;
-    uint32_t mask; /* capacity - 1, of all three */
+    uint32_t mask; /* capacity - 1, of all four */
     uint32_t tail, settled, head;
     uint64_t now_ns;
     uint32_t visits_left; /* of ATTRIBUTION_VISIT_COUNT_MAX, for the span being settled */

@@ -70,20 +70,39 @@ static bool visit(struct walk *walk, struct entry *entry)
     return true;
 }
 
+/* Of several spans of one id only one has the children. */
+static bool has_children(const struct attribution *a, const struct entry *parent)
+{
+    return !parent->is_shared ||
+           attribution_find(a, parent->timing.trace_id, parent->timing.span_id, SIDES_ALL) == parent;
+}
+
+/* Whether a child is beneath its parent, and not beneath the client side that shares its id. */
+static bool is_direct(const struct attribution *a, const struct entry *child)
+{
+    return child->timing.side != TIMING_SERVER || !child->is_shared ||
+           attribution_find(a, child->timing.trace_id, child->timing.span_id, SIDE(CLIENT) | SIDE(ATTEMPT)) ==
+               NULL;
+}
+
 static bool visit_children(struct walk *walk, struct entry *parent)
 {
     struct attribution *a = walk->a;
 
-    if (parent->timing.side == TIMING_CLIENT || parent->timing.side == TIMING_ATTEMPT) {
+    if (parent->is_shared &&
+        (parent->timing.side == TIMING_CLIENT || parent->timing.side == TIMING_ATTEMPT)) {
         struct entry *shared =
             attribution_find(a, parent->timing.trace_id, parent->timing.span_id, SIDE(SERVER));
         if (shared != NULL && attribution_up(a, shared) == parent && !visit(walk, shared)) {
             return false;
         }
     }
+    if (!has_children(a, parent)) {
+        return true;
+    }
     struct entry *child = attribution_first_child(a, parent);
     for (; child != NULL; child = attribution_next_child(a, parent, child)) {
-        if (attribution_up(a, child) == parent && !visit(walk, child)) {
+        if (is_direct(a, child) && !visit(walk, child)) {
             return false;
         }
     }
@@ -133,57 +152,76 @@ static bool is_later(const struct timing *x, const struct timing *y)
     return memcmp(x->span_id, y->span_id, 8) > 0;
 }
 
-/* The last of the attempts in a->found. */
-static struct entry *last_attempt(struct attribution *a, size_t count)
-{
-    struct entry *last = a->found[0];
+/* What is directly beneath a client side. */
+struct beneath {
+    size_t count; /* of all; COLLECTED_TOO_MANY: nothing is known */
+    size_t attempt_count;
+    size_t server_count;
+    struct entry *last_attempt; /* NULL: none */
+    struct entry *server;       /* any */
+    struct entry *client;       /* any */
+};
 
-    for (size_t i = 1; i < count; i++) {
-        if (is_later(&a->found[i]->timing, &last->timing)) {
-            last = a->found[i];
+static struct beneath look_beneath(struct attribution *a, struct entry *call)
+{
+    struct beneath beneath = {
+        .count = attribution_collect(a, call, SIDE(CLIENT) | SIDE(ATTEMPT) | SIDE(SERVER), THROUGH_OTHER)};
+
+    for (size_t i = 0; beneath.count != COLLECTED_TOO_MANY && i < beneath.count; i++) {
+        struct entry *entry = a->found[i];
+        if (entry->timing.side == TIMING_SERVER) {
+            beneath.server = entry;
+            beneath.server_count++;
+        } else if (entry->timing.side == TIMING_CLIENT) {
+            beneath.client = entry;
+        } else {
+            bool is_last =
+                beneath.last_attempt == NULL || is_later(&entry->timing, &beneath.last_attempt->timing);
+            beneath.last_attempt = is_last ? entry : beneath.last_attempt;
+            beneath.attempt_count++;
         }
     }
-    return last;
+    return beneath;
 }
 
 /*
  * The innermost of client sides that are each other's only child: an application's span around its proxy's.
  * That one knows attempts and meets the server.
  */
-static struct entry *innermost_client(struct attribution *a, struct entry *call)
+static struct entry *innermost_client(struct attribution *a, struct entry *call, struct beneath *ret_beneath)
 {
+    *ret_beneath = look_beneath(a, call);
     for (int depth = 0; depth < ATTRIBUTION_DEPTH_MAX && call->timing.side == TIMING_CLIENT; depth++) {
-        size_t count =
-            attribution_collect(a, call, SIDE(CLIENT) | SIDE(ATTEMPT) | SIDE(SERVER), THROUGH_OTHER);
-        if (count != 1 || a->found[0]->timing.side != TIMING_CLIENT) {
+        if (ret_beneath->count != 1 || ret_beneath->client == NULL) {
             break;
         }
-        call = a->found[0];
+        call = ret_beneath->client;
+        *ret_beneath = look_beneath(a, call);
     }
     return call;
 }
 
 void attribution_sum_call(struct attribution *a, struct entry *call, struct attributed_call *ret_result)
 {
-    struct entry *inner = innermost_client(a, call);
+    struct beneath beneath;
     struct attributed_call result = {.timing = &call->timing};
+    struct entry *inner = innermost_client(a, call, &beneath);
     struct entry *last = inner;
-    size_t count = 0;
 
-    if (inner->timing.side == TIMING_CLIENT) {
-        count = attribution_collect(a, inner, SIDE(ATTEMPT), THROUGH_OTHER);
+    if (inner->timing.side == TIMING_CLIENT && beneath.last_attempt != NULL) {
+        last = beneath.last_attempt;
+        result.attempt_count = (uint32_t)beneath.attempt_count;
     }
-    if (count > 0 && count != COLLECTED_TOO_MANY) {
-        last = last_attempt(a, count);
-        result.attempt_count = (uint32_t)count;
-    }
-    if (count >= 2 && last != inner) {
+    if (result.attempt_count >= 2) {
         result.has_retry = true;
         result.retry_ns = attribution_network_ns(inner, last); /* the same difference, not below 0 */
     }
-    if (attribution_collect(a, last, SIDE(SERVER), THROUGH_OTHER) == 1) {
+    if (last != inner) {
+        beneath = look_beneath(a, last);
+    }
+    if (beneath.server_count == 1) {
         result.has_network = true;
-        result.network_ns = attribution_network_ns(last, a->found[0]);
+        result.network_ns = attribution_network_ns(last, beneath.server);
     }
     *ret_result = result;
 }

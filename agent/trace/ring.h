@@ -71,6 +71,12 @@ struct ring_note {
 };
 
 /*
+ * Of a span that is about to be added: the memory where its trace's chain begins is asked for, which takes as
+ * long as reading a span does. NULL is fine.
+ */
+void ring_expect(const struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES]);
+
+/*
  * Whether the span is in the ring now. Else it is counted as not stored, by reason: larger than
  * span_bytes_max or an empty block with its envelope.
  */

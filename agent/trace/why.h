@@ -4,10 +4,10 @@
  *
  * Groups. Slow: longer than the value below which all but WHY_SLOW_SHARE of the requests lie; of few
  * requests, where that would be a handful, up to WHY_SLOW_COUNT, at most a tenth, or those of them above the
- * widest gap, if there is one of at least WHY_GAP_MIN; or longer than a bound that the asker gives. A request's time is what its service took plus the
- * network before it, where both ends were seen. Failing: ended by an error of the server or without a
- * response, or turned away by a rate limit; those that callers saw are looked at apart from those that the
- * service saw, and never added.
+ * widest gap, if there is one of at least WHY_GAP_MIN; or longer than a bound that the asker gives. A
+ * request's time is what its service took plus the network before it, where both ends were seen. Failing:
+ * ended by an error of the server or without a response, or turned away by a rate limit; those that callers
+ * saw are looked at apart from those that the service saw, and never added.
  *
  * Evidence. A feature is something that a request has or has not: a pod, a version, a route, a caller, a
  * response flag, retries, an attribute, a crowd (many requests of the service under way when it began); and,

@@ -72,7 +72,7 @@ RICH = (text(9, "text", "caf\u00e9 \"\\\n\x01") + attribute(9, "true", number(2,
         + chunk(15, chunk(2, "no luck") + number(3, 2)) + chunk(3, "ot=th:8") + b"\x85\x01\x01\x01\0\0" + number(12, 1) + number(14, 1) + number(99, 7))
 SCOPE = chunk(1, "http") + chunk(2, "1.2") + text(3, "a", "b") + number(4, 1)
 SHOP = text(1, "service.namespace", "shop") + attribute(1, "pid", number(3, 4711)) + number(2, 1)
-ACCESS_LOG = text(9, "weft.record", "access_log")
+ACCESS_LOG = text(9, "weft.signal", "access_log")
 FIND = [("service", "cart.shop"), ("tag", "attempt:2"), ("tag", "int:-42"), ("tag", "list:[\"a\",1,null]"), ("operation", "cart")]
 
 MODELS = {

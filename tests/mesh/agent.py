@@ -88,12 +88,12 @@ class Samples:
 class Weftd(Process):
     """The agent on a Unix socket in the directory and a loopback port; ready when the constructor returns."""
 
-    def __init__(self, directory, destinations=(), shards=1, name="weftd", **config):
+    def __init__(self, directory, destinations=(), shards=1, name="weftd", port=None, host="127.0.0.1", **config):
         super().__init__(name, directory)
         self.socket = Path(directory) / f"{name}.sock"
         self.api_socket = Path(directory) / f"{name}-api.sock"
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.port = port or free_port()
+        self.address = f"{host}:{self.port}"
         path = Path(directory) / f"{name}.yaml"
         config.setdefault("api_socket", {"path": str(self.api_socket)})
         # Most tests send spans alone, and need not wait long for an access log; test_counted_once.py does.

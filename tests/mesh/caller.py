@@ -65,9 +65,9 @@ class Stats(ctypes.Structure):
 
 
 class Client:
-    def __init__(self, library, socket, backlog_bytes):
+    def __init__(self, library, socket, backlog_bytes, workload=b"frontend"):
         self._weft, self._client = ctypes.CDLL(library), ctypes.c_void_p()
-        options = Options(ctypes.sizeof(Options), socket.encode(), None, b"frontend", b"shop", 0, 8192)
+        options = Options(ctypes.sizeof(Options), socket.encode(), None, workload, b"shop", 0, 8192)
         options.backlog_bytes_max, options.batch_interval_ms = backlog_bytes, 100
         options.metrics_interval_ms, options.close_timeout_ms = 1000, 1000
         error = self._weft.weft_open(ctypes.byref(options), ctypes.byref(self._client))
@@ -87,6 +87,9 @@ class Client:
 
     def close(self):
         return self._weft.weft_close(self._client)
+
+    def record_span(self, span):
+        return self._weft.weft_record_span(self._client, ctypes.byref(span))
 
     def record(self, span, seconds, rate):
         """What the calls of that many seconds returned, and how long the longest took."""

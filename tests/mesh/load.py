@@ -1,6 +1,6 @@
 """Sends a known mix of HTTP requests over a few keep-alive connections and returns what came back.
 
-A request is (path, plan): see upstream.py for plans. Blocking for the caller; at most `connections` requests
+A request is (path, plan) or (path, plan, headers of its own): see upstream.py for plans. Blocking for the caller; at most `connections` requests
 at once.
 """
 
@@ -43,12 +43,12 @@ async def _request(stream, host, path, plan, headers):
 async def _worker(port, host, queue, answers, headers, pace_s):
     stream = None
     while queue:
-        path, plan = queue.pop()
+        path, plan, *own = queue.pop()
         if stream is None:
             stream = await asyncio.open_connection("127.0.0.1", port)
         start = time.monotonic()
         status, close = await asyncio.wait_for(
-            _request(stream, host, path, plan, headers), ANSWER_SECONDS_MAX
+            _request(stream, host, path, plan, {**headers, **(own[0] if own else {})}), ANSWER_SECONDS_MAX
         )
         answers.append(Answer(path, plan, status, time.monotonic() - start))
         if close:

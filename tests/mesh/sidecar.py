@@ -32,13 +32,16 @@ INBOUND_GRPC = "inbound|9090||"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def _address(port):
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _address(port, host="127.0.0.1"):
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
 def cluster(name, address, http2=False):
-    """A static cluster; address: a port on 127.0.0.1, a Unix socket's path, or None for no endpoint."""
-    at = {"pipe": {"path": str(address)}} if not isinstance(address, int) else _address(address)
+    """A static cluster; address: a port on 127.0.0.1, (port, host), a Unix socket's path, or None for no
+    endpoint."""
+    if isinstance(address, int):
+        address = (address,)
+    at = _address(*address) if isinstance(address, tuple) else {"pipe": {"path": str(address)}}
     endpoints = [] if address is None else [{"lb_endpoints": [{"endpoint": {"address": at}}]}]
     made = {
         "name": name,
@@ -123,7 +126,7 @@ def tracing_xray(port):
     return tracing_by_xray
 
 
-def listener(name, port, direction, routes, traced, with_attempt_count):
+def listener(name, port, direction, routes, traced, with_attempt_count, host="127.0.0.1"):
     router = {
         "name": "envoy.filters.http.router",
         "typed_config": {"@type": TYPE + "envoy.extensions.filters.http.router.v3.Router"},
@@ -148,7 +151,7 @@ def listener(name, port, direction, routes, traced, with_attempt_count):
     if traced is not None:
         manager["tracing"] = traced
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-    return {"name": name, "traffic_direction": direction, "address": _address(port), "filter_chains": [chain]}
+    return {"name": name, "traffic_direction": direction, "address": _address(port, host), "filter_chains": [chain]}
 
 
 def route(prefix, cluster_name, name, **action):
@@ -246,20 +249,24 @@ class Chain:
         front_service="productpage.shop",
         back_service="reviews.shop",
         tracer=tracing,
+        back_agent_socket=None,  # another node's agent
     ):
         self.port, back_port = free_port(), free_port()
-        pipes = [cluster("agent_grpc", agent_socket, http2=True), cluster("agent_http", agent_socket)]
-        agent = pipes if traced else []
+
+        def pipes(socket):
+            both = [cluster("agent_grpc", socket, http2=True), cluster("agent_http", socket)]
+            return both if traced else []
+
         back_routes = [route("/", INBOUND, "default", timeout="30s")]
         if grpc_port is not None:
             rpc = route("/", INBOUND_GRPC, "default", timeout="30s")
             rpc["match"]["grpc"] = {}
             back_routes.insert(0, rpc)
-        back_clusters = agent + [
+        back_clusters = pipes(back_agent_socket or agent_socket) + [
             cluster(INBOUND, upstream_port),
             cluster(INBOUND_GRPC, grpc_port, http2=True),
         ]
-        front_clusters = agent + [
+        front_clusters = pipes(agent_socket) + [
             cluster(REVIEWS, back_port),
             cluster(RATINGS, free_port()),
             cluster(DETAILS, None),

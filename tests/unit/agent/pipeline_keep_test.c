@@ -31,6 +31,7 @@ static void start(struct rig *rig, struct told *told, bool kept_only)
     rig->ring_bytes = RING_BYTES;
     rig->keep = (struct pipeline_keep_config){
         .is_on = true,
+        .is_first = true,
         .kept_only = kept_only,
         .linger_ns = LINGER_NS,
         .triggers = {.slow_ns = RIG_SECOND_NS,
@@ -466,7 +467,16 @@ static void what_others_keep_is_kept_here(void **state)
     left = leaves(&rig);
     assert_int_equal(left->count, 2);
     assert_int_equal(count_of(left, 2), 0);
-    assert_int_equal(told.count, 0); /* it is the one who decided that tells */
+    assert_int_equal(told.count, 0); /* it is the one who decided that tells, and counts */
+    assert_int_equal(rig_get(&rig, METRIC_TRACES_KEPT_SLOW), 0);
+    assert_int_equal(rig_get(&rig, METRIC_TRACES_KEPT_PEER), 1);
+    pipeline_keep_notices(
+        &rig.pipeline, &(struct kept_notice){.trace_id = {1}, .reasons = TRIGGER_BIT(OPERATOR)}, 1);
+    assert_int_equal(rig_get(&rig, METRIC_TRACES_KEPT_OPERATOR), 1);
+    rig.pipeline.keep.is_first = false;
+    pipeline_keep_notices(
+        &rig.pipeline, &(struct kept_notice){.trace_id = {2}, .reasons = TRIGGER_BIT(OPERATOR)}, 1);
+    assert_int_equal(rig_get(&rig, METRIC_TRACES_KEPT_OPERATOR), 1);
     stop(&rig);
 }
 

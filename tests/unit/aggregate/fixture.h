@@ -31,6 +31,7 @@ struct fixture {
     struct split_bounds bounds;
     struct profile_settings profiles; /* set before */
     struct mesh_names meshes;         /* set before */
+    bool exemplars_are_pinned;        /* set before */
     struct metric_registry registry;
     struct metric_cells *aggregator_cells;
     struct metric_cells *shard_cells[FIXTURE_SHARDS_MAX];
@@ -83,7 +84,8 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
         .le_count = bounds_default_count,
         .profiles = f->profiles.profiles,
         .cluster = "east",
-        .meshes = f->meshes};
+        .meshes = f->meshes,
+        .exemplars_are_pinned = f->exemplars_are_pinned};
 
     assert_int_equal(aggregator_new(&settings, &f->aggregator), 0);
 }

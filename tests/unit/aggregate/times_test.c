@@ -100,7 +100,7 @@ static void without_room_they_are_counted_as_lost(void **state)
     f->limits.sender_series_percent = 100;
     fixture_start(f, 1);
     for (int i = 0; i < 10; i++) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof name, "service-%d", i);
         struct request request = fixture_request(f, 0, "proxy", "web", name, "/");
         request.destination = interner_intern(f->interners[0], slice_of_string(name));

@@ -18,6 +18,7 @@ static void defaults(void **state)
     assert_true(trace->slow_ms == 1000 && trace->slow_factor == 4 && trace->slow_for_series_min_ms == 10);
     assert_true(trace->rare_count == 5 && trace->baseline_parts == 1000000);
     assert_true(trace->rate_per_s == 100 && trace->linger_ms == 30000);
+    assert_int_equal(trace->exemplar_retention_s, 900);
     assert_int_equal(trace->peers.count, 0);
     assert_null(trace->peer_token);
     assert_null(trace->peer_tls.cert_file);
@@ -85,6 +86,7 @@ static void bad_ones_name_their_key(void **state)
         {"trace:\n  baseline: 1e-3\n", "trace.baseline", "a number from 0 to 1"},
         {"trace:\n  rate_per_s: 100001\n", "trace.rate_per_s", "0 to 100000"},
         {"trace:\n  linger_ms: 99\n", "trace.linger_ms", "100 to 3600000"},
+        {"trace:\n  exemplar_retention_s: 0\n", "trace.exemplar_retention_s", "1 to 86400"},
         {"trace:\n  peers: [\"\"]\n", "trace.peers[0]", "1 to 1024 bytes"},
         {"trace:\n  peers: [node-2:9464]\n", "trace.peers[0]", "http://HOST:PORT"},
         {"trace:\n  peers: [\"http://127.0.0.1:1/api\"]\n", "trace.peers[0]", "http://HOST:PORT"},

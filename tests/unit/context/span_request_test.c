@@ -93,6 +93,24 @@ static void test_an_outbound_envoy_request(void **state)
     fixture_deinit(&f);
 }
 
+static void test_who_speaks_where_nothing_is_asked(void **state)
+{
+    struct fixture f;
+    struct request request;
+    struct attempt attempt;
+
+    (void)state;
+    fixture_init(&f, 1000);
+    for (int envoy = 0; envoy < 2; envoy++) {
+        struct span span = {.resource = envoy == 1 ? &envoy_resource : &sdk_resource,
+            .kind = SPAN_KIND_INTERNAL,
+            .name = SLICE_LITERAL("work")};
+        assert_int_equal(span_to_request(&f.context, &span, NULL, &request, &attempt), SPAN_IS_NEITHER);
+        assert_id(&f, attempt.source, "productpage");
+    }
+    fixture_deinit(&f);
+}
+
 static void test_roles(void **state)
 {
     static const struct {
@@ -171,9 +189,7 @@ static void test_roles(void **state)
             fail_msg("row %zu", i);
         }
         assert_int_equal(request.reporter, rows[i].meaning == SPAN_IS_REQUEST ? rows[i].reporter : 9);
-        if (rows[i].meaning == SPAN_IS_NEITHER) {
-            assert_id(&f, attempt.source, "productpage");
-        } else {
+        if (rows[i].meaning != SPAN_IS_NEITHER) {
             assert_int_equal(attempt.reporter, rows[i].meaning == SPAN_IS_ATTEMPT ? rows[i].reporter : 9);
         }
     }
@@ -595,6 +611,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_outbound_envoy_request),
         cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_who_speaks_where_nothing_is_asked),
         cmocka_unit_test(test_sides),
         cmocka_unit_test(test_sdk_spans),
         cmocka_unit_test(test_routes),

@@ -114,6 +114,18 @@ static void both_sides_of_a_shared_id_are_kept(void **state)
     assert_memory_not_equal(server->shown_id, client->shown_id, TRACE_SPAN_ID_BYTES);
 }
 
+/* Whoever asked has the other parts. */
+static void a_part_says_nothing_of_missing_parents(void **state)
+{
+    struct trace_model *model = *state;
+
+    model->is_part = true;
+    add_spans(model, "front", SPAN("0000000000000002", "0000000000000001", "orphan", 2, 10, 90));
+    assert_int_equal(trace_model_finish(model), 0);
+    assert_true(span_named(model, "orphan")->parent_is_missing);
+    assert_int_equal(model->warning_count, 0);
+}
+
 static void missing_parents_are_told(void **state)
 {
     struct trace_model *model = *state;
@@ -355,6 +367,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_access_log_entry_gives_way_to_its_span, setup, teardown),
         cmocka_unit_test_setup_teardown(both_sides_of_a_shared_id_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_parents_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_part_says_nothing_of_missing_parents, setup, teardown),
         cmocka_unit_test_setup_teardown(circles_are_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_and_broken_spans_are_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(depth_is_limited, setup, teardown),

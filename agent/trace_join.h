@@ -1,0 +1,65 @@
+/*
+ * What joined spans tell: the trace thread's part that takes the shards' timings, and for metrics one more
+ * shard, without sockets.
+ *
+ *   shards ─batches─► names ─► attribution ─► self and network times ─► a directory of its own ─► aggregator
+ *                                         └─► observations ─► /api/v1/why
+ *
+ * Runs on the trace thread's loop; what is said to be from another thread posts letters to it.
+ */
+#ifndef WEFT_AGENT_TRACE_JOIN_H
+#define WEFT_AGENT_TRACE_JOIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "config/config.h"
+#include "core/budget.h"
+#include "core/buffer.h"
+#include "core/clock.h"
+#include "core/mailbox.h"
+#include "core/metrics.h"
+#include "histogram/bounds.h"
+#include "query/query.h"
+#include "trace/timing_batch.h"
+
+struct aggregator_thread;
+struct trace_join;
+
+struct trace_join_config {
+    const struct config *config;
+    const struct clock *clock;
+    const struct split_bounds *bounds; /* as the shards' */
+    struct budget *series;             /* as the shards' */
+    struct metric_cells *cells;        /* the thread's */
+    uv_loop_t *loop;
+    struct mailbox *mailbox; /* the thread's; letters find the join in them, not in the receiver */
+    struct aggregator_thread *aggregator;
+    uint32_t shard_count; /* of the real ones; it is itself number shard_count of the aggregator's */
+};
+
+/* 0 or WERR_NOMEM. A timer is added to the loop. */
+int trace_join_new(const struct trace_join_config *config, struct trace_join **ret_join);
+
+/* Before start, when the real shards have been added: makes it the last of the aggregator's shards. */
+void trace_join_enter(struct trace_join *join);
+
+/* From a shard: false when the thread is stopping, then the batch stays the caller's. */
+bool trace_join_post(struct trace_join *join, struct timing_batch *batch);
+
+/* Whether a path is answered here. */
+bool trace_join_knows(const char *path);
+
+/* Answers a question; the status. */
+unsigned trace_join_ask(struct trace_join *join, const struct query_argument *arguments,
+    size_t argument_count, struct buffer *out);
+
+/* Tells what still waits, and closes the timer. NULL is fine. */
+void trace_join_close(struct trace_join *join);
+
+/* After the loop and the aggregator have ended. NULL is fine. */
+void trace_join_free(struct trace_join *join);
+
+#endif

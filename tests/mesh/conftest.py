@@ -26,3 +26,4 @@ def built(request):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "agent_needed: runs weftd")
+    config.addinivalue_line("markers", "peers: needs a toolchain that Debian 12 lacks; run by scripts/test-peers")

@@ -1,9 +1,8 @@
 """The requests that Grafana's Jaeger data source and Kiali send, answered for real Envoys: decoded, strictly, by the
-types that Jaeger and OpenTelemetry publish for Go (tests/mesh/jaeger)."""
+types that Jaeger and OpenTelemetry publish for Go (tests/mesh/jaeger). Run by scripts/test-peers."""
 
 import json
 import os
-import shutil
 import subprocess
 import time
 import urllib.parse
@@ -17,8 +16,7 @@ from harness import REPOSITORY, http_get
 from sidecar import Chain
 from upstream import Upstream
 
-GO = shutil.which("go") or (shutil.which("go", path="/usr/local/go/bin"))
-pytestmark = [pytest.mark.agent_needed, pytest.mark.skipif(GO is None, reason="needs Go")]
+pytestmark = [pytest.mark.agent_needed, pytest.mark.peers]
 
 PROGRAM = Path(__file__).parent / "jaeger"
 FRONT, BACK = "productpage.shop", "reviews.shop"
@@ -32,7 +30,7 @@ def decode(tmp_path_factory):
     cache = REPOSITORY / "build/go"
     environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
     environment |= {"GOPATH": str(cache), "GOCACHE": str(cache / "cache")}
-    subprocess.run([GO, "build", "-o", binary, "."], cwd=PROGRAM, env=environment, check=True, timeout=600)
+    subprocess.run(["go", "build", "-o", binary, "."], cwd=PROGRAM, env=environment, check=True, timeout=600)
 
     def run(kind, text):
         done = subprocess.run([binary, kind], input=text, capture_output=True, timeout=60)

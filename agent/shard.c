@@ -573,6 +573,7 @@ static int init_http(struct shard *shard)
         .classic_histograms = common->config->metrics.classic,
         .traces = common->traces,
         .kept_hub = common->kept_hub,
+        .notice_gate = common->notice_gate,
         .peer_token = common->config->trace.peer_token,
     };
     inflater_init(&shard->routes.inflater);

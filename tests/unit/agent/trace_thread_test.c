@@ -555,7 +555,8 @@ static json_t *agent_get(const struct daemon_rig *rig, const char *path, unsigne
     return value;
 }
 
-static unsigned post_keep(const char *socket_path, const char *headers, const char *body)
+/* The answer; the caller frees its text. */
+static struct http_answer ask_to_keep(const char *socket_path, const char *headers, const char *body)
 {
     char request[1024];
     int fd = connect_unix(socket_path);
@@ -564,7 +565,13 @@ static unsigned post_keep(const char *socket_path, const char *headers, const ch
         headers, strlen(body), body);
 
     send_all(fd, request, (size_t)length);
-    struct http_answer answer = http_read_answer(fd);
+    return http_read_answer(fd);
+}
+
+static unsigned post_keep(const char *socket_path, const char *headers, const char *body)
+{
+    struct http_answer answer = ask_to_keep(socket_path, headers, body);
+
     free(answer.text);
     return answer.status;
 }
@@ -656,6 +663,30 @@ static void traces_are_kept_at_request(void **state)
     daemon_rig_stop(&rig);
 }
 
+/* With a rate of one a second one passes at once. */
+static void what_others_keep_is_limited(void **state)
+{
+    static const char body[] = "{\"traceIds\":[\"1\",\"2\",\"3\",\"4\",\"5\"]}";
+    struct daemon_rig rig;
+
+    (void)state;
+    assert_int_equal(daemon_rig_start(&rig, "trace:\n  rate_per_s: 1\n  peers: []\n"), 0);
+    struct http_answer answer = ask_to_keep(rig.api_path, "", body);
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.text, "{\"accepted\":1,\"limited\":4}"));
+    free(answer.text);
+    /* Peers have their own. */
+    answer = ask_to_keep(rig.api_path, "", "{\"from\":\"peer\",\"traceIds\":[\"6\",\"7\"]}");
+    assert_non_null(strstr(answer.text, "{\"accepted\":2}"));
+    free(answer.text);
+    answer = http_get(rig.api_path, "/metrics");
+    assert_non_null(strstr(answer.text, "\nweft_trace_limited_traces_total{reason=\"operator\"} 4\n"));
+    assert_non_null(strstr(answer.text, "\nweft_trace_limited_traces_total{reason=\"peer\"} 0\n"));
+    assert_non_null(strstr(answer.text, "\nweft_trace_peer_notices_received_total 2\n"));
+    free(answer.text);
+    daemon_rig_stop(&rig);
+}
+
 static void a_token_must_be_the_right_one(void **state)
 {
     static const char right[] = "Authorization: Bearer a-token-of-many-letters\r\n";
@@ -699,6 +730,7 @@ int main(void)
         cmocka_unit_test(without_peers_nobody_is_told),
         cmocka_unit_test(an_agent_finds_what_it_was_sent),
         cmocka_unit_test(traces_are_kept_at_request),
+        cmocka_unit_test(what_others_keep_is_limited),
         cmocka_unit_test(a_token_must_be_the_right_one),
     };
 

@@ -121,17 +121,22 @@ static void on_answered(struct mail *mail, void *receiver)
     free(ask);
 }
 
-/* peers: a list for trace.peers, "" for none. */
-static void start(struct desk_rig *rig, const char *peers)
+/* limits: further ones; peers: a list for trace.peers, "" for none. */
+static void start_with(struct desk_rig *rig, const char *limits, const char *peers)
 {
     memset(rig, 0, sizeof *rig);
-    (void)snprintf(rig->yaml, sizeof rig->yaml, "limits:\n  trace_answer_ms: %d\n%s%s%s", ANSWER_MS,
+    (void)snprintf(rig->yaml, sizeof rig->yaml, "limits:\n  trace_answer_ms: %d\n%s%s%s%s", ANSWER_MS, limits,
         peers[0] != '\0' ? "trace:\n  peers: [" : "", peers, peers[0] != '\0' ? "]\n" : "");
     rig->config = rig_config(rig->yaml);
     rig->cells = metric_registry_add(&rig->registry, METRIC_SCOPE_PROCESS, "");
     assert_non_null(rig->cells);
     struct trace_thread_config config = {
-        .config = rig->config, .clock = clock_system(), .cells = rig->cells, .hub = &rig->hub};
+        .config = rig->config,
+        .clock = clock_system(),
+        .cells = rig->cells,
+        .hub = &rig->hub,
+        .pins_exemplars = true,
+    };
     assert_int_equal(trace_thread_new(&config, &rig->thread), 0);
     for (size_t i = 0; i < SHARDS; i++) {
         rig->shards[i].rig = rig;
@@ -141,6 +146,11 @@ static void start(struct desk_rig *rig, const char *peers)
     assert_int_equal(uv_loop_init(&rig->loop), 0);
     assert_int_equal(mailbox_init(&rig->mailbox, &rig->loop, rig), 0);
     assert_int_equal(trace_thread_start(rig->thread), 0);
+}
+
+static void start(struct desk_rig *rig, const char *peers)
+{
+    start_with(rig, "", peers);
 }
 
 static void stop(struct desk_rig *rig)
@@ -315,6 +325,83 @@ static void names_are_united(void **state)
         "{\"data\":[\"a\",\"b\",\"common\"],\"total\":3,\"limit\":0,\"offset\":0,\"errors\":null}\n");
     json_decref(get(&rig, "/api/v3/operations", "spanKind", "server", 200));
     assert_string_equal(rig.text, "{\"operations\":[{\"name\":\"common\",\"spanKind\":\"server\"}]}\n");
+    stop(&rig);
+}
+
+static void on_exemplars_answered(struct mail *mail, void *receiver)
+{
+    (void)mail;
+    ((struct desk_rig *)receiver)->answers_count++;
+}
+
+/* The span 1 of TRACE as an exemplar, which it becomes. */
+static void pin(struct desk_rig *rig, struct exemplar_letter *letter)
+{
+    size_t count = rig->answers_count;
+
+    *letter = (struct exemplar_letter){.reply_to = &rig->mailbox,
+        .answered = on_exemplars_answered,
+        .retention_ns = 60000000000,
+        .offer_count = 1,
+        .offers = {
+            {.trace_id = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, .span_id = {[7] = 1}}}};
+    assert_true(trace_thread_offer_exemplars(rig->thread, letter));
+    wait_for_answers(rig, count + 1);
+    assert_true(letter->is_granted[0]);
+}
+
+static void what_an_exemplar_leads_to_is_found_when_the_shards_have_forgotten_it(void **state)
+{
+    static struct exemplar_letter letter;
+    struct desk_rig rig;
+
+    (void)state;
+    start(&rig, "");
+    rig.shards[0].spans = ONE;
+    pin(&rig, &letter);
+    rig.shards[0].spans = NULL;
+    rig.shards[1].spans = TWO;
+    json_t *answer = get(&rig, "/api/v1/traces/" TRACE, NULL, NULL, 200);
+    assert_int_equal(span_count(answer), 2);
+    json_decref(answer);
+    rig.shards[0].spans = ONE; /* twice now, and told once */
+    answer = get(&rig, "/api/v1/traces/" TRACE, NULL, NULL, 200);
+    assert_int_equal(span_count(answer), 2);
+    json_decref(answer);
+    json_decref(get(&rig, "/api/v1/traces/" OTHER, NULL, NULL, 404));
+    rig.shards[0].spans = rig.shards[1].spans = NULL;
+    answer = get(&rig, "/api/traces/" TRACE, NULL, NULL, 200);
+    assert_int_equal(json_array_size(json_object_get(answer, "data")), 1);
+    json_decref(answer);
+    stop(&rig);
+}
+
+enum { NAME_BYTES = 70000 };
+
+static void a_trace_that_has_grown_too_large_shows_what_is_pinned(void **state)
+{
+    static struct exemplar_letter letter;
+    static char spans[sizeof TWO + NAME_BYTES];
+    static const char text[] = TWO;
+    struct desk_rig rig;
+
+    (void)state;
+    size_t before = (size_t)(strstr(text, "\"two\"") - text) + 1;
+    memcpy(spans, text, before);
+    memset(spans + before, 'n', NAME_BYTES);
+    memcpy(spans + before + NAME_BYTES, text + before, sizeof text - before);
+    start_with(&rig, "  query_answer_bytes_max: 65536\n", "");
+    rig.shards[0].spans = ONE;
+    pin(&rig, &letter);
+    rig.shards[1].spans = spans;
+    json_t *answer = get(&rig, "/api/v1/traces/" TRACE, NULL, NULL, 200);
+    assert_int_equal(span_count(answer), 1);
+    assert_true(warns(answer, "query_answer_bytes_max"));
+    json_decref(answer);
+    answer = get(&rig, "/api/traces/" TRACE, NULL, NULL, 200);
+    const json_t *trace = json_array_get(json_object_get(answer, "data"), 0);
+    assert_int_equal(json_array_size(json_object_get(trace, "spans")), 1);
+    json_decref(answer);
     stop(&rig);
 }
 
@@ -720,6 +807,8 @@ int main(void)
         cmocka_unit_test(parts_of_shards_become_one_trace),
         cmocka_unit_test(the_newest_that_any_shard_found_are_chosen),
         cmocka_unit_test(names_are_united),
+        cmocka_unit_test(what_an_exemplar_leads_to_is_found_when_the_shards_have_forgotten_it),
+        cmocka_unit_test(a_trace_that_has_grown_too_large_shows_what_is_pinned),
         cmocka_unit_test(a_late_shard_is_named),
         cmocka_unit_test(too_many_questions_are_refused),
         cmocka_unit_test(a_stop_answers_what_waits),

@@ -49,7 +49,7 @@ struct aggregator_thread_config {
     struct metric_cells *cells;       /* the thread's own */
     struct exporter_thread *exporter; /* NULL: none */
     size_t shard_count;               /* the trace thread included, where it joins spans */
-    bool exemplars_are_pinned; /* they are shown once the trace thread has pinned their traces */
+    bool exemplars_are_pinned;        /* they are shown once the trace thread has pinned their traces */
 };
 
 int aggregator_thread_new(const struct aggregator_thread_config *config, struct aggregator_thread **ret_self);

@@ -84,6 +84,7 @@ static void record_time(struct trace_join *join, enum time_of_request which, con
         .mesh = mesh_of->mesh,
         .sender = mesh_of->sender != INTERNED_NONE ? mesh_of->sender : (uint32_t)INTERNED_UNKNOWN,
         .duration_ns = time_ns,
+        .stored = join->config.shows_exemplars,
         .start_unix_ns = timing_end_unix_ns(timing) - (time_ns < timing->duration_ns ? time_ns : 0),
     };
 

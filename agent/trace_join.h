@@ -38,6 +38,7 @@ struct trace_join_config {
     struct mailbox *mailbox; /* the thread's; letters find the join in them, not in the receiver */
     struct aggregator_thread *aggregator;
     uint32_t shard_count; /* of the real ones; it is itself number shard_count of the aggregator's */
+    bool shows_exemplars; /* there are rings that their traces can be pinned from */
 };
 
 /* 0 or WERR_NOMEM. A timer is added to the loop. */

@@ -91,6 +91,7 @@ static int make_join(struct trace_thread *self)
         .mailbox = &self->thread.mailbox,
         .aggregator = config->aggregator,
         .shard_count = (uint32_t)config->shard_count,
+        .shows_exemplars = config->pins_exemplars,
     };
 
     return config->aggregator != NULL ? trace_join_new(&join, &self->join) : 0;

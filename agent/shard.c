@@ -498,8 +498,10 @@ static int init_pipeline(struct shard *shard)
     };
 
     config.keep.is_first = shard->index == 0;
-    if (common->traces != NULL && trace_thread_joins(common->traces)) {
-        config.timing = (struct pipeline_timing_config){.post = shard_post_timings, .user = shard};
+    const struct thinning *thinning = common->traces != NULL ? trace_thread_thinning(common->traces) : NULL;
+    if (thinning != NULL) {
+        config.timing =
+            (struct pipeline_timing_config){.post = shard_post_timings, .user = shard, .thinning = thinning};
     }
     config.keep.tell = shard_tell_kept;
     config.keep.user = shard;

@@ -23,6 +23,7 @@
 #include "core/metrics.h"
 #include "histogram/bounds.h"
 #include "query/query.h"
+#include "trace/thinning.h"
 #include "trace/timing_batch.h"
 
 struct aggregator_thread;
@@ -46,6 +47,9 @@ int trace_join_new(const struct trace_join_config *config, struct trace_join **r
 
 /* Before start, when the real shards have been added: makes it the last of the aggregator's shards. */
 void trace_join_enter(struct trace_join *join);
+
+/* Which traces' spans the shards are to post. For any thread, as long as the join is there. */
+const struct thinning *trace_join_thinning(const struct trace_join *join);
 
 /* From a shard: false when the thread is stopping, then the batch stays the caller's. */
 bool trace_join_post(struct trace_join *join, struct timing_batch *batch);

@@ -104,9 +104,9 @@ void trace_thread_enter_aggregator(struct trace_thread *self)
     }
 }
 
-bool trace_thread_joins(const struct trace_thread *self)
+const struct thinning *trace_thread_thinning(const struct trace_thread *self)
 {
-    return self->join != NULL;
+    return self->join != NULL ? trace_join_thinning(self->join) : NULL;
 }
 
 bool trace_thread_post_timings(struct trace_thread *self, struct timing_batch *batch)

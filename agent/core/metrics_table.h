@@ -235,6 +235,7 @@
     /* questions about traces, and what agents tell each other */                                                                          \
     X(TRACE_TIMINGS_JOINED,  "weft_trace_timings", COUNTER, PROCESS, "result=\"joined\"", "", "experimental", TRACE_TIMINGS) \
     X(TRACE_TIMINGS_BEHIND,  "weft_trace_timings", COUNTER, PROCESS, "result=\"dropped_behind\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_THINNED, "weft_trace_timings", COUNTER, PROCESS, "result=\"left_out\"", "", "experimental", TRACE_TIMINGS) \
     X(TRACE_TIMINGS_BAD_IDS, "weft_trace_timings", COUNTER, PROCESS, "result=\"bad_ids\"", "", "experimental", TRACE_TIMINGS) \
     X(TRACE_TIMINGS_REPEATED, "weft_trace_timings", COUNTER, PROCESS, "result=\"repeated\"", "", "experimental", TRACE_TIMINGS) \
     X(TRACE_TIMINGS_LATE,    "weft_trace_timings", COUNTER, PROCESS, "result=\"late\"", "", "experimental", TRACE_TIMINGS) \

@@ -17,6 +17,7 @@
 #include "receivers/receivers.h"
 #include "receivers/tcp_guard.h"
 #include "kept_hub.h"
+#include "notice_gate.h"
 #include "shard.h"
 #include "trace_thread.h"
 
@@ -50,6 +51,8 @@ struct daemon {
     struct trace_thread *traces;
     struct shard_common common;
     struct kept_hub kept_hub;
+    struct notice_gate notice_gate;
+    bool has_gate;
     struct shard *shards[CONFIG_SHARD_COUNT_MAX];
     struct shard_inlet inlets[CONFIG_SHARD_COUNT_MAX];
     struct mail shard_drained[CONFIG_SHARD_COUNT_MAX];
@@ -295,6 +298,14 @@ static int start_aggregator(struct daemon *daemon, char *reason)
     return 0;
 }
 
+static int init_gate(struct daemon *daemon)
+{
+    int error = notice_gate_init(&daemon->notice_gate, daemon->config, clock_monotonic_ns(clock_system()));
+
+    daemon->has_gate = error == 0;
+    return error;
+}
+
 static int start_traces(struct daemon *daemon, char *reason)
 {
     struct trace_thread_config config = {
@@ -308,8 +319,11 @@ static int start_traces(struct daemon *daemon, char *reason)
         .shard_count = daemon->shard_count,
         .pins_exemplars = has_ring(daemon),
     };
-    int error = config.cells != NULL ? trace_thread_new(&config, &daemon->traces) : WERR_NOMEM;
+    int error = config.cells != NULL ? init_gate(daemon) : WERR_NOMEM;
 
+    if (error == 0) {
+        error = trace_thread_new(&config, &daemon->traces);
+    }
     if (error < 0) {
         return fail(reason, error, "start of the trace thread (trace.peers)");
     }
@@ -342,6 +356,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         .guard = &daemon->guard,
         .pods = &daemon->pods,
         .kept_hub = &daemon->kept_hub,
+        .notice_gate = &daemon->notice_gate,
         .traces = daemon->traces,
     };
     for (size_t i = 0; i < daemon->shard_count; i++) {
@@ -589,6 +604,9 @@ void daemon_free(struct daemon *daemon)
     tcp_guard_deinit(&daemon->guard);
     aggregator_thread_free(daemon->aggregator);
     trace_thread_free(daemon->traces);
+    if (daemon->has_gate) {
+        notice_gate_deinit(&daemon->notice_gate);
+    }
     if (daemon->exporting) {
         exporter_thread_stop(&daemon->exporter);
     }

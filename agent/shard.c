@@ -500,8 +500,10 @@ static int init_pipeline(struct shard *shard)
     };
 
     config.keep.is_first = shard->index == 0;
-    if (common->traces != NULL && trace_thread_joins(common->traces)) {
-        config.timing = (struct pipeline_timing_config){.post = shard_post_timings, .user = shard};
+    const struct thinning *thinning = common->traces != NULL ? trace_thread_thinning(common->traces) : NULL;
+    if (thinning != NULL) {
+        config.timing =
+            (struct pipeline_timing_config){.post = shard_post_timings, .user = shard, .thinning = thinning};
     }
     config.keep.tell = shard_tell_kept;
     config.keep.user = shard;
@@ -575,6 +577,7 @@ static int init_http(struct shard *shard)
         .classic_histograms = common->config->metrics.classic,
         .traces = common->traces,
         .kept_hub = common->kept_hub,
+        .notice_gate = common->notice_gate,
         .peer_token = common->config->trace.peer_token,
     };
     inflater_init(&shard->routes.inflater);

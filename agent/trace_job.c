@@ -87,9 +87,25 @@ static void free_parts(struct trace_job *job, size_t id_index)
     while (job->parts[id_index] != NULL) {
         struct job_part *part = job->parts[id_index];
         job->parts[id_index] = part->next;
-        job->desk->part_bytes -= part->bytes->length;
+        job->desk->part_bytes -= part->is_pinned ? 0 : part->bytes->length;
         shared_bytes_unref(part->bytes);
         free(part);
+    }
+}
+
+/* What is pinned, rings may have forgotten. First in the list, so that nothing which is too much is instead.
+ */
+static void add_pinned(struct trace_job *job)
+{
+    for (size_t i = 0; job->desk->pins != NULL && i < job->id_count; i++) {
+        struct shared_bytes *bytes = pins_find(job->desk->pins, job->ids[i]);
+        struct job_part *part = bytes != NULL ? malloc(sizeof *part) : NULL;
+        if (part == NULL) {
+            shared_bytes_unref(bytes);
+            continue;
+        }
+        *part = (struct job_part){.next = job->parts[i], .bytes = bytes, .is_pinned = true};
+        job->parts[i] = part;
     }
 }
 
@@ -152,7 +168,7 @@ static void end_with_error(struct trace_job *job, unsigned status, const char *m
 
 /* ---- what is written ---- */
 
-static int make_model(struct trace_job *job, size_t id_index, struct trace_model *model)
+static int make_model(struct trace_job *job, size_t id_index, bool is_pinned_alone, struct trace_model *model)
 {
     int error = 0;
 
@@ -160,8 +176,9 @@ static int make_model(struct trace_job *job, size_t id_index, struct trace_model
     model->is_part = job->query.without_peers;
     for (struct job_part *part = job->parts[id_index]; part != NULL && error != WERR_NOMEM;
          part = part->next) {
-        error =
-            trace_model_add(model, part->bytes); /* what is broken in it, the model says in its warnings */
+        if (part->is_pinned || !is_pinned_alone) {
+            error = trace_model_add(model, part->bytes); /* the model's warnings say what is broken in it */
+        }
     }
     for (size_t i = 0; i < job->warning_count; i++) {
         if (trace_endpoint_is_jaeger(job->query.endpoint)) {
@@ -195,6 +212,34 @@ static bool is_single(enum trace_endpoint endpoint)
            endpoint == TRACE_ENDPOINT_V3_TRACE;
 }
 
+static void begin_answer(struct trace_job *job)
+{
+    static const struct trace_match none;
+    bool is_search = job->query.endpoint == TRACE_ENDPOINT_SEARCH && job->query.trace_id_count == 0;
+    const struct trace_match *matches = job->matches != NULL ? job->matches : &none;
+
+    trace_answer_begin(
+        &job->answer, &job->query, &job->out, is_search ? matches : NULL, is_search ? job->match_count : 0);
+}
+
+/* A trace may have grown beyond any answer; what an exemplar leads to is found all the same. */
+static void write_pinned_alone(struct trace_job *job)
+{
+    struct trace_model model;
+
+    trace_answer_deinit(&job->answer);
+    job->out.length = 0;
+    job->out.error = 0;
+    trace_job_warn(job, "the trace is larger than limits.query_answer_bytes_max: only a part of it is told");
+    begin_answer(job);
+    if (make_model(job, job->next_id, true, &model) < 0) {
+        job->out.error = WERR_NOMEM;
+    } else {
+        trace_answer_add(&job->answer, &model);
+    }
+    trace_model_deinit(&model);
+}
+
 /* One trace; false when there is none left. */
 static bool write_next(struct trace_job *job)
 {
@@ -203,7 +248,7 @@ static bool write_next(struct trace_job *job)
     if (job->next_id == job->id_count || job->out.error < 0) {
         return false;
     }
-    if (make_model(job, job->next_id, &model) < 0) {
+    if (make_model(job, job->next_id, false, &model) < 0) {
         job->out.error = WERR_NOMEM;
     } else if (is_shown(job, &model)) {
         trace_answer_add(&job->answer, &model);
@@ -212,6 +257,11 @@ static bool write_next(struct trace_job *job)
         memcpy(job->missing[job->missing_count++], job->ids[job->next_id], TRACE_MODEL_ID_BYTES);
     }
     trace_model_deinit(&model);
+    const struct job_part *first = job->parts[job->next_id];
+    if (job->out.error == WERR_OVERSIZED && is_single(job->query.endpoint) && first != NULL &&
+        first->is_pinned) {
+        write_pinned_alone(job);
+    }
     free_parts(job, job->next_id);
     job->next_id++;
     return true;
@@ -261,27 +311,11 @@ static void on_idle(uv_idle_t *idle)
     }
 }
 
-/* What is pinned, rings may have forgotten. Added last, so that it is read first, whatever is too much. */
-static void add_pinned(struct trace_job *job)
-{
-    for (size_t i = 0; job->desk->pins != NULL && i < job->id_count; i++) {
-        struct shared_bytes *bytes = pins_find(job->desk->pins, job->ids[i]);
-        if (bytes != NULL) {
-            trace_job_add_part(job, i, bytes);
-        }
-    }
-}
-
 static void start_writing(struct trace_job *job)
 {
-    static const struct trace_match none;
-    bool is_search = job->query.endpoint == TRACE_ENDPOINT_SEARCH && job->query.trace_id_count == 0;
-    const struct trace_match *matches = job->matches != NULL ? job->matches : &none;
-
     job->step = JOB_WRITING;
     add_pinned(job);
-    trace_answer_begin(
-        &job->answer, &job->query, &job->out, is_search ? matches : NULL, is_search ? job->match_count : 0);
+    begin_answer(job);
     (void)uv_idle_start(&job->desk->idle, on_idle);
 }
 

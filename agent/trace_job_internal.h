@@ -21,6 +21,7 @@ struct job_task {
 struct job_part {
     struct job_part *next;
     struct shared_bytes *bytes;
+    bool is_pinned; /* held for an exemplar anyhow: it takes no room of the desk's */
 };
 
 struct trace_job {

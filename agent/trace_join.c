@@ -31,6 +31,7 @@ struct trace_join {
     struct attribution_counts counted; /* of attribution, what the cells have */
     struct observations *observations;
     struct why *why;
+    struct thinning thinning;
     uv_timer_t timer;
     bool is_closed;
     /* Letters of the join's own: of each only one is ever under way. */
@@ -84,6 +85,7 @@ static void record_time(struct trace_join *join, enum time_of_request which, con
         .mesh = mesh_of->mesh,
         .sender = mesh_of->sender != INTERNED_NONE ? mesh_of->sender : (uint32_t)INTERNED_UNKNOWN,
         .duration_ns = time_ns,
+        .stored = join->config.shows_exemplars,
         .start_unix_ns = timing_end_unix_ns(timing) - (time_ns < timing->duration_ns ? time_ns : 0),
     };
 
@@ -121,6 +123,11 @@ static void on_network(void *user, const struct attributed_network *network)
 
 static void on_batch(struct mail *mail, void *receiver);
 
+const struct thinning *trace_join_thinning(const struct trace_join *join)
+{
+    return &join->thinning;
+}
+
 bool trace_join_post(struct trace_join *join, struct timing_batch *batch)
 {
     batch->mail = (struct mail){.deliver = on_batch};
@@ -137,6 +144,7 @@ static void on_batch(struct mail *mail, void *receiver)
     uint64_t now_unix_ns = clock_unix_ns(join->clock);
 
     (void)receiver;
+    thinning_count(&join->thinning, batch->timing_count);
     timing_reader_learn(reader, batch);
     for (uint32_t i = 0; i < batch->timing_count; i++) {
         timing_reader_translate(reader, &batch->timings[i]);
@@ -171,8 +179,10 @@ static void count(struct trace_join *join)
 static void on_timer(uv_timer_t *timer)
 {
     struct trace_join *join = timer->data;
-    bool is_behind = attribution_run(join->attribution, clock_monotonic_ns(join->clock), SETTLE_COUNT);
+    uint64_t now_ns = clock_monotonic_ns(join->clock);
+    bool is_behind = attribution_run(join->attribution, now_ns, SETTLE_COUNT);
 
+    thinning_tick(&join->thinning, now_ns);
     count(join);
     (void)uv_timer_start(timer, on_timer, is_behind ? 0 : TICK_MS, 0);
 }
@@ -311,6 +321,8 @@ static int make_parts(struct trace_join *join)
         .user = join,
     };
 
+    /* What has room while it waits. */
+    thinning_init(&join->thinning, limits->trace_timings_count_max * 1000 / limits->trace_join_wait_ms);
     join->attribution = attribution_new(&attribution);
     join->observations = observations_new(&observations);
     join->why = why_new(observations.count_max);

@@ -23,6 +23,7 @@
 #include "core/metrics.h"
 #include "histogram/bounds.h"
 #include "query/query.h"
+#include "trace/thinning.h"
 #include "trace/timing_batch.h"
 
 struct aggregator_thread;
@@ -38,6 +39,7 @@ struct trace_join_config {
     struct mailbox *mailbox; /* the thread's; letters find the join in them, not in the receiver */
     struct aggregator_thread *aggregator;
     uint32_t shard_count; /* of the real ones; it is itself number shard_count of the aggregator's */
+    bool shows_exemplars; /* there are rings that their traces can be pinned from */
 };
 
 /* 0 or WERR_NOMEM. A timer is added to the loop. */
@@ -45,6 +47,9 @@ int trace_join_new(const struct trace_join_config *config, struct trace_join **r
 
 /* Before start, when the real shards have been added: makes it the last of the aggregator's shards. */
 void trace_join_enter(struct trace_join *join);
+
+/* Which traces' spans the shards are to post. For any thread, as long as the join is there. */
+const struct thinning *trace_join_thinning(const struct trace_join *join);
 
 /* From a shard: false when the thread is stopping, then the batch stays the caller's. */
 bool trace_join_post(struct trace_join *join, struct timing_batch *batch);

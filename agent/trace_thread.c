@@ -91,6 +91,7 @@ static int make_join(struct trace_thread *self)
         .mailbox = &self->thread.mailbox,
         .aggregator = config->aggregator,
         .shard_count = (uint32_t)config->shard_count,
+        .shows_exemplars = config->pins_exemplars,
     };
 
     return config->aggregator != NULL ? trace_join_new(&join, &self->join) : 0;
@@ -103,9 +104,9 @@ void trace_thread_enter_aggregator(struct trace_thread *self)
     }
 }
 
-bool trace_thread_joins(const struct trace_thread *self)
+const struct thinning *trace_thread_thinning(const struct trace_thread *self)
 {
-    return self->join != NULL;
+    return self->join != NULL ? trace_join_thinning(self->join) : NULL;
 }
 
 bool trace_thread_post_timings(struct trace_thread *self, struct timing_batch *batch)

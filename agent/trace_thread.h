@@ -42,8 +42,9 @@ void trace_thread_add_shard(struct trace_thread *self, void *shard, const struct
 /* Before start, when all shards have been made: as the last of the aggregator's. */
 void trace_thread_enter_aggregator(struct trace_thread *self);
 
-/* Whether it takes timings; and from a shard, a batch of them: false when the thread is stopping. */
-bool trace_thread_joins(const struct trace_thread *self);
+/* Which spans' timings it takes, NULL: none; and from a shard, a batch of them: false when the thread is
+ * stopping. */
+const struct thinning *trace_thread_thinning(const struct trace_thread *self);
 bool trace_thread_post_timings(struct trace_thread *self, struct timing_batch *batch);
 
 int trace_thread_start(struct trace_thread *self);

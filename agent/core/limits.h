@@ -50,7 +50,7 @@
     X(scrape_body_bytes_max,       16777216,   65536, 268435456,   "one scraped exposition after decompression; past it nothing of it is taken")  \
     X(scrape_series_count_max,     100000,     1, 10000000,    "series of one scraped exposition; those past it are dropped")              \
     X(kept_traces_count_max,       65536,      64, 4194304,    "traces of the last trace.linger_ms that are kept; past it the one kept longest is let go") \
-    X(trace_timings_count_max,     65536,      1024, 16777216, "spans that are remembered to be joined with those of the same trace, for self and network times; 130 bytes each") \
+    X(trace_timings_count_max,     65536,      1024, 16777216, "spans that are remembered to be joined with those of the same trace, for self and network times; 130 bytes each; when more come than it holds for trace_join_wait_ms, traces are left out, the same on every shard") \
     X(trace_join_wait_ms,          6000,       100, 60000,     "how long a span waits for the others of its trace before its times are told; proxies send theirs within 5 s; ten times that it is remembered") \
     X(trace_observations_count_max, 24576,     1024, 4194304,  "requests that /api/v1/why compares; past it the oldest are forgotten; 170 bytes each") \
     X(trace_answer_ms,             2000,       50, 60000,      "how long shards and peers have for their part of an answer about traces; what is late is said in its warnings") \

@@ -238,6 +238,7 @@
     /* questions about traces, and what agents tell each other */                                                                          \
     X(TRACE_TIMINGS_JOINED,  "weft_trace_timings", COUNTER, PROCESS, "result=\"joined\"", "", "experimental", TRACE_TIMINGS) \
     X(TRACE_TIMINGS_BEHIND,  "weft_trace_timings", COUNTER, PROCESS, "result=\"dropped_behind\"", "", "experimental", TRACE_TIMINGS) \
+    X(TRACE_TIMINGS_THINNED, "weft_trace_timings", COUNTER, PROCESS, "result=\"left_out\"", "", "experimental", TRACE_TIMINGS) \
     X(TRACE_TIMINGS_BAD_IDS, "weft_trace_timings", COUNTER, PROCESS, "result=\"bad_ids\"", "", "experimental", TRACE_TIMINGS) \
     X(TRACE_TIMINGS_REPEATED, "weft_trace_timings", COUNTER, PROCESS, "result=\"repeated\"", "", "experimental", TRACE_TIMINGS) \
     X(TRACE_TIMINGS_LATE,    "weft_trace_timings", COUNTER, PROCESS, "result=\"late\"", "", "experimental", TRACE_TIMINGS) \
@@ -256,7 +257,7 @@
     X(TRACE_PEER_QUESTIONS_FAILED, "weft_trace_peer_questions_failed", COUNTER, PROCESS, "", "", "experimental", "Questions to peers without an answer.") \
     X(TRACE_PEER_NOTICES_SENT, "weft_trace_peer_notices_sent", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer was told of, peer by peer.") \
     X(TRACE_PEER_NOTICES_LOST, "weft_trace_peer_notices_lost", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer could not be told of, peer by peer.") \
-    X(TRACE_PEER_NOTICES_RECEIVED, "weft_trace_peer_notices_received", COUNTER, PROCESS, "", "", "experimental", "Kept traces that peers told of.") \
+    X(TRACE_PEER_NOTICES_RECEIVED, "weft_trace_peer_notices_received", COUNTER, PROCESS, "", "", "experimental", "Kept traces that peers told of, those past their rate (weft_trace_limited_traces) among them.") \
     /* identity */                                                                                                                         \
     X(KUBELET_POLLS_OK,      "weft_kubelet_polls", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the table of pods was asked for, by result.") \
     X(KUBELET_POLLS_FAILED,  "weft_kubelet_polls", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the table of pods was asked for, by result.") \

@@ -13,6 +13,7 @@
 #include "health.h"
 #include "kept_hub.h"
 #include "listen/http_server.h"
+#include "notice_gate.h"
 #include "pipeline/pipeline.h"
 #include "trace_thread.h"
 
@@ -28,11 +29,12 @@ struct http_routes {
     struct budget *assembly; /* of messages being received */
     struct trace_thread *traces;
     const struct kept_hub *kept_hub;
+    struct notice_gate *notice_gate; /* how many traces others may have kept; NULL: any number */
     const char *peer_token; /* that a request from another machine must bear to keep traces; NULL: none may */
 };
 
-/* What hangs on a connection that takes no records: whether it comes from this machine. Static, never freed.
- */
+/* What hangs on a connection that takes no records: whether it comes from this machine, else from which.
+ * Static, never freed. */
 const void *http_origin(int fd);
 bool http_is_origin(const void *connection_user);
 

@@ -8,6 +8,9 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "core/error.h"
 #include "decode/json.h"
 #include "http/http_routes.h"
@@ -26,8 +29,12 @@ static const char keep_path[] = "/api/v1/keep";
 
 /* ---- who asks ---- */
 
-static const char from_here;
-static const char from_elsewhere;
+/* One byte for each that can be told apart, of this machine and of others: a connection's user points to its
+ * own. */
+enum { ORIGINS_COUNT = 4096 };
+
+static const char from_here[1];
+static const char from_elsewhere[ORIGINS_COUNT];
 
 static bool is_loopback(const struct sockaddr_storage *address)
 {
@@ -47,18 +54,45 @@ static bool is_loopback(const struct sockaddr_storage *address)
     }
 }
 
+/* Of the address without the port: a machine's connections are one peer's. */
+static uint32_t hash_of(const struct sockaddr_storage *address)
+{
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+    const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+
+    return (uint32_t)(address->ss_family == AF_INET6 ? XXH3_64bits(&six->sin6_addr, sizeof six->sin6_addr)
+                                                     : XXH3_64bits(&four->sin_addr, sizeof four->sin_addr));
+}
+
 const void *http_origin(int fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
 
-    bool is_here = getpeername(fd, (struct sockaddr *)&address, &length) == 0 && is_loopback(&address);
-    return is_here ? &from_here : &from_elsewhere;
+    if (getpeername(fd, (struct sockaddr *)&address, &length) < 0) {
+        return from_elsewhere;
+    }
+    return is_loopback(&address) ? from_here : from_elsewhere + hash_of(&address) % ORIGINS_COUNT;
+}
+
+static bool is_from_elsewhere(const void *connection_user)
+{
+    uintptr_t at = (uintptr_t)connection_user;
+
+    return at >= (uintptr_t)from_elsewhere && at < (uintptr_t)(from_elsewhere + ORIGINS_COUNT);
 }
 
 bool http_is_origin(const void *connection_user)
 {
-    return connection_user == &from_here || connection_user == &from_elsewhere;
+    return connection_user == from_here || is_from_elsewhere(connection_user);
+}
+
+/* Numbers those that http_origin tells apart. */
+static uint32_t origin_number(const void *connection_user)
+{
+    return is_from_elsewhere(connection_user)
+               ? 1 + (uint32_t)((uintptr_t)connection_user - (uintptr_t)from_elsewhere)
+               : 0;
 }
 
 /* In a time that does not tell how much of it was right. */
@@ -78,7 +112,7 @@ static bool is_token(const char *given, const char *wanted)
 static bool may_keep(const struct http_routes *routes, struct http_exchange *exchange)
 {
     const char *header = http_exchange_header(exchange, "Authorization");
-    bool is_here = http_exchange_connection_user(exchange) == &from_here;
+    bool is_here = http_exchange_connection_user(exchange) == from_here;
 
     if (http_exchange_header(exchange, "Origin") != NULL) {
         return false;
@@ -178,6 +212,8 @@ struct keeping {
     struct kept *batch; /* of it only the batch is used */
     uint32_t reasons;
     bool is_peer;
+    size_t told_count;
+    size_t may_count; /* of those, the first so many are kept */
     size_t count;
 };
 
@@ -199,6 +235,9 @@ static int keep_id(struct keeping *keeping, const struct json_value *value)
 
     if (value->type != JSON_STRING || trace_parse_id(value->text, trace_id) < 0) {
         return WERR_INVALID;
+    }
+    if (keeping->count == keeping->may_count) {
+        return 0;
     }
     if (keeping->batch->batch_count == KEPT_LETTER_COUNT_MAX) {
         send_batch(keeping);
@@ -232,6 +271,7 @@ static int read_ids(struct slice body, struct keeping *keeping, bool only_checks
                 if (error < 0) {
                     return error;
                 }
+                keeping->told_count += only_checks;
             }
         } else {
             keeping->is_peer |= slice_equal(key.text, SLICE_LITERAL("from")) && value.type == JSON_STRING &&
@@ -245,13 +285,33 @@ static int read_ids(struct slice body, struct keeping *keeping, bool only_checks
     return status < 0 ? status : json_end(&reader);
 }
 
-static void reply_kept(struct http_exchange *exchange, size_t count)
+/* What is past the rate of who asks is not kept, and counted. */
+static void limit(struct keeping *keeping, const struct http_exchange *exchange)
+{
+    const struct http_routes *routes = keeping->routes;
+    uint32_t told = keeping->told_count < UINT32_MAX ? (uint32_t)keeping->told_count : UINT32_MAX;
+
+    keeping->may_count = told;
+    if (routes->notice_gate != NULL) {
+        keeping->may_count = notice_gate_take(routes->notice_gate, keeping->is_peer,
+            origin_number(http_exchange_connection_user(exchange)), told,
+            clock_monotonic_ns(routes->pipeline->clock));
+    }
+    metric_add(routes->cells, keeping->is_peer ? METRIC_TRACES_LIMITED_PEER : METRIC_TRACES_LIMITED_OPERATOR,
+        keeping->told_count - keeping->may_count);
+}
+
+static void reply_kept(struct http_exchange *exchange, size_t count, size_t limited_count)
 {
     const struct http_header header = {.name = "Content-Type", .value = "application/json"};
     struct buffer out;
 
     buffer_init(&out, ANSWER_BYTES_MAX);
-    (void)buffer_append_format(&out, "{\"accepted\":%zu}\n", count);
+    (void)buffer_append_format(&out, "{\"accepted\":%zu", count);
+    if (limited_count > 0) {
+        (void)buffer_append_format(&out, ",\"limited\":%zu", limited_count);
+    }
+    (void)buffer_append_format(&out, "}\n");
     struct shared_bytes *body = shared_bytes_take(&out);
     buffer_deinit(&out);
     http_reply(exchange, STATUS_OK, body, &header, 1);
@@ -280,11 +340,12 @@ void http_traces_keep(struct http_routes *routes, struct http_exchange *exchange
         return;
     }
     keeping.reasons = keeping.is_peer ? TRIGGER_BIT(PEER) : TRIGGER_BIT(OPERATOR);
+    limit(&keeping, exchange);
     (void)read_ids(body, &keeping, false);
     send_batch(&keeping);
     free(keeping.batch);
     if (keeping.is_peer) {
-        metric_add(routes->cells, METRIC_TRACE_PEER_NOTICES_RECEIVED, keeping.count);
+        metric_add(routes->cells, METRIC_TRACE_PEER_NOTICES_RECEIVED, keeping.told_count);
     }
-    reply_kept(exchange, keeping.count);
+    reply_kept(exchange, keeping.count, keeping.told_count - keeping.count);
 }

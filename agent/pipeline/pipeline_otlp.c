@@ -81,10 +81,10 @@ static void on_span(void *user, const struct span *span, uint32_t record)
     ring_expect(pipeline->ring, span->trace_id);
     switch (span_to_request(&pipeline->context, span, pass->sender, &request, &attempt)) {
     case SPAN_IS_REQUEST:
-        request.stored = pipeline_store_request_span(pipeline, span, &request) || pass->stored;
         if (request.attempts == 0) {
             request.attempts = pending_attempts_take(pipeline->pending, span);
         }
+        request.stored = pipeline_store_request_span(pipeline, span, &request) || pass->stored;
         pipeline_keep_span(pipeline, span, &request, pipeline_count_request(pipeline, &request));
         break;
     case SPAN_IS_ATTEMPT:

@@ -11,6 +11,19 @@ static bool is_wanted(const struct pipeline_timing *timing)
     return timing->config.post != NULL;
 }
 
+/* Counted: a node that is too busy for all of its traces shall be seen. */
+static bool is_joined(struct pipeline_timing *timing, const uint8_t *trace_id)
+{
+    if (!is_wanted(timing)) {
+        return false;
+    }
+    if (timing->config.thinning == NULL || thinning_keeps(timing->config.thinning, trace_id)) {
+        return true;
+    }
+    metric_add(timing->cells, METRIC_TRACE_TIMINGS_THINNED, 1);
+    return false;
+}
+
 /* ---- batches ---- */
 
 static void post(struct pipeline_timing *timing, struct timing_batch *batch)
@@ -160,7 +173,7 @@ static struct timing timing_of_span(const struct span *span)
 void pipeline_time_request(
     struct pipeline_timing *timing, const struct span *span, const struct request *request)
 {
-    if (!is_wanted(timing)) {
+    if (!is_joined(timing, span->trace_id)) {
         return;
     }
     struct timing record = timing_of_request(request);
@@ -174,7 +187,7 @@ void pipeline_time_request(
 void pipeline_time_attempt(
     struct pipeline_timing *timing, const struct span *span, const struct attempt *attempt)
 {
-    if (!is_wanted(timing)) {
+    if (!is_joined(timing, span->trace_id)) {
         return;
     }
     struct timing record = timing_of_span(span);
@@ -192,7 +205,7 @@ void pipeline_time_attempt(
 
 void pipeline_time_other(struct pipeline_timing *timing, const struct span *span)
 {
-    if (is_wanted(timing)) {
+    if (is_joined(timing, span->trace_id)) {
         struct timing record = timing_of_span(span);
         add(timing, &record);
     }
@@ -201,7 +214,7 @@ void pipeline_time_other(struct pipeline_timing *timing, const struct span *span
 void pipeline_time_native(
     struct pipeline_timing *timing, const struct request *request, const uint8_t *parent_id)
 {
-    if (!is_wanted(timing)) {
+    if (!is_joined(timing, request->trace_id)) {
         return;
     }
     struct timing record = timing_of_request(request);

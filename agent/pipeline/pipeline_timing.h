@@ -14,6 +14,7 @@
 #include "context/request.h"
 #include "core/metrics.h"
 #include "decode/span.h"
+#include "trace/thinning.h"
 #include "trace/timing_batch.h"
 
 enum {
@@ -27,6 +28,7 @@ struct pipeline_timing_config {
     /* Takes the batch, or returns false: the thread has ended. */
     bool (*post)(void *user, struct timing_batch *batch);
     void *user;
+    const struct thinning *thinning; /* which traces are joined; NULL: all of them */
 };
 
 /* A name and its id, from one span to the next of the same sender. */

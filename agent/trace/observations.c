@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "context/interner.h"
+
 struct observations {
     struct observations_settings settings;
     uint32_t count;
@@ -45,6 +47,9 @@ void observation_of_request(const struct attributed_request *request, struct obs
 {
     struct observation observation = observation_of(request->timing);
 
+    if (observation.caller < INTERNED_FIXED_COUNT && request->caller != NULL) {
+        observation.caller = request->caller->source; /* a server's span seldom names who called */
+    }
     observation.has_self = request->has_self;
     observation.self_us = us_of(request->self_ns);
     observation.has_network = request->has_network;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "context/interner.h"
 #include "context/response_flags.h"
 #include "trace/why_internal.h"
 
@@ -53,7 +54,7 @@ static void add_trait(struct why_trait *traits, uint32_t *count, enum why_kind k
 
 static void add_named(struct why_trait *traits, uint32_t *count, enum why_kind kind, uint32_t name)
 {
-    if (name != 0) {
+    if (name >= INTERNED_FIXED_COUNT) { /* that it is not known says nothing */
         add_trait(traits, count, kind, name);
     }
 }

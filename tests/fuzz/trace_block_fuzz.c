@@ -264,8 +264,8 @@ static void add_spans(struct target *target, const uint8_t *data, size_t size)
         }
         stored = ring_add_request(ring, &request, i % 2 == 0 ? data : NULL, i, false);
         FUZZ_CHECK(stored == ring_has_span(ring, request.trace_id, request.span_id));
-        if (stored) {
-            write_trace(ring, i % 2 == 0 ? span.trace_id : request.trace_id, data[0]);
+        if (stored && i % 16 == 15) {
+            write_trace(ring, i % 32 == 31 ? span.trace_id : request.trace_id, data[0]);
         }
     }
 }

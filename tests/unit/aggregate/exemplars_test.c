@@ -214,7 +214,7 @@ static void the_end_of_a_series(void **state)
     assert_int_equal(metric_registry_sum(&f->registry, METRIC_EXEMPLARS_SHOWN), 0);
     /* all places are free again */
     for (uint8_t i = 0; i < 60; i++) {
-        char name[8];
+        char name[16];
         (void)snprintf(name, sizeof(name), "s%u", i);
         record(f, name, MS_NS, i);
     }
@@ -231,7 +231,7 @@ static void only_so_many_at_once(void **state)
 
     start(f);
     for (int i = 0; i < 300; i++) {
-        char name[8];
+        char name[16];
         (void)snprintf(name, sizeof(name), "s%d", i);
         record(f, name, MS_NS, 1);
     }
@@ -243,7 +243,7 @@ static void only_so_many_at_once(void **state)
         aggregator_exemplar_refused(f->aggregator, offers[i].number);
     }
     for (int i = 0; i < 300; i++) { /* those that had no turn come before those that were refused */
-        char name[8];
+        char name[16];
         (void)snprintf(name, sizeof(name), "s%d", i);
         record(f, name, MS_NS, 2);
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "context/interner.h"
 #include "trace/observations.h"
 
 struct dropped {
@@ -114,6 +115,25 @@ static void a_request_becomes_an_observation(void **state)
     assert_memory_equal(ids, expected, sizeof ids);
 }
 
+static void a_caller_that_only_its_own_span_names(void **state)
+{
+    struct timing client = some_timing(TIMING_CLIENT);
+    struct timing timing = some_timing(TIMING_SERVER);
+    struct attributed_request request = {.timing = &timing, .caller = &client};
+    struct observation o;
+
+    (void)state;
+    client.source = 55;
+    observation_of_request(&request, &o);
+    assert_int_equal(o.caller, 11);
+    timing.source = INTERNED_UNKNOWN;
+    observation_of_request(&request, &o);
+    assert_int_equal(o.caller, 55);
+    request.caller = NULL;
+    observation_of_request(&request, &o);
+    assert_int_equal(o.caller, INTERNED_UNKNOWN);
+}
+
 static void a_call_becomes_an_observation(void **state)
 {
     struct timing timing = some_timing(TIMING_CLIENT);
@@ -143,6 +163,7 @@ int main(void)
         cmocka_unit_test(the_oldest_go_first),
         cmocka_unit_test(no_room_at_all),
         cmocka_unit_test(a_request_becomes_an_observation),
+        cmocka_unit_test(a_caller_that_only_its_own_span_names),
         cmocka_unit_test(a_call_becomes_an_observation),
     };
 

@@ -1,0 +1,44 @@
+/*
+ * How many traces' spans are joined: all of them up to a rate, half of the traces past it, a quarter past
+ * twice the rate, and so on, so that joining costs a busy node no more than a quiet one. The same traces are
+ * left out on every shard, whole: by the last bits of the trace id, which are random (W3C Trace Context level
+ * 2), and are not the first ones that a sampler looks at.
+ *
+ *   shards: thinning_keeps ─► timings ─► joining thread: thinning_count, thinning_tick ─► bits ─► shards
+ *
+ * One for a process. Counted and decided by the joining thread; any thread may ask thinning_keeps.
+ */
+#ifndef WEFT_TRACE_THINNING_H
+#define WEFT_TRACE_THINNING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { THINNING_BITS_MAX = 16 };
+
+struct thinning {
+    _Atomic uint32_t mask; /* of the trace id's last 16 bits; 0: every trace is joined */
+    uint32_t bits;
+    uint64_t rate_max; /* spans a second */
+    uint64_t since_ns; /* of the second that is being counted; 0: none yet */
+    uint64_t count;    /* in it */
+};
+
+void thinning_init(struct thinning *thinning, uint64_t rate_max);
+
+/* So many spans came to be joined. */
+void thinning_count(struct thinning *thinning, uint64_t count);
+
+/* Decides anew: at once when more came than a second may bring, else once a second. At least every second. */
+void thinning_tick(struct thinning *thinning, uint64_t now_ns);
+
+/* Whether the spans of a trace (16 bytes) are joined now. */
+static inline bool thinning_keeps(const struct thinning *thinning, const uint8_t *trace_id)
+{
+    uint32_t tail = (uint32_t)trace_id[14] << 8 | trace_id[15];
+
+    return (tail & atomic_load_explicit(&thinning->mask, memory_order_relaxed)) == 0;
+}
+
+#endif

@@ -711,7 +711,8 @@ void trace_desk_close(struct trace_desk *desk)
 
 void trace_desk_deinit(struct trace_desk *desk)
 {
-    while (!LIST_EMPTY(&desk->jobs)) {
-        free_job(LIST_FIRST(&desk->jobs));
+    for (struct trace_job *job = LIST_FIRST(&desk->jobs), *next; job != NULL; job = next) {
+        next = LIST_NEXT(job, link);
+        free_job(job);
     }
 }

@@ -74,34 +74,26 @@ int pipeline_keep_init(
     return 0;
 }
 
-void pipeline_keep_close(struct pipeline *pipeline)
-{
-    if (!pipeline->keep.has_timer) {
-        return;
-    }
-    pipeline_keep_flush(pipeline);
-    uv_close((uv_handle_t *)&pipeline->keep.timer, NULL);
-    pipeline->keep.has_timer = false;
-}
-
 void pipeline_keep_deinit(struct pipeline *pipeline)
 {
     kept_deinit(&pipeline->keep.kept);
     buffer_deinit(&pipeline->keep.scratch);
 }
 
-static void arm(struct pipeline_keep *keep)
+static void arm(struct pipeline_keep *keep, uint64_t delay_ms)
 {
     if (!keep->timer_armed && keep->has_timer) {
         keep->timer_armed = true;
-        (void)uv_timer_start(&keep->timer, on_timer, KEEP_DELAY_MS, 0);
+        (void)uv_timer_start(&keep->timer, on_timer, delay_ms, 0);
     }
 }
 
 /* ---- out ---- */
 
-/* What has not left yet of a trace, to the segment. 0, or WERR_NOMEM: to be tried again. */
-static int export_trace(struct pipeline *pipeline, const struct kept_notice *notice, uint64_t now_ns)
+/* What has not left yet of a trace, to the segment; *bytes_left is what it may still take. 0, or to be tried
+ * again: WERR_NOMEM, WERR_FULL when bytes_left is used up. */
+static int export_trace(
+    struct pipeline *pipeline, const struct kept_notice *notice, uint64_t now_ns, size_t *bytes_left)
 {
     struct pipeline_keep *keep = &pipeline->keep;
     uint32_t reasons = kept_reasons(&keep->kept, notice->trace_id, now_ns) | notice->reasons;
@@ -117,6 +109,9 @@ static int export_trace(struct pipeline *pipeline, const struct kept_notice *not
     struct ring_written written;
 
     for (int i = 0; i < KEEP_MESSAGES_COUNT_MAX; i++) {
+        if (*bytes_left == 0) {
+            return WERR_FULL;
+        }
         keep->scratch.length = 0;
         int code = ring_write_trace(pipeline->ring, notice->trace_id, &how, &keep->scratch, &written);
         if (code < 0) {
@@ -128,6 +123,7 @@ static int export_trace(struct pipeline *pipeline, const struct kept_notice *not
         }
         span_segment_append(
             &pipeline->segment, slice_of(keep->scratch.data, keep->scratch.length), written.spans_count);
+        *bytes_left -= keep->scratch.length < *bytes_left ? keep->scratch.length : *bytes_left;
         if (written.left_out_count == 0) {
             return 0;
         }
@@ -143,7 +139,7 @@ static void tell(struct pipeline_keep *keep)
     kept_batch_clear(&keep->kept);
 }
 
-void pipeline_keep_flush(struct pipeline *pipeline)
+static void flush(struct pipeline *pipeline, size_t bytes_left)
 {
     struct pipeline_keep *keep = &pipeline->keep;
     uint64_t now_ns = clock_monotonic_ns(pipeline->clock);
@@ -153,8 +149,8 @@ void pipeline_keep_flush(struct pipeline *pipeline)
         return;
     }
     tell(keep);
-    while (
-        done < keep->kept.waiting_count && export_trace(pipeline, &keep->kept.waiting[done], now_ns) == 0) {
+    while (done < keep->kept.waiting_count &&
+           export_trace(pipeline, &keep->kept.waiting[done], now_ns, &bytes_left) == 0) {
         done++;
     }
     kept_left(&keep->kept, done, now_ns);
@@ -164,8 +160,23 @@ void pipeline_keep_flush(struct pipeline *pipeline)
         buffer_init(&keep->scratch, KEEP_MESSAGE_BYTES_MAX);
     }
     if (keep->kept.waiting_count > 0) {
-        arm(keep); /* memory was short */
+        arm(keep, bytes_left == 0 ? KEEP_REST_DELAY_MS : KEEP_DELAY_MS); /* else memory was short */
     }
+}
+
+void pipeline_keep_flush(struct pipeline *pipeline)
+{
+    flush(pipeline, KEEP_FLUSH_BYTES_MAX);
+}
+
+void pipeline_keep_close(struct pipeline *pipeline)
+{
+    if (!pipeline->keep.has_timer) {
+        return;
+    }
+    flush(pipeline, SIZE_MAX);
+    uv_close((uv_handle_t *)&pipeline->keep.timer, NULL);
+    pipeline->keep.has_timer = false;
 }
 
 /* Something of a kept trace has come, or is there. */
@@ -181,10 +192,11 @@ static void let_leave(struct pipeline *pipeline, struct kept_entry *entry)
 
         /* Flushing lets go of what is over, and with it perhaps of this entry. */
         memcpy(notice.trace_id, entry->trace_id, sizeof notice.trace_id);
+        size_t bytes_left = SIZE_MAX; /* it has no place to wait for more */
         pipeline_keep_flush(pipeline);
-        (void)export_trace(pipeline, &notice, clock_monotonic_ns(pipeline->clock));
+        (void)export_trace(pipeline, &notice, clock_monotonic_ns(pipeline->clock), &bytes_left);
     }
-    arm(keep);
+    arm(keep, KEEP_DELAY_MS);
 }
 
 /* ---- in ---- */
@@ -220,7 +232,7 @@ static void keep_trace(struct pipeline *pipeline, const uint8_t *trace_id, uint3
         (void)kept_announce(&keep->kept, trace_id, reasons);
     }
     let_leave(pipeline, kept_find(&keep->kept, trace_id, now_ns));
-    arm(keep);
+    arm(keep, KEEP_DELAY_MS);
 }
 
 static bool is_true(const struct span_value *value)

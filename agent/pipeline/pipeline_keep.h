@@ -28,7 +28,9 @@ struct pipeline;
 
 enum {
     KEEP_DELAY_MS = 100,                 /* how long spans and notices wait for others */
-    KEEP_MESSAGE_BYTES_MAX = 4 << 20,    /* of one trace, written at once */
+    KEEP_MESSAGE_BYTES_MAX = 1 << 20,    /* of one trace, written at once */
+    KEEP_FLUSH_BYTES_MAX = 1 << 20,      /* after so much the exporter and other work have their turn … */
+    KEEP_REST_DELAY_MS = 10,             /* … for so long: a giant trace is not copied out all at once */
     KEEP_MESSAGES_COUNT_MAX = 256,       /* so many of one trace in a row */
     KEEP_SCRATCH_BYTES_KEPT = 256 << 10, /* a larger one is given back */
 };
@@ -80,8 +82,8 @@ void pipeline_keep_request(struct pipeline *pipeline, const struct request *requ
 /* What another thread keeps: from now on this shard keeps it, too. Outside of batches. */
 void pipeline_keep_notices(struct pipeline *pipeline, const struct kept_notice *notices, uint32_t count);
 
-/* Tells others what was kept and hands to the exporter's segment what waits. By itself after KEEP_DELAY_MS.
- */
+/* Tells others what was kept and hands to the exporter's segment what waits, up to KEEP_FLUSH_BYTES_MAX; what
+ * is left follows. By itself after KEEP_DELAY_MS. */
 void pipeline_keep_flush(struct pipeline *pipeline);
 
 #endif

@@ -169,10 +169,14 @@ class Weftd(Process):
 
         return wait_for(counted, f"{count} attempts", COUNT_SECONDS_MAX)
 
+    def status_bytes(self, key):
+        """VmRSS: what is resident now; VmHWM: the most that ever was."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(rf"{key}:\s+(\d+) kB", status)[1]) * 1024
+
     def peak_bytes(self):
         """The largest resident memory that the agent has had."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+        return self.status_bytes("VmHWM")
 
     def emit(self, *arguments, lines=None):
         """Runs `weft emit`, with `lines` on its standard input when given."""

@@ -142,10 +142,6 @@ class NodeAgent(Weftd):
         with self._network.inside(self._i):
             return http_get(self.url(path, **arguments), headers)
 
-    def resident_bytes(self):
-        status = open(f"/proc/{self.pid}/status", encoding="ascii").read()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
-
 
 def peer_urls(i):
     return [f"http://{Network.address(j)}:{API_PORT}" for j in range(COUNT) if j != i]

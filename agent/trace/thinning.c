@@ -13,8 +13,15 @@ void thinning_count(struct thinning *thinning, uint64_t count)
     thinning->count += count;
 }
 
+/* How often to halve; too often is mended a second later. */
+static uint32_t steps_down(uint64_t excess)
+{
+    return excess > 1 ? 63 - (uint32_t)__builtin_clzll(excess) : 1;
+}
+
 static void set_bits(struct thinning *thinning, uint32_t bits)
 {
+    bits = bits < THINNING_BITS_MAX ? bits : THINNING_BITS_MAX;
     thinning->bits = bits;
     atomic_store_explicit(&thinning->mask, (1u << bits) - 1, memory_order_relaxed);
 }
@@ -30,9 +37,8 @@ void thinning_tick(struct thinning *thinning, uint64_t now_ns)
     if (thinning->since_ns == 0) {
         thinning->since_ns = now_ns;
     }
-    if (thinning->count > thinning->rate_max && thinning->bits < THINNING_BITS_MAX) {
-        /* One step at a time, however large the excess: what is under way still comes at the rate before. */
-        set_bits(thinning, thinning->bits + 1);
+    if (thinning->count > thinning->rate_max) {
+        set_bits(thinning, thinning->bits + steps_down(thinning->count / thinning->rate_max));
         begin_second(thinning, now_ns);
     } else if (now_ns - thinning->since_ns >= SECOND_NS) {
         /* Twice as many shall still fit, with some room: else it would go back and forth. */

@@ -9,17 +9,16 @@ enum { PART_BYTES_MIN = 32, SAMPLE_STEP_BYTES = 24 };
 
 /* Where the texts are that a part may set. */
 static const uint16_t text_offsets[] = {
+#define TEXT(side, text) (offsetof(struct access_log_entry, side) + offsetof(struct access_log_peer, text))
 #define PEER(side)                                                                                           \
-    offsetof(struct access_log_entry, side.service), offsetof(struct access_log_entry, side.app),            \
-        offsetof(struct access_log_entry, side.workload),                                                    \
-        offsetof(struct access_log_entry, side.workload_namespace),                                          \
-        offsetof(struct access_log_entry, side.version), offsetof(struct access_log_entry, side.revision),   \
-        offsetof(struct access_log_entry, side.pod), offsetof(struct access_log_entry, side.cluster),        \
-        offsetof(struct access_log_entry, side.identity)
+    TEXT(side, service), TEXT(side, app), TEXT(side, workload), TEXT(side, workload_namespace),              \
+        TEXT(side, version), TEXT(side, revision), TEXT(side, pod), TEXT(side, cluster),                     \
+        TEXT(side, identity)
     PEER(upstream),
     PEER(downstream),
     offsetof(struct access_log_entry, local_identity),
 #undef PEER
+#undef TEXT
 };
 
 struct als_memory *als_memory_new(void)

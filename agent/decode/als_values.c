@@ -359,7 +359,7 @@ static inline int next_of(
 static inline int read_alternative(struct slice encoded, struct slice *ret_uri)
 {
     struct wire_reader reader = wire_reader_of(encoded);
-    struct slice uri;
+    struct slice uri = {.length = 0};
     int status;
 
     while ((status = next_of(&reader, WIRE_TAG(1, WIRE_BYTES), 0, &uri)) > 0) {
@@ -374,7 +374,7 @@ static inline int read_alternative(struct slice encoded, struct slice *ret_uri)
 static int read_certificate(struct slice encoded, struct slice *ret_uri)
 {
     struct wire_reader reader = wire_reader_of(encoded);
-    struct slice alternative;
+    struct slice alternative = {.length = 0};
     int status;
 
     while ((status = next_of(&reader, WIRE_TAG(1, WIRE_BYTES), 0, &alternative)) > 0) {
@@ -391,7 +391,7 @@ int als_read_tls(struct slice encoded, struct access_log_entry *entry)
 {
     enum { LOCAL = WIRE_TAG(4, WIRE_BYTES), PEER = WIRE_TAG(5, WIRE_BYTES) }; /* they differ in one bit */
     struct wire_reader reader = wire_reader_of(encoded);
-    struct slice certificate;
+    struct slice certificate = {.length = 0};
     int status;
 
     while ((status = next_of(&reader, LOCAL, LOCAL ^ PEER, &certificate)) > 0) {

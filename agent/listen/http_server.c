@@ -176,10 +176,10 @@ void http_server_close(struct http_server *server)
             LIST_FIRST(&server->suspended), MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is stopping\n");
     }
     (void)MHD_run(server->daemon);
-    (void)uv_poll_stop(&server->poll);
+    /* Before the descriptor that it polls is closed: its number may be another thread's at once. */
+    uv_close((uv_handle_t *)&server->poll, NULL);
     MHD_stop_daemon(server->daemon);
     server->daemon = NULL;
-    uv_close((uv_handle_t *)&server->poll, NULL);
     uv_close((uv_handle_t *)&server->timer, NULL);
 }
 

@@ -1,6 +1,7 @@
 /*
  * A stream of messages on arbitrary bytes, through a socket pair and a loop: nothing handed on is longer than
- * it may be, and the messages do not depend on the pieces in which they came.
+ * it may be, and the messages do not depend on the pieces in which they came. A quiet stream beside it ends
+ * as idle.
  *
  * The first byte chooses the framing and the size of the pieces; the rest is what the sender writes.
  */
@@ -66,19 +67,25 @@ static void run(struct seen *seen, enum line_framing framing, struct slice data,
 {
     uv_loop_t loop;
     struct metric_cells cells = {0};
+    struct line_streams streams = TAILQ_HEAD_INITIALIZER(streams);
     struct line_stream *stream;
     struct line_stream_config config = {.loop = &loop,
         .framing = framing,
         .line_bytes_max = LINE_BYTES_MAX,
         .handler = &handler,
+        .streams = &streams,
         .cells = &cells};
+    struct seen quiet = {.framing = framing};
     int pair[2];
+    int quiet_pair[2];
 
     memset(seen, 0, sizeof *seen);
     seen->framing = framing;
     FUZZ_CHECK(uv_loop_init(&loop) == 0);
     FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
+    FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, quiet_pair) == 0);
     FUZZ_CHECK(line_stream_new(&config, pair[0], seen, &stream) == 0);
+    FUZZ_CHECK(line_stream_new(&config, quiet_pair[0], &quiet, &stream) == 0);
     while (data.length > 0 && seen->closed_count == 0) {
         struct slice some = slice_sub(data, 0, piece);
         ssize_t sent = send(pair[1], some.ptr, some.length, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -86,8 +93,13 @@ static void run(struct seen *seen, enum line_framing framing, struct slice data,
         data = slice_sub(data, sent > 0 ? (size_t)sent : 0, data.length);
     }
     (void)close(pair[1]);
+    while (seen->closed_count == 0) {
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+    FUZZ_CHECK(line_streams_end_idle(&streams, 2, 0) == 1);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
-    FUZZ_CHECK(seen->closed_count == 1);
+    (void)close(quiet_pair[1]);
+    FUZZ_CHECK(seen->closed_count == 1 && quiet.closed_count == 1 && quiet.length == 0);
     FUZZ_CHECK(uv_loop_close(&loop) == 0);
 }
 

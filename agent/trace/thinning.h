@@ -14,11 +14,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { THINNING_BITS_MAX = 16 };
 
 struct thinning {
-    _Atomic uint32_t mask; /* of the trace id's last 16 bits; 0: every trace is joined */
+    _Atomic uint32_t mask; /* of 16 bits of the hash; 0: every trace is joined */
     uint32_t bits;
     uint64_t rate_max; /* spans a second */
     uint64_t since_ns; /* of the second that is being counted; 0: none yet */
@@ -36,9 +37,13 @@ void thinning_tick(struct thinning *thinning, uint64_t now_ns);
 /* Whether the spans of a trace (16 bytes) are joined now. */
 static inline bool thinning_keeps(const struct thinning *thinning, const uint8_t *trace_id)
 {
-    uint32_t tail = (uint32_t)trace_id[14] << 8 | trace_id[15];
+    uint64_t first;
+    uint64_t last;
 
-    return (tail & atomic_load_explicit(&thinning->mask, memory_order_relaxed)) == 0;
+    memcpy(&first, trace_id, sizeof first);
+    memcpy(&last, trace_id + sizeof first, sizeof last);
+    uint64_t hash = ((first ^ last * 0x9e3779b97f4a7c15ull) * 0x9fb21c651e98df25ull) >> 48;
+    return (hash & atomic_load_explicit(&thinning->mask, memory_order_relaxed)) == 0;
 }
 
 #endif

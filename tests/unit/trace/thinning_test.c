@@ -103,7 +103,7 @@ static void test_shares_hold_each_other(void **state)
             assert_true(thinning_keeps(&more, trace_id));
         }
     }
-    assert_int_equal(few_count, TRACES >> 6);
+    assert_in_range(few_count, (TRACES >> 6) / 2, (TRACES >> 6) * 2);
 }
 
 int main(void)

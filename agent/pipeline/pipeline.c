@@ -1,4 +1,4 @@
-/* Making and ending a shard's record path; see pipeline.h. */
+/* Making and ending a shard's record path, and what every message begins with; see pipeline.h. */
 #include <stdlib.h>
 
 #include "core/error.h"
@@ -84,6 +84,20 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     span_segment_init(
         &pipeline->log_segment, OTLP_SIGNAL_LOGS, config->loop, config->log_exporter, config->cells);
     return 0;
+}
+
+int pipeline_admits(const struct pipeline *pipeline)
+{
+    if (pipeline->draining) {
+        return WERR_CLOSED;
+    }
+    return directory_is_full(pipeline->directory) ? WERR_NOMEM : 0;
+}
+
+void pipeline_batch_begin(struct pipeline *pipeline, const struct sender *sender)
+{
+    context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, sender->interned),
+        clock_monotonic_ns(pipeline->clock));
 }
 
 void pipeline_close(struct pipeline *pipeline)

@@ -104,6 +104,12 @@ void pipeline_close(struct pipeline *pipeline);
 /* After the handle has ended. A zeroed one is fine. */
 void pipeline_deinit(struct pipeline *pipeline);
 
+/* Whether a message may be taken now: 0; WERR_CLOSED, draining; WERR_NOMEM, memory of values is full. */
+int pipeline_admits(const struct pipeline *pipeline);
+
+/* Before the records of a message of this sender: context_batch_begin. */
+void pipeline_batch_begin(struct pipeline *pipeline, const struct sender *sender);
+
 /* Who is at the other end of a connection that sends records; one a connection. */
 struct peer {
     struct pipeline *pipeline;

@@ -116,13 +116,11 @@ int pipeline_als_message(void *user, struct grpc_call *call, struct slice messag
     struct decode_error error;
     uint32_t entries_count;
 
-    if (pipeline->draining) {
-        return WERR_CLOSED;
+    int code = pipeline_admits(pipeline);
+    if (code < 0) {
+        return code;
     }
-    if (directory_is_full(pipeline->directory)) {
-        return WERR_NOMEM;
-    }
-    int code = als_read(message, &identifier, &entries_count, &error);
+    code = als_read(message, &identifier, &entries_count, &error);
     if (code < 0) {
         (void)decode_error_format(&error, answer->text, sizeof answer->text);
         return code;
@@ -143,8 +141,7 @@ int pipeline_als_message(void *user, struct grpc_call *call, struct slice messag
         .wants_all = wants_all,
         .on_entry = on_entry,
         .on_refused = on_refused};
-    context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, peer->sender.interned),
-        clock_monotonic_ns(pipeline->clock));
+    pipeline_batch_begin(pipeline, &peer->sender);
     als_scan(message, &sink);
     return 0;
 }

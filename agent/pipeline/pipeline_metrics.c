@@ -131,21 +131,6 @@ static void on_refused(void *user, const struct decode_error *where)
     }
 }
 
-/* Whether a message may be taken now: 0, or WERR_CLOSED, WERR_NOMEM. */
-static int admit(const struct pipeline *pipeline)
-{
-    if (pipeline->draining) {
-        return WERR_CLOSED;
-    }
-    return directory_is_full(pipeline->directory) ? WERR_NOMEM : 0;
-}
-
-static void begin_batch(struct pipeline *pipeline, const struct sender *sender)
-{
-    context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, sender->interned),
-        clock_monotonic_ns(pipeline->clock));
-}
-
 int pipeline_otlp_metrics(struct pipeline *pipeline, const struct sender *sender, struct slice message,
     struct otlp_outcome *ret_outcome)
 {
@@ -156,13 +141,13 @@ int pipeline_otlp_metrics(struct pipeline *pipeline, const struct sender *sender
     struct otlp_metrics_sink sink = {.user = &pass, .on_point = on_point, .on_refused = on_refused};
     struct otlp_metrics_result result;
     struct decode_error error;
-    int code = admit(pipeline);
+    int code = pipeline_admits(pipeline);
 
     *ret_outcome = (struct otlp_outcome){.spans_count = 0};
     if (code < 0) {
         return code;
     }
-    begin_batch(pipeline, sender);
+    pipeline_batch_begin(pipeline, sender);
     code = otlp_metrics_scan(
         &pipeline->scanner.attributes, &pipeline->metrics->scratch, message, &sink, &result, &error);
     if (code < 0) {
@@ -237,7 +222,7 @@ int pipeline_metrics_service_message(
     struct metrics_service_identifier identifier;
     struct otlp_outcome outcome = {.spans_count = 0};
     struct decode_error error;
-    int code = admit(pipeline);
+    int code = pipeline_admits(pipeline);
 
     if (code == 0) {
         code = metrics_service_identify(message, &identifier);
@@ -257,7 +242,7 @@ int pipeline_metrics_service_message(
         .counters_are_deltas = pipeline->counters_are_deltas};
     struct metrics_service_sink sink = {
         .user = &pass, .on_point = on_service_point, .on_refused = on_refused};
-    begin_batch(pipeline, &peer->sender);
+    pipeline_batch_begin(pipeline, &peer->sender);
     code = metrics_service_scan(&pipeline->metrics->scratch, message, &sink, &error);
     if (code < 0) {
         (void)decode_error_format(&error, answer->text, sizeof answer->text);

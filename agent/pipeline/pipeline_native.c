@@ -19,8 +19,7 @@ enum {
 static void begin_payload(struct pipeline *pipeline, const struct peer *peer)
 {
     arena_reset(&pipeline->arena);
-    context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, peer->sender.interned),
-        clock_monotonic_ns(pipeline->clock));
+    pipeline_batch_begin(pipeline, &peer->sender);
 }
 
 /* Of a payload that is refused whole. */

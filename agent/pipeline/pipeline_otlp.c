@@ -176,15 +176,12 @@ int pipeline_otlp_traces(struct pipeline *pipeline, const struct sender *sender,
     struct decode_error error;
 
     *ret_outcome = (struct otlp_outcome){.spans_count = 0};
-    if (pipeline->draining) {
-        return WERR_CLOSED;
+    int code = pipeline_admits(pipeline);
+    if (code < 0) {
+        return code;
     }
-    if (directory_is_full(pipeline->directory)) {
-        return WERR_NOMEM;
-    }
-    context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, sender->interned),
-        pass.now_monotonic_ns);
-    int code =
+    pipeline_batch_begin(pipeline, sender);
+    code =
         otlp_trace_scan(&pipeline->scanner, pipeline->memory, message, now_unix_ns, &sink, &result, &error);
     pipeline_take_workloads(pipeline);
     if (pass.conflict_count > 0) {

@@ -108,15 +108,12 @@ int pipeline_otlp_logs(struct pipeline *pipeline, const struct sender *sender, s
     struct decode_error error;
 
     *ret_outcome = (struct otlp_outcome){.spans_count = 0};
-    if (pipeline->draining) {
-        return WERR_CLOSED;
+    int code = pipeline_admits(pipeline);
+    if (code < 0) {
+        return code;
     }
-    if (directory_is_full(pipeline->directory)) {
-        return WERR_NOMEM;
-    }
-    context_batch_begin(&pipeline->context, directory_may_intern(pipeline->directory, sender->interned),
-        clock_monotonic_ns(pipeline->clock));
-    int code = otlp_logs_scan(&pipeline->logs_scanner, message, pass.now_unix_ns, &sink, &result, &error);
+    pipeline_batch_begin(pipeline, sender);
+    code = otlp_logs_scan(&pipeline->logs_scanner, message, pass.now_unix_ns, &sink, &result, &error);
     if (pass.conflict_count > 0) {
         tell_conflict(&pass, &result);
     } else if (span_segment_wanted(&pipeline->log_segment)) {

@@ -240,9 +240,7 @@ int pipeline_scrape(struct pipeline *pipeline, const struct scrape_source *sourc
         return WERR_NOMEM;
     }
     arena_reset(arena);
-    context_batch_begin(&pipeline->context,
-        directory_may_intern(pipeline->directory, source->sender.interned),
-        clock_monotonic_ns(pipeline->clock));
+    pipeline_batch_begin(pipeline, &source->sender);
     int error =
         prom_text_read(body, format, pipeline->limits->scrape_series_count_max, arena, &sink, ret_result);
     uint64_t bad_count = error == 0 ? ret_result->sample_bad_count + ret_result->point_bad_count : 0;

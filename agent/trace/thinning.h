@@ -1,8 +1,8 @@
 /*
  * How many traces' spans are joined: all of them up to a rate, half of the traces past it, a quarter past
  * twice the rate, and so on, so that joining costs a busy node no more than a quiet one. The same traces are
- * left out on every shard, whole: by the last bits of the trace id, which are random (W3C Trace Context level
- * 2), and are not the first ones that a sampler looks at.
+ * left out on every shard, whole: by a hash of the trace id, so that it decides apart from samplers that look at
+ * some of its bits.
  *
  *   shards: thinning_keeps ─► timings ─► joining thread: thinning_count, thinning_tick ─► bits ─► shards
  *
@@ -42,7 +42,7 @@ static inline bool thinning_keeps(const struct thinning *thinning, const uint8_t
 
     memcpy(&first, trace_id, sizeof first);
     memcpy(&last, trace_id + sizeof first, sizeof last);
-    uint64_t hash = ((first ^ last * 0x9e3779b97f4a7c15ull) * 0x9fb21c651e98df25ull) >> 48;
+    uint64_t hash = (first * 0x9fb21c651e98df25ull + last * 0xd6e8feb86659fd93ull) >> 48;
     return (hash & atomic_load_explicit(&thinning->mask, memory_order_relaxed)) == 0;
 }
 

@@ -17,6 +17,7 @@
 #include "aggregate/snapshot.h"
 #include "context/sender.h"
 #include "core/error.h"
+#include "core/process.h"
 #include "encode_job.h"
 #include "exemplar_link.h"
 #include "exporter_thread.h"
@@ -280,6 +281,7 @@ static void end_round(struct aggregator_thread *self)
     (void)uv_timer_stop(&self->round_timer);
     metric_set(self->config.cells, METRIC_ASSEMBLY_BYTES,
         atomic_load_explicit(&self->config.assembly->used_bytes, memory_order_relaxed));
+    process_show(self->config.cells);
     while (ask != NULL) {
         struct ask *next = ask->next;
         self->ask_count--;
@@ -514,6 +516,7 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
         free(self);
         return error;
     }
+    metric_set(config->cells, METRIC_PROCESS_START, clock_unix_ns(config->clock) / 1000000);
     error = make_snapshots(self);
     if (error == 0) {
         error = loop_thread_init(&self->thread, self);

@@ -48,11 +48,11 @@ static void set_self_value(
     struct view *view, const struct metric_row *row, uint64_t value, struct snapshot_series *series)
 {
     view_end_labels(view, series);
+    view_set_counter(series, value, row->type == METRIC_TYPE_COUNTER ? view->snapshot.start_unix_ns : 0);
     if (strcmp(row->unit, "seconds") == 0) {
         series->value = (double)value / 1000;
-        return;
+        series->is_integer = 0;
     }
-    view_set_counter(series, value, row->type == METRIC_TYPE_COUNTER ? view->snapshot.start_unix_ns : 0);
 }
 
 static const char *const owner_labels[] = {

@@ -9,7 +9,7 @@
  *   SCOPE      PROCESS: cells of all threads are summed
  *              SHARD, DESTINATION: one sample per owner, with that label
  *   labels     fixed labels as the exposition writes them, or ""
- *   unit       "seconds" (gauges only; their cells hold milliseconds), "bytes", or "" for plain counts
+ *   unit       "seconds" (their cells hold milliseconds), "bytes", or "" for plain counts
  *   stability  "stable" or "experimental"
  *
  * Rows that a ledger line sums are incremented by LEDGER_ADD alone (metrics.h), each where its event happens.
@@ -283,7 +283,10 @@
     X(QUERIES_BAD,           "weft_queries_rejected", COUNTER, PROCESS, "", "", "stable", "Requests to the query API with bad arguments.") \
     X(ANSWERS_REFUSED,       "weft_answers_refused", COUNTER, PROCESS, "", "", "stable", "Answers to scrapes and queries that became 503 because answers that nobody reads hold answers_bytes_max.") \
     X(LOOP_TICKS,            "weft_loop_ticks", COUNTER, SHARD, "", "", "experimental", "Heartbeats of this shard's loop; /healthz watches them.") \
-    X(ASSEMBLY_BYTES,        "weft_assembly_bytes", GAUGE, PROCESS, "", "bytes", "experimental", "Bytes of assembly_bytes_max that messages being received hold, over whichever protocol.")
+    X(ASSEMBLY_BYTES,        "weft_assembly_bytes", GAUGE, PROCESS, "", "bytes", "experimental", "Bytes of assembly_bytes_max that messages being received hold, over whichever protocol.") \
+    X(PROCESS_CPU,           "weft_process_cpu_seconds", COUNTER, PROCESS, "", "seconds", "stable", "CPU time of the agent, all threads, kernel included.") \
+    X(PROCESS_RESIDENT,      "weft_process_resident_bytes", GAUGE, PROCESS, "", "bytes", "stable", "Resident memory of the agent, its ring of traces included.") \
+    X(PROCESS_START,         "weft_process_start_time_seconds", GAUGE, PROCESS, "", "seconds", "stable", "When the agent started, in seconds since 1970: its counters began at 0 then.")
 /* clang-format on */
 
 #endif

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "aggregator_thread.h"
 #include "config/cpu.h"
@@ -18,10 +19,17 @@
 #include "receivers/tcp_guard.h"
 #include "kept_hub.h"
 #include "notice_gate.h"
+#include "service_manager.h"
 #include "shard.h"
 #include "trace_thread.h"
 
-enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 6 + CONFIG_ACCESS_LOG_COUNT_MAX };
+enum {
+    HEALTH_CHECK_MS = 1000,
+    STOP_MARGIN_MS = 10000,
+    DAEMON_LISTENER_COUNT = 6 + CONFIG_ACCESS_LOG_COUNT_MAX
+};
+
+#define TAKING_RECORDS "taking records"
 
 enum drain_step { DRAIN_NONE, DRAIN_SHARDS, DRAIN_METRICS, DRAIN_QUEUES, DRAIN_DONE };
 
@@ -36,6 +44,8 @@ struct daemon {
     struct metric_registry registry;
     struct metric_cells *cells; /* main's own */
     struct health health;
+    struct service_manager manager;
+    const char *told_stalled; /* the loop that the manager was told of last, NULL for none */
     struct budget assembly;
     struct budget waiting;
     struct budget series;
@@ -139,8 +149,11 @@ static void on_shard_drained(struct mail *mail, void *receiver)
 
 static void begin_drain(struct daemon *daemon)
 {
+    uint32_t at_most_ms = (uint32_t)daemon->config->limits.drain_ms + STOP_MARGIN_MS;
+
     daemon->step = DRAIN_SHARDS;
     atomic_store(&daemon->health.draining, true);
+    (void)service_manager_stopping(&daemon->manager, "handing over what was received", at_most_ms);
     acceptor_stop(&daemon->records);
     daemon->draining_count = daemon->shard_count;
     (void)uv_timer_start(&daemon->drain_timer, on_drain_timeout, daemon->config->limits.drain_ms, 0);
@@ -163,11 +176,32 @@ static void on_signal(uv_signal_t *handle, int number)
     }
 }
 
+/* The watchdog is fed only while every loop ticks; the one that does not is named. */
+static void tell_health(struct daemon *daemon)
+{
+    const char *stalled = health_stalled(&daemon->health);
+    char status[96] = TAKING_RECORDS;
+
+    if (stalled == NULL) {
+        (void)service_manager_alive(&daemon->manager);
+    }
+    if (stalled == daemon->told_stalled || daemon->step != DRAIN_NONE) {
+        return;
+    }
+    daemon->told_stalled = stalled;
+    if (stalled != NULL) {
+        (void)snprintf(status, sizeof status, "the loop of %s has not ticked lately", stalled);
+        log_event(daemon->log, LOG_LEVEL_ERROR, "stalled", LOG_S("loop", stalled));
+    }
+    (void)service_manager_status(&daemon->manager, status);
+}
+
 static void on_health_timer(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
 
     health_check(&daemon->health, uv_hrtime());
+    tell_health(daemon);
 }
 
 static void start_handles(struct daemon *daemon)
@@ -183,7 +217,17 @@ static void start_handles(struct daemon *daemon)
     daemon->drain_timer.data = daemon;
     (void)uv_timer_init(daemon->loop, &daemon->health_timer);
     daemon->health_timer.data = daemon;
-    (void)uv_timer_start(&daemon->health_timer, on_health_timer, HEALTH_CHECK_MS, HEALTH_CHECK_MS);
+    uint64_t interval_ms = service_manager_interval_ms(&daemon->manager, HEALTH_CHECK_MS);
+    (void)uv_timer_start(&daemon->health_timer, on_health_timer, interval_ms, interval_ms);
+}
+
+static int init_manager(struct daemon *daemon, char *reason)
+{
+    struct service_environment environment = service_environment_system();
+    int error = service_manager_init(&daemon->manager, &environment);
+
+    return error < 0 ? fail(reason, error, "NOTIFY_SOCKET, WATCHDOG_USEC or LISTEN_FDS of the environment")
+                     : 0;
 }
 
 /* The patterns of all meshes in one list. */
@@ -399,6 +443,30 @@ static int start_threads(struct daemon *daemon, char *reason)
     return error < 0 ? fail(reason, error, "start of a thread") : 0;
 }
 
+/* A socket that the service manager listens on already, by the name that packaging/systemd/weft.socket gives
+ * it. 1 when there was one, 0 when there is none; or an error with its reason. */
+static int adopt_passed(struct daemon *daemon, enum listener_kind kind, const char *key, char *reason)
+{
+    static const char *const names[] = {
+        [LISTENER_INGEST] = "weft.sock", [LISTENER_API] = "api.sock", [LISTENER_HTTP] = "http"};
+    const char *name = (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : NULL;
+    int fd = name != NULL ? service_manager_take(&daemon->manager, name) : WERR_NOT_FOUND;
+
+    if (fd < 0) {
+        return 0;
+    }
+    int error = listener_adopt(&daemon->listeners[daemon->listener_count], kind, fd);
+    if (error < 0) {
+        (void)snprintf(reason, DAEMON_REASON_BYTES,
+            "%s: descriptor %d, which was passed as \"%s\", is no listening %s stream socket", key, fd, name,
+            kind == LISTENER_HTTP ? "TCP" : "Unix");
+        (void)close(fd);
+        return error;
+    }
+    daemon->listener_count++;
+    return 1;
+}
+
 static int open_unix(struct daemon *daemon, enum listener_kind kind, const char *path, uint32_t mode,
     const char *group, const char *key, char *reason)
 {
@@ -408,8 +476,12 @@ static int open_unix(struct daemon *daemon, enum listener_kind kind, const char 
         .directory_mode = daemon->config->socket.directory_mode,
         .group = group,
     };
-    int error = listener_open_unix(&daemon->listeners[daemon->listener_count], kind, &options);
+    int error = adopt_passed(daemon, kind, key, reason);
 
+    if (error != 0) {
+        return error < 0 ? error : 0;
+    }
+    error = listener_open_unix(&daemon->listeners[daemon->listener_count], kind, &options);
     if (error == WERR_EXISTS) {
         (void)snprintf(reason, DAEMON_REASON_BYTES,
             "%s: %s: another instance is live there, or a file that is not a socket lies there", key, path);
@@ -443,15 +515,18 @@ static int open_log_streams(struct daemon *daemon, char *reason)
 static int open_tcp(
     struct daemon *daemon, enum listener_kind kind, const char *address, const char *key, char *reason)
 {
-    int error =
-        address != NULL ? listener_open_tcp(&daemon->listeners[daemon->listener_count], kind, address) : 0;
+    int error = address != NULL ? adopt_passed(daemon, kind, key, reason) : 0;
 
+    if (error != 0 || address == NULL) {
+        return error < 0 ? error : 0;
+    }
+    error = listener_open_tcp(&daemon->listeners[daemon->listener_count], kind, address);
     if (error < 0) {
         (void)snprintf(reason, DAEMON_REASON_BYTES, "%s: %s: %s", key, address,
             error == WERR_EXISTS ? "the address is in use" : werr_text(error));
         return error;
     }
-    daemon->listener_count += address != NULL;
+    daemon->listener_count++;
     return 0;
 }
 
@@ -481,6 +556,18 @@ static int open_listeners(struct daemon *daemon, char *reason)
         error = open_tcp(daemon, LISTENER_OTLP, config->receivers.otlp.http, "receivers.otlp.http", reason);
     }
     return error == 0 ? open_tcp(daemon, LISTENER_HTTP, config->http.address, "http.address", reason) : error;
+}
+
+/* Connections to a socket that nobody accepts from would hang: what has no use is closed, and said. */
+static int drop_passed(struct daemon *daemon, char *reason)
+{
+    const char *name;
+
+    (void)reason;
+    while ((name = service_manager_drop_next(&daemon->manager)) != NULL) {
+        log_event(daemon->log, LOG_LEVEL_WARN, "passed_socket_unused", LOG_S("name", name));
+    }
+    return 0;
 }
 
 static int init_guard(struct daemon *daemon, char *reason)
@@ -547,9 +634,9 @@ static int start_accepting(struct daemon *daemon, char *reason)
 int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, struct daemon **ret_daemon,
     char reason[static DAEMON_REASON_BYTES])
 {
-    static int (*const steps[])(struct daemon *, char *) = {init_shared, start_exporter, start_aggregator,
-        start_traces, make_shards, init_guard, open_listeners, open_receivers, start_pods, start_threads,
-        start_accepting};
+    static int (*const steps[])(struct daemon *, char *) = {init_manager, init_shared, start_exporter,
+        start_aggregator, start_traces, make_shards, init_guard, open_listeners, drop_passed, open_receivers,
+        start_pods, start_threads, start_accepting};
     struct daemon *daemon = calloc(1, sizeof *daemon);
 
     if (daemon == NULL) {
@@ -570,10 +657,14 @@ int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, 
         error = steps[i](daemon, reason);
     }
     if (error < 0) {
+        (void)service_manager_status(&daemon->manager, reason);
         daemon_free(daemon);
         return error;
     }
     start_handles(daemon);
+    if (service_manager_ready(&daemon->manager, TAKING_RECORDS) < 0) {
+        log_event(log, LOG_LEVEL_WARN, "notify_failed", LOG_S("reason", "NOTIFY_SOCKET takes no datagram"));
+    }
     log_event(
         log, LOG_LEVEL_INFO, "started", LOG_S("version", WEFT_VERSION), LOG_I("shards", daemon->shard_count));
     *ret_daemon = daemon;
@@ -619,5 +710,6 @@ void daemon_free(struct daemon *daemon)
     (void)uv_run(daemon->loop, UV_RUN_DEFAULT);
     mailbox_deinit(&daemon->mailbox);
     pods_deinit(&daemon->pods);
+    service_manager_deinit(&daemon->manager);
     free(daemon);
 }

@@ -3,13 +3,16 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -32,6 +35,53 @@ int listener_open_unix(
         return error;
     }
     (void)snprintf(listener->path, sizeof listener->path, "%s", options->path);
+    return 0;
+}
+
+static bool socket_option_is(int fd, int option, int expected)
+{
+    int value = 0;
+    socklen_t length = sizeof value;
+
+    return getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 && value == expected;
+}
+
+/* The file of a bound Unix socket; "" for an unnamed, an abstract or another one. */
+static void read_unix_path(int fd, char out[static LISTENER_PATH_BYTES_MAX])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+    socklen_t length = sizeof address;
+
+    out[0] = '\0';
+    if (getsockname(fd, (struct sockaddr *)&address, &length) == 0 && address.sun_family == AF_UNIX &&
+        length > offsetof(struct sockaddr_un, sun_path)) {
+        size_t path_bytes = length - offsetof(struct sockaddr_un, sun_path);
+        size_t path_length = strnlen(address.sun_path, path_bytes);
+        (void)snprintf(out, LISTENER_PATH_BYTES_MAX, "%.*s", (int)path_length, address.sun_path);
+    }
+}
+
+int listener_adopt(struct listener *listener, enum listener_kind kind, int fd)
+{
+    bool is_tcp = kind == LISTENER_HTTP || kind == LISTENER_OTLP;
+    struct listener adopted = {.kind = kind, .fd = fd, .lock_fd = -1, .is_passed = true};
+
+    if (!socket_option_is(fd, SO_TYPE, SOCK_STREAM) || !socket_option_is(fd, SO_ACCEPTCONN, 1)) {
+        return WERR_INVALID;
+    }
+    if (is_tcp && (socket_option_is(fd, SO_DOMAIN, AF_INET) || socket_option_is(fd, SO_DOMAIN, AF_INET6))) {
+        listener_format_address(fd, adopted.address);
+    } else if (!is_tcp && socket_option_is(fd, SO_DOMAIN, AF_UNIX)) {
+        read_unix_path(fd, adopted.path);
+    }
+    if (adopted.path[0] == '\0' && adopted.address[0] == '\0') {
+        return WERR_INVALID;
+    }
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        return WERR_IO;
+    }
+    *listener = adopted;
     return 0;
 }
 
@@ -116,7 +166,9 @@ void listener_close(struct listener *listener)
     }
     if (listener->path[0] != '\0') {
         /* The lock file stays: removing it would let a third instance lock another inode of the same name. */
-        (void)unlink(listener->path);
+        if (!listener->is_passed) {
+            (void)unlink(listener->path);
+        }
         listener->path[0] = '\0';
         descriptor_close(&listener->fd);
         descriptor_close(&listener->lock_fd);

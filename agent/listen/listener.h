@@ -38,6 +38,7 @@ struct listener {
     int lock_fd;                              /* Unix: held for as long as we listen */
     char path[LISTENER_PATH_BYTES_MAX];       /* Unix; empty for TCP */
     char address[LISTENER_ADDRESS_BYTES_MAX]; /* TCP as bound, "127.0.0.1:9464" */
+    bool is_passed; /* a service manager's, which made the socket file and keeps it */
 };
 
 /*
@@ -53,6 +54,15 @@ int listener_open_unix(
  * WERR_IO. */
 int listener_open_tcp(struct listener *listener, enum listener_kind kind, const char *address);
 
+/*
+ * Takes over a socket that a service manager listens on already; address, mode and group are its maker's. The
+ * descriptor becomes non-blocking, and the listener's on success; a failure leaves it the caller's.
+ * WERR_INVALID when it is not a listening stream socket of the kind's family (Unix for weft.sock, api.sock
+ * and streams of lines, else IPv4 or IPv6) or when it is a Unix socket without a path, which no permissions
+ * would guard; WERR_IO.
+ */
+int listener_adopt(struct listener *listener, enum listener_kind kind, int fd);
+
 /* "HOST:PORT" with a numeric host, an IPv6 one in brackets. WERR_INVALID when it does not parse. */
 int listener_parse_address(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_length);
 
@@ -60,7 +70,7 @@ int listener_parse_address(const char *text, struct sockaddr_storage *ret_addres
  * alone when that cannot be told. */
 void listener_format_address(int fd, char out[static LISTENER_ADDRESS_BYTES_MAX]);
 
-/* Stops listening; removes the socket file. A zeroed or closed listener is fine. */
+/* Stops listening; removes the socket file unless it was passed. A zeroed or closed listener is fine. */
 void listener_close(struct listener *listener);
 
 #endif

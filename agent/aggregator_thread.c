@@ -167,6 +167,15 @@ static void run_query(struct aggregator_thread *self, struct ask *ask)
     answer(ask, body != NULL ? status : HTTP_INTERNAL_ERROR, body);
 }
 
+/* Whether the last round is young enough for the question; one under way is waited for. */
+static bool is_fresh_enough(const struct aggregator_thread *self, const struct ask *ask)
+{
+    uint64_t age_ms_max = query_age_ms_max(ask->path, ask->arguments, ask->argument_count);
+
+    return age_ms_max > 0 && !self->round_running && self->round_start_ns > 0 &&
+           clock_monotonic_ns(self->config.clock) - self->round_start_ns <= age_ms_max * 1000000;
+}
+
 static void on_ask(struct mail *mail, void *receiver)
 {
     struct aggregator_thread *self = receiver;
@@ -174,6 +183,10 @@ static void on_ask(struct mail *mail, void *receiver)
 
     if (self->ask_count >= ASKS_COUNT_MAX) {
         answer(ask, HTTP_UNAVAILABLE, NULL);
+        return;
+    }
+    if (ask->encoder == NULL && is_fresh_enough(self, ask)) {
+        run_query(self, ask);
         return;
     }
     self->ask_count++;

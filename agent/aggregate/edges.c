@@ -211,3 +211,43 @@ void edges_release(struct edges *edges, struct edge *edge)
     interner_unref(edges->interner, edge->key.route);
     free_edge(edges, edge);
 }
+
+static uint32_t recent_period(uint32_t now_s)
+{
+    return now_s / EDGE_RECENT_S + 1; /* 0 is no period */
+}
+
+void edge_recent_add(struct edge_recent *recent, enum outcome outcome, uint64_t count, uint32_t now_s)
+{
+    uint32_t period = recent_period(now_s);
+
+    if (period != recent->period) {
+        if (period == recent->period + 1) {
+            memcpy(recent->counts[1], recent->counts[0], sizeof(recent->counts[0]));
+        } else {
+            memset(recent->counts[1], 0, sizeof(recent->counts[1]));
+        }
+        memset(recent->counts[0], 0, sizeof(recent->counts[0]));
+        recent->period = period;
+    }
+    uint32_t *cell = &recent->counts[0][outcome];
+
+    *cell = count > UINT32_MAX - *cell ? UINT32_MAX : *cell + (uint32_t)count;
+}
+
+bool edge_recent_read(
+    const struct edge_recent *recent, uint32_t now_s, uint64_t ret_outcomes[static OUTCOME_COUNT])
+{
+    uint32_t age = recent_period(now_s) - recent->period;
+    uint64_t sum = 0;
+
+    if (recent->period == 0 || age > 1) {
+        return false;
+    }
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        ret_outcomes[i] =
+            age == 0 ? (uint64_t)recent->counts[0][i] + recent->counts[1][i] : recent->counts[0][i];
+        sum += ret_outcomes[i];
+    }
+    return sum > 0;
+}

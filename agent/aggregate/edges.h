@@ -28,6 +28,17 @@ struct edge_key {
     uint16_t mesh; /* core/mesh_names.h */
 };
 
+/*
+ * Who called lately, by route as well, which windows do not tell: requests of this period and of the one
+ * before, by the clock, so of the last EDGE_RECENT_S to twice that. Counts stop at their largest value.
+ */
+enum { EDGE_RECENT_S = 30 };
+
+struct edge_recent {
+    uint32_t period; /* number of this period; 0: nothing was counted yet */
+    uint32_t counts[2][OUTCOME_COUNT];
+};
+
 struct service {
     uint32_t name;
     uint32_t name_space;
@@ -43,6 +54,7 @@ struct edge {
     uint32_t number;
     uint32_t reference_count;
     uint32_t text_length;
+    struct edge_recent recent;   /* of requests series */
     char *text;                  /* labels: reporter="source",source="a",… */
     struct window *window;       /* or NULL */
     struct service *services[2]; /* source, destination; NULL when not known */
@@ -66,5 +78,12 @@ void edges_deinit(struct edges *edges);
 /* The edge of `key`, with a reference for the caller; NULL without memory. */
 struct edge *edges_obtain(struct edges *edges, const struct edge_key *key);
 void edges_release(struct edges *edges, struct edge *edge); /* NULL is fine */
+
+/* Counts requests as recent; now_s is the monotonic clock's. */
+void edge_recent_add(struct edge_recent *recent, enum outcome outcome, uint64_t count, uint32_t now_s);
+
+/* Writes what is still recent at now_s; false when nothing is. */
+bool edge_recent_read(
+    const struct edge_recent *recent, uint32_t now_s, uint64_t ret_outcomes[static OUTCOME_COUNT]);
 
 #endif

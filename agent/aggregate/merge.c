@@ -305,6 +305,15 @@ static void count_lost(
     }
 }
 
+/* Series of profiles have no edge. */
+static void count_requests(const struct aggregator *aggregator, struct series *series, uint64_t count)
+{
+    series->count += count;
+    if (series->edge != NULL && series->key.family == FAMILY_REQUESTS) {
+        edge_recent_add(&series->edge->recent, (enum outcome)series->key.outcome, count, aggregator->now_s);
+    }
+}
+
 static void merge_requests(struct aggregator *aggregator, struct delta *delta)
 {
     for (uint32_t i = 0; i < delta->requests.count; i++) {
@@ -319,7 +328,7 @@ static void merge_requests(struct aggregator *aggregator, struct delta *delta)
             aggregator->overflow->set |= 1u << set;
             aggregator->overflow->requests[set][mapping->code] += slot->count;
         } else {
-            ((struct series *)mapping->series)->count += slot->count;
+            count_requests(aggregator, (struct series *)mapping->series, slot->count);
         }
     }
 }

@@ -215,7 +215,9 @@ static void read_closed(
     if (slot == NULL) {
         return;
     }
-    (void)sealed_merge(flat, slice_of(slot->sealed, slot->length)); /* our own bytes */
+    if (flat != NULL) {
+        (void)sealed_merge(flat, slice_of(slot->sealed, slot->length)); /* our own bytes */
+    }
     for (int i = 0; i < OUTCOME_COUNT; i++) {
         outcomes[i] += slot->outcomes[i];
     }
@@ -308,7 +310,9 @@ void windows_read(const struct windows *windows, const struct window *window, en
 {
     uint64_t first = windows->slot;
 
-    histogram_flat_merge(flat, &window->open, windows->slab);
+    if (flat != NULL) {
+        histogram_flat_merge(flat, &window->open, windows->slab);
+    }
     for (int i = 0; i < OUTCOME_COUNT; i++) {
         values->outcomes[i] += window->open_outcomes[i];
     }
@@ -319,6 +323,11 @@ void windows_read(const struct windows *windows, const struct window *window, en
     uint64_t start_ns = (first - SLOT_NUMBER_FIRST) * SLOT_NS;
 
     values->covered_ns = monotonic_ns > start_ns ? monotonic_ns - start_ns : 0;
+}
+
+uint64_t windows_start_ns(const struct windows *windows)
+{
+    return (windows->start_slot - SLOT_NUMBER_FIRST) * SLOT_NS;
 }
 
 /* Slots `begin` to `end` of a level, newest first. */

@@ -71,9 +71,13 @@ void windows_add(struct windows *windows, struct window *window, enum outcome ou
 /* Closes the slots that are over. Called at least every few seconds, after the merges of the interval. */
 void windows_tick(struct windows *windows, uint64_t monotonic_ns);
 
-/* Adds what the window holds to `flat` and `values`, neither of which is reset first. */
+/* Adds what the window holds to `flat` (NULL: outcomes alone) and `values`, neither of which is reset first.
+ */
 void windows_read(const struct windows *windows, const struct window *window, enum window_span span,
     uint64_t monotonic_ns, struct histogram_flat *flat, struct window_values *values);
+
+/* The monotonic time from which on slots are counted. */
+uint64_t windows_start_ns(const struct windows *windows);
 
 /*
  * The slots of a window one by one, newest first and without a gap: the finest that are still there, so that

@@ -196,6 +196,7 @@ static void serve_index(struct http_exchange *exchange)
         "/metrics            Prometheus and OpenMetrics; ?profile=NAME: other tools' names\n"
         "/api/v1/services    services and their rates\n"
         "/api/v1/edges       who calls whom\n"
+        "/api/v1/top         the busiest, worst or slowest destinations, routes or edges\n"
         "/api/v1/latency     quantiles of one route or edge\n"
         "/api/v1/heatmap     latencies by time\n"
         "/api/v1/why         why a service is slow\n"

@@ -22,6 +22,9 @@ static const char *const latency_arguments[] = {"window", "q", "of", "reporter",
     "destination", "destination_namespace", "route", "mesh", NULL};
 static const char *const heatmap_arguments[] = {"window", "of", "reporter", "source", "source_namespace",
     "destination", "destination_namespace", "route", "mesh", NULL};
+static const char *const top_arguments[] = {"by", "sort", "limit", "match", "window", "q", "max_age_ms",
+    "reporter", "service", "namespace", "source", "source_namespace", "destination", "destination_namespace",
+    "route", "mesh", NULL};
 static const char *const no_arguments[] = {NULL};
 
 static const struct query_path paths[] = {
@@ -29,6 +32,7 @@ static const struct query_path paths[] = {
     {.path = "/api/v1/edges", .run = query_edges, .arguments = edges_arguments},
     {.path = "/api/v1/latency", .run = query_latency, .arguments = latency_arguments},
     {.path = "/api/v1/heatmap", .run = query_heatmap, .arguments = heatmap_arguments},
+    {.path = "/api/v1/top", .run = query_top, .arguments = top_arguments},
     {.path = "/api/v1/ledger", .run = query_ledger, .arguments = no_arguments},
 };
 
@@ -73,6 +77,16 @@ static void check_names(const struct query_path *path, struct query_input *input
             }
         }
     }
+}
+
+uint64_t query_age_ms_max(const char *path, const struct query_argument *arguments, size_t argument_count)
+{
+    struct query_input input = {.arguments = arguments, .argument_count = argument_count};
+    const struct query_path *known = find_path(path);
+
+    return known != NULL && is_known(known->arguments, "max_age_ms")
+               ? query_number(&input, "max_age_ms", 0, QUERY_AGE_MS_MAX)
+               : 0;
 }
 
 static int append(const char *bytes, size_t length, void *user)

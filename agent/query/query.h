@@ -14,7 +14,7 @@
 
 struct aggregator;
 
-enum { QUERY_ARGUMENT_COUNT_MAX = 16 };
+enum { QUERY_ARGUMENT_COUNT_MAX = 16, QUERY_AGE_MS_MAX = 60000 };
 
 struct query_argument {
     const char *name;
@@ -29,6 +29,12 @@ struct query_sources {
 
 /* Whether some path of the API matches; path as the request has it, without the query string. */
 bool query_knows(const char *path);
+
+/*
+ * How old that may be which the question is answered with, in milliseconds, by its argument `max_age_ms`; 0:
+ * it wants a round of flips. Whoever asks again and again spares the shards most of them.
+ */
+uint64_t query_age_ms_max(const char *path, const struct query_argument *arguments, size_t argument_count);
 
 /*
  * Answers into `out` (JSON, application/json) and returns the HTTP status: 200, 400 with

@@ -27,6 +27,28 @@ const char *query_text(const struct query_input *input, const char *name)
     return NULL;
 }
 
+uint64_t query_number(struct query_input *input, const char *name, uint64_t unless, uint64_t most)
+{
+    const char *text = query_text(input, name);
+    uint64_t number = 0;
+
+    if (text == NULL) {
+        return unless;
+    }
+    for (const char *at = text; at == text || *at != '\0'; at++) {
+        if (*at < '0' || *at > '9' || number > most / 10) {
+            query_reject(input, name, "expected a whole number, not as large");
+            return unless;
+        }
+        number = number * 10 + (uint64_t)(*at - '0');
+    }
+    if (number > most) {
+        query_reject(input, name, "expected a whole number, not as large");
+        return unless;
+    }
+    return number;
+}
+
 static enum window_span parse_window(struct query_input *input)
 {
     const char *text = query_text(input, "window");

@@ -23,6 +23,7 @@ json_t *query_services(const struct query_sources *sources, struct query_input *
 json_t *query_edges(const struct query_sources *sources, struct query_input *input);
 json_t *query_latency(const struct query_sources *sources, struct query_input *input);
 json_t *query_heatmap(const struct query_sources *sources, struct query_input *input);
+json_t *query_top(const struct query_sources *sources, struct query_input *input);
 json_t *query_ledger(const struct query_sources *sources, struct query_input *input);
 
 /* Marks the input as bad; the first call counts. */
@@ -30,6 +31,9 @@ void query_reject(struct query_input *input, const char *argument, const char *m
 
 /* The argument's value, or NULL. */
 const char *query_text(const struct query_input *input, const char *name);
+
+/* A whole number from 0 to `most`, `unless` where it is not given; bad otherwise. */
+uint64_t query_number(struct query_input *input, const char *name, uint64_t unless, uint64_t most);
 
 const char *query_window_name(enum window_span span);
 

@@ -8,6 +8,7 @@
 
 #include "config/command_line.h"
 #include "config/config.h"
+#include "config/effective.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/error.h"
@@ -105,6 +106,20 @@ static void tell_owned_families(const struct config *config)
     }
 }
 
+static int print_effective(const struct config *config)
+{
+    struct buffer out;
+    int code = EXIT_SUCCESS;
+
+    buffer_init(&out, CONFIG_EFFECTIVE_BYTES_MAX);
+    if (config_write(config, &out) < 0 || fwrite(out.data, 1, out.length, stdout) != out.length) {
+        (void)fprintf(stderr, "weftd: --effective-config: cannot be written\n");
+        code = EXIT_FAILURE;
+    }
+    buffer_deinit(&out);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct command_line line;
@@ -137,7 +152,9 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     int code = EXIT_SUCCESS;
-    if (line.check_config) {
+    if (line.effective_config) {
+        code = print_effective(config);
+    } else if (line.check_config) {
         code = check_exporters(config) < 0 ? EXIT_USAGE : EXIT_SUCCESS;
         if (code == EXIT_SUCCESS) {
             tell_owned_families(config);

@@ -197,6 +197,10 @@ static int check_counts(struct loader *loader)
             "expected at most %d bounds together with those of exporters.prometheus.profiles",
             CONFIG_BOUNDS_COUNT_MAX);
     }
+    if (config->redact.attributes.count > CONFIG_REDACT_COUNT_MAX) {
+        return loader_fail(loader, WERR_CONFIG, "redact.attributes", "expected at most %d names, got %zu",
+            CONFIG_REDACT_COUNT_MAX, config->redact.attributes.count);
+    }
     if (config->exporters.otlp.count > CONFIG_OTLP_COUNT_MAX) {
         return loader_fail(loader, WERR_CONFIG, "exporters.otlp", "expected at most %d destinations, got %zu",
             CONFIG_OTLP_COUNT_MAX, config->exporters.otlp.count);
@@ -215,6 +219,16 @@ static int check_limits(struct loader *loader)
             "expected message_bytes_max to be at most assembly_bytes_max");
     }
     return 0;
+}
+
+int check_live(struct loader *loader)
+{
+    int status = check_listeners(loader);
+
+    if (status == 0) {
+        status = check_trace(loader);
+    }
+    return status == 0 ? check_limits(loader) : status;
 }
 
 int check_config(struct loader *loader)

@@ -18,6 +18,7 @@ static const struct option_row option_rows[] = {
     {.name = "--http", .takes_value = true, .offset = offsetof(struct command_line, http_address)},
     {.name = "--shards", .takes_value = true, .offset = offsetof(struct command_line, shards)},
     {.name = "--check-config", .offset = offsetof(struct command_line, check_config)},
+    {.name = "--effective-config", .offset = offsetof(struct command_line, effective_config)},
     {.name = "--version", .offset = offsetof(struct command_line, version)},
     {.name = "--help", .offset = offsetof(struct command_line, help)},
     {.name = "-h", .offset = offsetof(struct command_line, help)},
@@ -31,6 +32,7 @@ const char *command_line_usage(void)
            "  --http ADDR:PORT   where /metrics, health and queries are served (key http.address)\n"
            "  --shards N         threads that take records, 0 = from CPUs and cgroup quota (key shards)\n"
            "  --check-config     read and check the configuration, say what is wrong, and end\n"
+           "  --effective-config print every key with its value in force, secrets masked, and end\n"
            "  --version          print the version and end\n"
            "  --help             print this and end\n";
 }

@@ -12,6 +12,7 @@ struct command_line {
     const char *http_address;
     const char *shards;
     bool check_config;
+    bool effective_config;
     bool version;
     bool help;
 };

@@ -25,6 +25,8 @@ enum {
     CONFIG_MEMORY_BYTES_MAX = 8388608, /* everything that one configuration holds */
     CONFIG_LIST_COUNT_MAX = 256,       /* entries of any list */
     CONFIG_BOUNDS_COUNT_MAX = 96,      /* of metrics.bounds_ms: what histograms can hold */
+    CONFIG_REDACT_COUNT_MAX = 64,      /* of redact.attributes */
+    CONFIG_REDACT_BYTES_MAX = 128,     /* of one of them */
     CONFIG_OTLP_COUNT_MAX = 16,        /* destinations of exporters.otlp */
     CONFIG_ACCESS_LOG_COUNT_MAX = 16,  /* entries of receivers.access_logs */
     CONFIG_SCRAPE_COUNT_MAX = 64,      /* targets of receivers.scrape */
@@ -231,6 +233,7 @@ struct config_trace {
     uint64_t exemplar_retention_s;   /* how long an exemplar that was shown leads to its trace, at least */
     struct config_strings peers;     /* http:// or https:// URLs of other agents, without a path */
     const char *peer_token;          /* NULL: none; never logged */
+    const char *peer_token_file;     /* where it was read */
     struct config_tls peer_tls;
 };
 
@@ -241,8 +244,9 @@ enum config_temporality { CONFIG_TEMPORALITY_CUMULATIVE, CONFIG_TEMPORALITY_DELT
 enum config_histograms { CONFIG_HISTOGRAMS_EXPONENTIAL, CONFIG_HISTOGRAMS_EXPLICIT };
 
 struct config_header {
-    const char *name;  /* lower case, as HTTP/2 wants it */
-    const char *value; /* from value, or from the file that value_file named; never logged */
+    const char *name;       /* lower case, as HTTP/2 wants it */
+    const char *value;      /* from value, or from the file that value_file named; never logged */
+    const char *value_file; /* NULL: it was given directly */
 };
 
 struct config_headers {

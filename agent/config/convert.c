@@ -128,6 +128,7 @@ static int read_secret(
         return loader_fail_memory(loader);
     }
     *(const char **)out = text;
+    *(const char **)((char *)out - field->offset + field->file_offset) = file;
     return 0;
 }
 

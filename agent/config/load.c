@@ -1,4 +1,5 @@
 /* From a source to a configuration: the order of the steps, errors, files. Main thread, at start. */
+#include "config/changes.h"
 #include "config/loader.h"
 
 #include <errno.h>
@@ -179,8 +180,10 @@ static int loader_finish(struct loader *loader, int status, struct config **ret_
     return 0;
 }
 
-int config_load_text(const struct config_source *source, const char *text, size_t length,
-    struct config **ret_config, struct config_error *error)
+/* The whole way of a text; `running` NULL: nothing is in force yet. */
+static int load_text(const struct config_source *source, const char *text, size_t length,
+    const struct config *running, struct config **ret_config, struct config_changes *ret_changes,
+    struct config_error *error)
 {
     struct config_source named = *source;
     struct loader loader;
@@ -196,10 +199,14 @@ int config_load_text(const struct config_source *source, const char *text, size_
     if (status == 0) {
         status = load_steps(&loader, text, length);
     }
+    if (status == 0 && running != NULL) {
+        status = config_mix(&loader, running, ret_changes);
+    }
     return loader_finish(&loader, status, ret_config);
 }
 
-int config_load(const struct config_source *source, struct config **ret_config, struct config_error *error)
+static int load_file(const struct config_source *source, const struct config *running,
+    struct config **ret_config, struct config_changes *ret_changes, struct config_error *error)
 {
     struct loader loader;
     const char *text = NULL;
@@ -216,7 +223,34 @@ int config_load(const struct config_source *source, struct config **ret_config, 
     if (status == 0) {
         status = load_steps(&loader, text, length);
     }
+    if (status == 0 && running != NULL) {
+        status = config_mix(&loader, running, ret_changes);
+    }
     return loader_finish(&loader, status, ret_config);
+}
+
+int config_load_text(const struct config_source *source, const char *text, size_t length,
+    struct config **ret_config, struct config_error *error)
+{
+    return load_text(source, text, length, NULL, ret_config, NULL, error);
+}
+
+int config_load(const struct config_source *source, struct config **ret_config, struct config_error *error)
+{
+    return load_file(source, NULL, ret_config, NULL, error);
+}
+
+int config_reload_text(const struct config_source *source, const char *text, size_t length,
+    const struct config *running, struct config **ret_config, struct config_changes *ret_changes,
+    struct config_error *error)
+{
+    return load_text(source, text, length, running, ret_config, ret_changes, error);
+}
+
+int config_reload(const struct config_source *source, const struct config *running,
+    struct config **ret_config, struct config_changes *ret_changes, struct config_error *error)
+{
+    return load_file(source, running, ret_config, ret_changes, error);
 }
 
 void config_free(struct config *config)

@@ -124,6 +124,16 @@ int check_listeners(struct loader *loader);
 /* As check_config, for `receivers`. After the sockets' default paths. */
 int check_receivers(struct loader *loader);
 
+/* Those of the conditions that bind a live key to others; nothing is derived. */
+int check_live(struct loader *loader);
+
+/*
+ * The loader's configuration becomes `running` with its live keys, and is checked as such. 0 or WERR_CONFIG;
+ * changes.c.
+ */
+struct config_changes;
+int config_mix(struct loader *loader, const struct config *running, struct config_changes *ret_changes);
+
 /* The conditions that bind several keys, and what is derived: default paths, group ids, addresses, URLs. */
 int check_config(struct loader *loader);
 

@@ -58,7 +58,7 @@ static const struct config_field api_socket_fields[] = {
 
 static const struct config_field http_fields[] = {
     {TEXT(address, 1, 128), .value = "127.0.0.1:9464", RESTART, .offset = offsetof(struct config_http, address)},
-    {.name = "hosts", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = STRING_BYTES_MAX, RESTART,
+    {.name = "hosts", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = STRING_BYTES_MAX, LIVE,
         .offset = offsetof(struct config_http, hosts), .value = ""},
 };
 
@@ -148,7 +148,7 @@ static const struct config_field otlp_listener_fields[] = {
     {TEXT(cert_file, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp_listeners, cert_file)},
     {TEXT(key_file, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp_listeners, key_file)},
     {TEXT(client_ca_file, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_otlp_listeners, client_ca_file)},
-    {.name = "allow", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 64, RESTART,
+    {.name = "allow", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 64, LIVE,
         .offset = offsetof(struct config_otlp_listeners, allow), .value = ""},
 };
 static const struct config_group otlp_listeners_group = GROUP(otlp_listener_fields, struct config_otlp_listeners);
@@ -168,7 +168,7 @@ static const struct config_field log_fields[] = {
 };
 
 static const struct config_field limit_fields[] = {
-#define LIMIT_FIELD(key, number, min, max, help) {INTEGER(key, min, max, #number), RESTART, .offset = offsetof(struct limits, key)},
+#define LIMIT_FIELD(key, number, min, max, apply, help) {INTEGER(key, min, max, #number), apply, .offset = offsetof(struct limits, key)},
     WEFT_LIMITS(LIMIT_FIELD)
 #undef LIMIT_FIELD
 };
@@ -182,7 +182,7 @@ static const struct config_field metrics_fields[] = {
 };
 
 static const struct config_field redact_fields[] = {
-    {.name = "attributes", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = STRING_BYTES_MAX, RESTART,
+    {.name = "attributes", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = CONFIG_REDACT_BYTES_MAX, LIVE,
         .offset = offsetof(struct config_redact, attributes),
         .value = "http.request.header.authorization http.request.header.cookie http.request.header.x-api-key "
                  "http.request.header.x-amz-security-token http.response.header.set-cookie"},
@@ -190,17 +190,18 @@ static const struct config_field redact_fields[] = {
 
 static const struct config_field trace_fields[] = {
     {CHOICE(export, trace_export_choices, "kept"), RESTART, .offset = offsetof(struct config_trace, export)},
-    {INTEGER(slow_ms, 0, 3600000, "1000"), RESTART, .offset = offsetof(struct config_trace, slow_ms)},
-    {INTEGER(slow_factor, 0, 1000, "4"), RESTART, .offset = offsetof(struct config_trace, slow_factor)},
-    {INTEGER(slow_for_series_min_ms, 0, 3600000, "10"), RESTART, .offset = offsetof(struct config_trace, slow_for_series_min_ms)},
-    {INTEGER(rare_count, 0, 255, "5"), RESTART, .offset = offsetof(struct config_trace, rare_count)},
-    {.name = "baseline", .kind = CONFIG_KIND_FRACTION, .value = "0.001", RESTART, .offset = offsetof(struct config_trace, baseline_parts)},
-    {INTEGER(rate_per_s, 0, 100000, "100"), RESTART, .offset = offsetof(struct config_trace, rate_per_s)},
-    {INTEGER(linger_ms, 100, 3600000, "30000"), RESTART, .offset = offsetof(struct config_trace, linger_ms)},
-    {INTEGER(exemplar_retention_s, 1, 86400, "900"), RESTART, .offset = offsetof(struct config_trace, exemplar_retention_s)},
+    {INTEGER(slow_ms, 0, 3600000, "1000"), LIVE, .offset = offsetof(struct config_trace, slow_ms)},
+    {INTEGER(slow_factor, 0, 1000, "4"), LIVE, .offset = offsetof(struct config_trace, slow_factor)},
+    {INTEGER(slow_for_series_min_ms, 0, 3600000, "10"), LIVE, .offset = offsetof(struct config_trace, slow_for_series_min_ms)},
+    {INTEGER(rare_count, 0, 255, "5"), LIVE, .offset = offsetof(struct config_trace, rare_count)},
+    {.name = "baseline", .kind = CONFIG_KIND_FRACTION, .value = "0.001", LIVE, .offset = offsetof(struct config_trace, baseline_parts)},
+    {INTEGER(rate_per_s, 0, 100000, "100"), LIVE, .offset = offsetof(struct config_trace, rate_per_s)},
+    {INTEGER(linger_ms, 100, 3600000, "30000"), LIVE, .offset = offsetof(struct config_trace, linger_ms)},
+    {INTEGER(exemplar_retention_s, 1, 86400, "900"), LIVE, .offset = offsetof(struct config_trace, exemplar_retention_s)},
     {.name = "peers", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 1024, .value = "", RESTART,
         .offset = offsetof(struct config_trace, peers)},
-    {.name = "peer_token_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = 4096, RESTART, .offset = offsetof(struct config_trace, peer_token)},
+    {.name = "peer_token_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = 4096, RESTART, .offset = offsetof(struct config_trace, peer_token),
+        .file_offset = offsetof(struct config_trace, peer_token_file)},
     {NESTED(peer_tls, &tls_group), .offset = offsetof(struct config_trace, peer_tls)},
 };
 static const struct config_group trace_group = GROUP(trace_fields, struct config_trace);
@@ -208,7 +209,8 @@ static const struct config_group trace_group = GROUP(trace_fields, struct config
 static const struct config_field header_fields[] = {
     {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_header, name)},
     {.name = "value", .kind = CONFIG_KIND_SECRET, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value)},
-    {.name = "value_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value)},
+    {.name = "value_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value),
+        .file_offset = offsetof(struct config_header, value_file)},
 };
 static const struct config_group header_group = GROUP(header_fields, struct config_header);
 
@@ -289,7 +291,7 @@ static const struct config_group kubelet_group = GROUP(kubelet_fields, struct co
 static const struct config_field identity_fields[] = {
     {TEXT(downward_api, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_identity, downward_api)},
     {NESTED(kubelet, &kubelet_group), .offset = offsetof(struct config_identity, kubelet)},
-    {BOOLEAN(refuse_conflicts, "false"), RESTART, .offset = offsetof(struct config_identity, refuse_conflicts)},
+    {BOOLEAN(refuse_conflicts, "false"), LIVE, .offset = offsetof(struct config_identity, refuse_conflicts)},
 };
 static const struct config_group identity_group = GROUP(identity_fields, struct config_identity);
 
@@ -316,7 +318,7 @@ static const struct config_field top_fields[] = {
     {INTEGER(shards, 0, CONFIG_SHARD_COUNT_MAX, "0"), RESTART, .offset = offsetof(struct config, shards)},
     {TEXT(cluster, 0, 255), .value = "", LIVE, .offset = offsetof(struct config, cluster)},
     {.name = "meshes", .kind = CONFIG_KIND_GROUPS, .group = &mesh_group, .offset = offsetof(struct config, meshes)},
-    {CHOICE(count_from, count_from_choices, "auto"), RESTART, .offset = offsetof(struct config, count_from)},
+    {CHOICE(count_from, count_from_choices, "auto"), LIVE, .offset = offsetof(struct config, count_from)},
     {NESTED(log, &log_group), .offset = offsetof(struct config, log)},
     {NESTED(limits, &limits_group), .offset = offsetof(struct config, limits)},
     {NESTED(metrics, &metrics_group), .offset = offsetof(struct config, metrics)},
@@ -333,6 +335,18 @@ const struct config_field *config_group_find(
     for (size_t i = 0; i < group->field_count; i++) {
         if (strncmp(group->fields[i].name, name, length) == 0 && group->fields[i].name[length] == '\0') {
             return &group->fields[i];
+        }
+    }
+    return NULL;
+}
+
+const char *config_secret_file(
+    const struct config_group *group, const struct config_field *field, const void *base)
+{
+    for (size_t i = 0; i < group->field_count; i++) {
+        const struct config_field *other = &group->fields[i];
+        if (other->kind == CONFIG_KIND_SECRET_FILE && other->offset == field->offset) {
+            return *(const char *const *)((const char *)base + other->file_offset);
         }
     }
     return NULL;

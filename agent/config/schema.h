@@ -37,9 +37,10 @@ struct config_field {
     const char *name;
     enum config_kind kind;
     enum config_apply apply;
-    size_t offset;     /* in the struct of the group that holds the field */
-    const char *value; /* the default as one would write it, list items parted by spaces; NULL: none */
-    uint64_t smallest; /* see config_kind */
+    size_t offset;      /* in the struct of the group that holds the field */
+    size_t file_offset; /* of a SECRET_FILE: where the file's name is kept, const char * */
+    const char *value;  /* the default as one would write it, list items parted by spaces; NULL: none */
+    uint64_t smallest;  /* see config_kind */
     uint64_t largest;
     const char *const *choices; /* names, then NULL */
     const struct config_group *group;
@@ -62,6 +63,11 @@ enum { CONFIG_PATH_BYTES_MAX = 256, CONFIG_DEPTH_MAX = 8 };
 /* The field of that name; NULL when there is none. */
 const struct config_field *config_group_find(
     const struct config_group *group, const char *name, size_t length);
+
+/* Which file the secret at a SECRET's or SECRET_FILE's place was read from, NULL: it was given directly, or
+ * not at all. `base`: the group's struct. */
+const char *config_secret_file(
+    const struct config_group *group, const struct config_field *field, const void *base);
 
 /* Calls visit for every field that holds a value (no groups), its path as "exporters.otlp[].tls.ca_file". */
 void config_schema_visit(

@@ -2,7 +2,7 @@
 #include "core/limits.h"
 
 const struct limit_row limit_rows[] = {
-#define WEFT_LIMIT_ROW(limit_name, limit_value, limit_smallest, limit_largest, limit_help)                   \
+#define WEFT_LIMIT_ROW(limit_name, limit_value, limit_smallest, limit_largest, limit_apply, limit_help)      \
     {.name = #limit_name,                                                                                    \
         .value = (limit_value),                                                                              \
         .smallest = (limit_smallest),                                                                        \

@@ -43,6 +43,7 @@ void native_dictionary_deinit(struct native_dictionary *dictionary)
     }
     interner_unref(interner, dictionary->self.service);
     interner_unref(interner, dictionary->self.service_namespace);
+    interner_unref(interner, dictionary->instance);
     visit_parties(interner, dictionary->parties, interner_unref);
     if (dictionary->strings != NULL) {
         free(dictionary->strings);
@@ -72,6 +73,19 @@ static void identify_self(
     visit_parties(context->interner, dictionary->parties, interner_ref);
 }
 
+/* A pod that the socket's credentials prove is not the client's to name. */
+static uint32_t instance_of(
+    struct context *context, const Weft__V1__Hello *hello, const struct sender *sender)
+{
+    bool is_proven = sender != NULL && sender->kind == SENDER_POD;
+
+    if (is_proven || hello->node[0] == '\0') {
+        return INTERNED_NONE;
+    }
+    uint32_t id = context_intern(context, slice_of_string(hello->node));
+    return id >= INTERNED_FIXED_COUNT ? id : (uint32_t)INTERNED_NONE;
+}
+
 void native_dictionary_set_self(
     struct native_dictionary *dictionary, const Weft__V1__Hello *hello, const struct sender *sender)
 {
@@ -79,16 +93,20 @@ void native_dictionary_set_self(
     struct span_resource resource = {.service_name = slice_of_string(hello->workload),
         .service_namespace = slice_of_string(hello->workload_namespace)};
     struct service_ids before = dictionary->self;
+    uint32_t instance_before = dictionary->instance;
 
     const struct context_resource *known = context_resource_of(dictionary->context, &resource, sender);
 
     dictionary->self = known->ids;
     dictionary->is_conflict = known->is_conflict;
+    dictionary->instance = instance_of(dictionary->context, hello, sender);
     dictionary->start_unix_ns = hello->start_time_unix_ns;
     interner_ref(interner, dictionary->self.service);
     interner_ref(interner, dictionary->self.service_namespace);
+    interner_ref(interner, dictionary->instance);
     interner_unref(interner, before.service);
     interner_unref(interner, before.service_namespace);
+    interner_unref(interner, instance_before);
     identify_self(dictionary, &resource, sender);
 }
 

@@ -38,6 +38,7 @@ struct native_dictionary {
     uint32_t series_capacity;
     bool is_conflict;        /* hello claims to be somebody else than the peer is */
     struct service_ids self; /* who the client says it is; referenced */
+    uint32_t instance;       /* which one of its service, as its hello tells; referenced, or INTERNED_NONE */
     struct request_parties
         parties[2];            /* the client as source, and as destination, for naming profiles; likewise */
     uint64_t start_unix_ns;    /* since when its counters count; 0: not told */
@@ -55,7 +56,8 @@ void native_dictionary_deinit(struct native_dictionary *dictionary);
 
 /*
  * From Hello: the names of the client's own service, compared with the peer's identity (`sender` may be
- * NULL), and the start of its counters. Within a batch (context_batch_begin).
+ * NULL), which of its instances it is (unless the peer's pod is known, which says more), and the start of its
+ * counters. Within a batch (context_batch_begin).
  */
 void native_dictionary_set_self(
     struct native_dictionary *dictionary, const Weft__V1__Hello *hello, const struct sender *sender);

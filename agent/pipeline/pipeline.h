@@ -178,8 +178,8 @@ bool pipeline_store_request_span(
 bool pipeline_store_attempt_span(
     struct pipeline *pipeline, const struct span *span, const struct attempt *attempt);
 bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *span, uint32_t service);
-bool pipeline_store_native(struct pipeline *pipeline, const struct request *request, const uint8_t *parent_id,
-    uint64_t sampling_threshold);
+bool pipeline_store_native(struct pipeline *pipeline, const struct native_dictionary *dictionary,
+    const struct request *request, const uint8_t *parent_id, uint64_t sampling_threshold);
 bool pipeline_store_log(struct pipeline *pipeline, const struct request *request);
 
 /* Settles the held requests whose proxy is decided; `all`: every one, because the shard ends. Once a second

@@ -199,7 +199,7 @@ static void take_span(struct native_pass *pass, uint32_t i)
         return;
     }
     const uint8_t *parent_ids = pass->spans->parent_ids;
-    request.stored = pipeline_store_native(pipeline, &request,
+    request.stored = pipeline_store_native(pipeline, &peer->dictionary, &request,
         parent_ids != NULL ? parent_ids + (size_t)i * NATIVE_SPAN_ID_BYTES : NULL,
         native_get64(pass->spans->sampling_threshold, i));
     if (pass->encoder != NULL && has_trace(&request)) {

@@ -211,8 +211,8 @@ void pipeline_time_other(struct pipeline_timing *timing, const struct span *span
     }
 }
 
-void pipeline_time_native(
-    struct pipeline_timing *timing, const struct request *request, const uint8_t *parent_id)
+void pipeline_time_native(struct pipeline_timing *timing, const struct request *request,
+    const uint8_t *parent_id, uint32_t instance)
 {
     if (!is_joined(timing, request->trace_id)) {
         return;
@@ -221,6 +221,9 @@ void pipeline_time_native(
 
     if (parent_id != NULL) {
         memcpy(record.parent_id, parent_id, sizeof record.parent_id);
+    }
+    if (instance != INTERNED_NONE) {
+        record.sender = instance;
     }
     add(timing, &record);
 }

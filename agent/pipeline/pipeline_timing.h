@@ -76,9 +76,10 @@ void pipeline_time_attempt(
     struct pipeline_timing *timing, const struct span *span, const struct attempt *attempt);
 void pipeline_time_other(struct pipeline_timing *timing, const struct span *span);
 
-/* A native span; parent_id: 8 bytes, or NULL. */
-void pipeline_time_native(
-    struct pipeline_timing *timing, const struct request *request, const uint8_t *parent_id);
+/* A native span; parent_id: 8 bytes, or NULL; instance: what its client says it is, or INTERNED_NONE: the
+ * sender is told. */
+void pipeline_time_native(struct pipeline_timing *timing, const struct request *request,
+    const uint8_t *parent_id, uint32_t instance);
 
 /* Posts what waits. */
 void pipeline_timing_flush(struct pipeline_timing *timing);

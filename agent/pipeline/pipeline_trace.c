@@ -66,10 +66,10 @@ bool pipeline_store_other_span(struct pipeline *pipeline, const struct span *spa
                                   : refuse_without_ring(pipeline);
 }
 
-bool pipeline_store_native(struct pipeline *pipeline, const struct request *request, const uint8_t *parent_id,
-    uint64_t sampling_threshold)
+bool pipeline_store_native(struct pipeline *pipeline, const struct native_dictionary *dictionary,
+    const struct request *request, const uint8_t *parent_id, uint64_t sampling_threshold)
 {
-    pipeline_time_native(&pipeline->timing, request, parent_id);
+    pipeline_time_native(&pipeline->timing, request, parent_id, dictionary->instance);
     return pipeline->ring != NULL
                ? ring_add_request(pipeline->ring, request, parent_id, sampling_threshold, false)
                : refuse_without_ring(pipeline);

@@ -52,7 +52,7 @@ enum weft_error {
 };
 
 enum {
-    WEFT_CLIENTS_COUNT_MAX = 8,     /* open at once in a process */
+    WEFT_CLIENTS_COUNT_MAX = 24,    /* open at once in a process */
     WEFT_STRINGS_COUNT_MAX = 65535, /* interned in a client */
     WEFT_STRING_BYTES_MAX = 4096,
     WEFT_METRICS_COUNT_MAX = 4096, /* registered in a client */
@@ -69,7 +69,8 @@ struct weft_options {
     size_t struct_bytes; /* set by weft_options_init */
     const char
         *socket_path; /* NULL: $WEFT_SOCKET, else $XDG_RUNTIME_DIR/weft/weft.sock or /run/weft/weft.sock */
-    const char *node; /* who this process says it is; the agent trusts the socket's credentials more */
+    const char *node; /* which instance of its workload it is, such as its pod, or else its machine; the agent
+                         trusts the socket's credentials more */
     const char *workload;           /* the source of its outbound spans, the destination of inbound ones */
     const char *workload_namespace; /* any of the four may be NULL */
     int compression_level;          /* zstd's; 0: no compression, the best choice on one machine */

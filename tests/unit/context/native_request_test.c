@@ -172,6 +172,30 @@ static void test_a_batch(void **state)
     native_deinit(&n);
 }
 
+static void test_which_instance_the_client_is(void **state)
+{
+    struct native_fixture n;
+    Weft__V1__Hello hello = WEFT__V1__HELLO__INIT;
+    char node[] = "cart-2";
+    char other[] = "cart-3";
+
+    (void)state;
+    native_init(&n);
+    hello.node = node;
+    native_dictionary_set_self(&n.dictionary, &hello, &n.sender);
+    assert_id(&n.base, n.dictionary.instance, "cart-2");
+    hello.node = other;
+    native_dictionary_set_self(&n.dictionary, &hello, NULL);
+    assert_id(&n.base, n.dictionary.instance, "cart-3");
+    struct sender pod = {.kind = SENDER_POD, .name = "0a1b", .pod = "cart-0"};
+    native_dictionary_set_self(&n.dictionary, &hello, &pod); /* the socket says which pod it is */
+    assert_int_equal(n.dictionary.instance, INTERNED_NONE);
+    hello.node = (char *)(uintptr_t)protobuf_c_empty_string;
+    native_dictionary_set_self(&n.dictionary, &hello, &n.sender);
+    assert_int_equal(n.dictionary.instance, INTERNED_NONE);
+    native_deinit(&n);
+}
+
 static void test_the_clients_own_name(void **state)
 {
     struct native_fixture n;
@@ -477,6 +501,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_batch),
+        cmocka_unit_test(test_which_instance_the_client_is),
         cmocka_unit_test(test_the_clients_own_name),
         cmocka_unit_test(test_bad_records),
         cmocka_unit_test(test_dictionary_limits),

@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"heatmap", cmd_heatmap, "latency over time"},
     {"tap", cmd_tap, "requests as they arrive"},
     {"ledger", cmd_ledger, "what became of every record"},
+    {"demo", cmd_demo, "simulate a mesh, to try the agent out"},
     {"emit", cmd_emit, "send spans and counters to the agent"},
 };
 

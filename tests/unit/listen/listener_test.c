@@ -202,6 +202,91 @@ static void tcp_addresses(void **state)
     listener_close(&listener);
 }
 
+/* ---- sockets that a service manager made ---- */
+
+static int bound_unix(const char *path, int type)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void passed_unix_socket_is_used_and_never_removed(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct listener listener;
+    char directory[128];
+
+    (void)snprintf(directory, sizeof directory, "%s/run", fixture->directory);
+    assert_int_equal(mkdir(directory, 0750), 0);
+    int fd = bound_unix(fixture->path, SOCK_STREAM);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(listener_adopt(&listener, LISTENER_INGEST, fd), 0);
+    assert_int_equal(listener.fd, fd);
+    assert_string_equal(listener.path, fixture->path);
+    assert_int_not_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    int client = connect_to(fixture->path);
+    assert_true(client >= 0);
+    int accepted = accept(listener.fd, NULL, NULL);
+    assert_true(accepted >= 0);
+    (void)close(accepted);
+    (void)close(client);
+    listener_close(&listener);
+    assert_int_equal(access(fixture->path, F_OK), 0);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    listener_close(&listener);
+}
+
+static void passed_tcp_socket_is_used(void **state)
+{
+    struct listener made;
+    struct listener adopted;
+
+    (void)state;
+    assert_int_equal(listener_open_tcp(&made, LISTENER_HTTP, "127.0.0.1:0"), 0);
+    assert_int_equal(listener_adopt(&adopted, LISTENER_HTTP, made.fd), 0);
+    assert_string_equal(adopted.address, made.address);
+    assert_int_equal(listener_adopt(&adopted, LISTENER_INGEST, made.fd), WERR_INVALID);
+    assert_int_equal(listener_adopt(&adopted, LISTENER_API, made.fd), WERR_INVALID);
+    listener_close(&made);
+}
+
+static int abstract_listener(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    /* Bound to its family alone: the kernel chooses an abstract name. */
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address.sun_family), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    return fd;
+}
+
+static void unfit_descriptors_are_refused_and_left_alone(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct listener listener;
+    char directory[128];
+    int unfit[4];
+
+    (void)snprintf(directory, sizeof directory, "%s/run", fixture->directory);
+    assert_int_equal(mkdir(directory, 0750), 0);
+    unfit[0] = bound_unix(fixture->path, SOCK_STREAM); /* does not listen */
+    unfit[1] = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    unfit[2] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    unfit[3] = abstract_listener();
+    for (size_t i = 0; i < sizeof unfit / sizeof unfit[0]; i++) {
+        assert_int_equal(listener_adopt(&listener, LISTENER_INGEST, unfit[i]), WERR_INVALID);
+        assert_int_equal(listener_adopt(&listener, LISTENER_HTTP, unfit[i]), WERR_INVALID);
+        assert_int_equal(close(unfit[i]), 0); /* still ours */
+    }
+    assert_int_equal(listener_adopt(&listener, LISTENER_INGEST, -1), WERR_INVALID);
+    assert_int_equal(access(fixture->path, F_OK), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +297,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(ordinary_file_is_never_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_paths_and_groups_are_refused, setup, teardown),
         cmocka_unit_test(tcp_addresses),
+        cmocka_unit_test_setup_teardown(passed_unix_socket_is_used_and_never_removed, setup, teardown),
+        cmocka_unit_test(passed_tcp_socket_is_used),
+        cmocka_unit_test_setup_teardown(unfit_descriptors_are_refused_and_left_alone, setup, teardown),
     };
     return cmocka_run_group_tests_name("listener", tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ static const char help[] =
     "the\n"
     "circuit breaker before recommendations opens for 6 s of each half, calls to payments are tried "
     "again.\n\n"
-    "  --rate N          requests a second from outside, each of which makes about 15 spans (default 50)\n"
+    "  --rate N          requests a second from outside, each of which makes about 9 spans (default 50)\n"
     "  --seed N          the same seed and rate make the same sequence of requests (default 1)\n"
     "  --seconds N       end after so long (default 0: at Ctrl-C)\n"
     "  --socket PATH     the agent's socket (else WEFT_SOCKET, else the usual places)\n"

@@ -233,6 +233,7 @@ enum ending { ENDED_WELL, ENDED_NOT_FOUND, ENDED_BADLY, ENDED_UNREACHABLE };
 struct walk {
     struct demo_graph *graph;
     struct demo_request *request;
+    int8_t answer; /* the called side that ended last */
 };
 
 static int8_t add_span(struct walk *walk, const struct demo_span *span)
@@ -337,6 +338,7 @@ static enum ending serve(struct walk *walk, uint8_t operation_id, uint8_t source
     span->duration_ns = *ret_end_ns - start_ns;
     span->response_bytes = ending == ENDED_WELL ? size_of(walk->graph, 400, 24000) : 90;
     set_ending(span, ending, is_own);
+    walk->answer = index;
     return ending;
 }
 
@@ -385,11 +387,17 @@ static enum ending make_call(
         span.attempts++;
         ending = try_once(walk, call, index, &at_ns);
     }
-    if (!is_open) {
+    if (ending == ENDED_UNREACHABLE) {
         set_ending(&span, ending, true);
-        span.flags = ending == ENDED_UNREACHABLE ? FLAG_UF : 0;
-        span.flags |= ending >= ENDED_BADLY && call->attempts_max > 1 ? FLAG_URX : 0;
-        span.response_bytes = ending == ENDED_WELL ? size_of(walk->graph, 400, 24000) : 90;
+        span.flags = FLAG_UF;
+    } else if (!is_open) {
+        const struct demo_span *answer = &walk->request->spans[walk->answer];
+        span.response_code = answer->response_code;
+        span.grpc_status = answer->grpc_status;
+        span.response_bytes = answer->response_bytes;
+    }
+    if (!is_open && ending >= ENDED_BADLY && call->attempts_max > 1) {
+        span.flags |= FLAG_URX;
     }
     span.duration_ns = at_ns - start_ns;
     walk->request->spans[index] = span;

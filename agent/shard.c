@@ -485,6 +485,7 @@ static int init_pipeline(struct shard *shard)
         .series = common->series,
         .counts = common->counts,
         .meshes = common->meshes,
+        .route_rules = common->config->routes,
         .pods = common->pods,
         .refuse_conflicts = common->config->identity.refuse_conflicts,
         .cells = shard->cells,
@@ -620,6 +621,7 @@ static void free_parts(struct shard *shard)
     http_server_free(shard->http);
     tls_inlet_free(shard->tls);
     inflater_deinit(&shard->routes.inflater);
+    shared_bytes_unref(shard->routes.config_text);
     scraper_free(shard->scraper);
     native_shard_free(shard->native);
     if (shard->h2_ready) {

@@ -261,6 +261,9 @@ int check_config(struct loader *loader)
         status = check_meshes(loader);
     }
     if (status == 0) {
+        status = check_routes(loader);
+    }
+    if (status == 0) {
         status = check_trace(loader);
     }
     if (status == 0) {

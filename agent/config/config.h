@@ -18,6 +18,7 @@
 #include "core/arena.h"
 #include "core/limits.h"
 #include "core/log.h"
+#include "core/route_rules.h"
 
 enum {
     CONFIG_FILE_BYTES_MAX = 1048576,   /* the YAML file */
@@ -344,6 +345,7 @@ struct config {
     const char *cluster; /* "" when there is none */
     struct config_meshes meshes;
     struct config_strings mesh_names; /* of meshes, then those that receivers alone name */
+    struct route_rules routes;        /* templates of paths */
     enum config_count_from count_from;
     struct config_log log;
     struct limits limits;

@@ -114,6 +114,7 @@ int check_scrapes(struct loader *loader);
 
 /* As check_config, for `meshes` and all that names one. After the receivers' own checks. */
 int check_meshes(struct loader *loader);
+int check_routes(struct loader *loader);
 
 /* As check_config, for receivers.access_logs. After check_receivers. */
 int check_access_logs(struct loader *loader);

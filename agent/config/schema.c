@@ -309,6 +309,13 @@ static const struct config_field mesh_fields[] = {
 };
 static const struct config_group mesh_group = GROUP(mesh_fields, struct config_mesh);
 
+static const struct config_field route_fields[] = {
+    {TEXT(service, 1, 253), RESTART, .offset = offsetof(struct route_rule, service)},
+    {.name = "template", .kind = CONFIG_KIND_STRING, .smallest = 1, .largest = ROUTE_RULE_BYTES_MAX, RESTART,
+        .offset = offsetof(struct route_rule, path_template)},
+};
+static const struct config_group route_group = GROUP(route_fields, struct route_rule);
+
 static const struct config_field top_fields[] = {
     {NESTED(socket, &socket_group), .offset = offsetof(struct config, socket)},
     {NESTED(api_socket, &api_socket_group), .offset = offsetof(struct config, api_socket)},
@@ -318,6 +325,7 @@ static const struct config_field top_fields[] = {
     {INTEGER(shards, 0, CONFIG_SHARD_COUNT_MAX, "0"), RESTART, .offset = offsetof(struct config, shards)},
     {TEXT(cluster, 0, 255), .value = "", LIVE, .offset = offsetof(struct config, cluster)},
     {.name = "meshes", .kind = CONFIG_KIND_GROUPS, .group = &mesh_group, .offset = offsetof(struct config, meshes)},
+    {.name = "routes", .kind = CONFIG_KIND_GROUPS, .group = &route_group, .offset = offsetof(struct config, routes)},
     {CHOICE(count_from, count_from_choices, "auto"), LIVE, .offset = offsetof(struct config, count_from)},
     {NESTED(log, &log_group), .offset = offsetof(struct config, log)},
     {NESTED(limits, &limits_group), .offset = offsetof(struct config, limits)},

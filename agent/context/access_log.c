@@ -291,7 +291,7 @@ static uint32_t route_of(
     if (route.length == 0 && memo->method == METHOD_CONNECT) {
         route = SLICE_LITERAL("*");
     } else if (route.length == 0) {
-        route = route_template(entry->path, context->limits, &context->route);
+        route = context_route_of_path(context, memo->destination, entry->path);
     }
     if (memo->route_bytes != 0 && slice_equal(route, slice_of(memo->route, memo->route_bytes))) {
         return memo->route_id;

@@ -200,10 +200,29 @@ static uint64_t destination_key(struct service_ids destination)
     return (uint64_t)destination.service << 32 | destination.service_namespace;
 }
 
+struct slice context_route_of_path(struct context *context, struct service_ids destination, struct slice path)
+{
+    struct slice route = slice_of(NULL, 0);
+
+    if (context->route_rules.count > 0 && path.length > 0) {
+        struct slice namespace = destination.service_namespace != INTERNED_NONE
+                                     ? interner_text(context->interner, destination.service_namespace)
+                                     : route;
+
+        route = route_rules_find(
+            &context->route_rules, path, interner_text(context->interner, destination.service), namespace);
+    }
+    return route.length > 0 ? route : route_template(path, context->limits, &context->route);
+}
+
 uint32_t context_route(struct context *context, struct service_ids destination, struct slice text)
 {
     if (text.length == 0) {
         return INTERNED_UNKNOWN;
+    }
+    /* Whoever names routes has as many as he names: a flood of paths shall not take their place. */
+    if (context->route_rules.count > 0 && route_rules_own(&context->route_rules, text)) {
+        return context_intern(context, text);
     }
     struct route_known *known =
         route_table_admit(context->routes, destination_key(destination), route_hash(context->routes, text));

@@ -12,6 +12,7 @@
 #include "context/interner.h"
 #include "context/request.h"
 #include "context/route.h"
+#include "core/route_rules.h"
 #include "context/sender.h"
 #include "context/sender_mesh.h"
 #include "context/service_name.h"
@@ -80,6 +81,7 @@ struct context {
     struct metric_cells *cells;
     struct pods *pods;               /* NULL: pods are known by uid alone */
     struct sender_mesh_rules meshes; /* borrowed; set by the owner after context_init, none at first */
+    struct route_rules route_rules;  /* likewise */
     struct count_sources *counts;    /* the process's, borrowed; NULL: all records count. Set by the owner */
     uint64_t now_monotonic_ns;       /* of the batch */
     struct route_table *routes;      /* owned */
@@ -125,6 +127,11 @@ struct service_ids context_name_of(
  * epoch. */
 const struct context_resource *context_resource_of(
     struct context *context, const struct span_resource *resource, const struct sender *sender);
+
+/* The template of a path, an absolute URL or "*": of a configured rule for the destination, else
+ * route_template's. Good until the next call. */
+struct slice context_route_of_path(
+    struct context *context, struct service_ids destination, struct slice path);
 
 /*
  * The route's id: `text` (already a template) when its destination still has room for it, else ROUTE_REST's.

@@ -219,8 +219,10 @@ static struct slice rpc_route(struct context *context, const struct span *span)
 }
 
 /* What the record calls its route; else the template of its path. */
-static struct slice route_of(struct context *context, const struct span *span, enum method method)
+static struct slice route_of(struct context *context, const struct span *span, const struct request *request)
 {
+    struct service_ids destination = {
+        .service = request->destination, .service_namespace = request->destination_namespace};
     static const enum span_attribute_id paths[] = {
         SPAN_ATTRIBUTE_GRPC_PATH, SPAN_ATTRIBUTE_HTTP_TARGET, SPAN_ATTRIBUTE_HTTP_URL};
     struct slice route = span_text(span, SPAN_ATTRIBUTE_HTTP_ROUTE);
@@ -233,13 +235,13 @@ static struct slice route_of(struct context *context, const struct span *span, e
     if (route.length > 0) {
         return route;
     }
-    if (method == METHOD_CONNECT) {
+    if (request->method == METHOD_CONNECT) {
         return SLICE_LITERAL("*");
     }
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         route = span_text(span, paths[i]);
         if (route.length > 0) {
-            return route_template(route, context->limits, &context->route);
+            return context_route_of_path(context, destination, route);
         }
     }
     return slice_of(NULL, 0);
@@ -430,7 +432,7 @@ static void fill_request(
         fill_bytes(span, request);
     }
     if ((changed & ROUTE_ATTRIBUTES) != 0) {
-        fill_route(context, route_of(context, span, (enum method)request->method), memo);
+        fill_route(context, route_of(context, span, request), memo);
     }
     span_note_record(context, span, request);
 }

@@ -76,6 +76,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     pipeline->context.pods = config->pods;
     pipeline->context.refuse_conflicts = config->refuse_conflicts;
     pipeline->context.meshes = config->meshes;
+    pipeline->context.route_rules = config->route_rules;
     pipeline->context.profiles = config->profiles.profiles;
     pipeline->context.cluster = slice_of_string(config->cluster != NULL ? config->cluster : "");
     pipeline_timing_start(&pipeline->timing, config->loop);

@@ -68,6 +68,7 @@ struct pipeline {
 struct pipeline_config {
     uint32_t shard;                  /* its index */
     struct sender_mesh_rules meshes; /* of senders */
+    struct route_rules route_rules;  /* of paths; borrowed */
     const struct limits *limits;
     const struct clock *clock;
     const struct split_bounds *bounds;

@@ -93,6 +93,33 @@ static void test_an_outbound_envoy_request(void **state)
     fixture_deinit(&f);
 }
 
+/* A route that the configuration names: beside the destination's limit, which a flood of paths has used up.
+ */
+static void test_a_configured_route(void **state)
+{
+    struct route_rule rule = {.service = "reviews.shop", .path_template = "/reviews/{id}"};
+    struct fixture f;
+    struct span span;
+    char url[64];
+
+    (void)state;
+    fixture_init(&f, 1000);
+    fill_envoy_request(&span);
+    for (uint64_t i = 0; i < f.limits.routes_per_destination_max + 1; i++) {
+        (void)snprintf(url, sizeof url, "http://reviews.shop/a%c%c/%c%c", (char)('a' + i / 26 % 26),
+            (char)('a' + i % 26), (char)('a' + i / 676 % 26), 'x');
+        set(&span, SPAN_ATTRIBUTE_HTTP_URL, url);
+        (void)request_of(&f, &span);
+    }
+    set(&span, SPAN_ATTRIBUTE_HTTP_URL, "http://reviews.shop/reviews/275517?token=secret&user=7");
+    assert_id(&f, request_of(&f, &span).route, "/*");
+    f.context.route_rules = (struct route_rules){.items = &rule, .count = 1};
+    assert_id(&f, request_of(&f, &span).route, "/reviews/{id}");
+    set(&span, SPAN_ATTRIBUTE_HTTP_ROUTE, "/its/own");
+    assert_id(&f, request_of(&f, &span).route, "/*");
+    fixture_deinit(&f);
+}
+
 static void test_who_speaks_where_nothing_is_asked(void **state)
 {
     struct fixture f;
@@ -608,6 +635,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_outbound_envoy_request),
+        cmocka_unit_test(test_a_configured_route),
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_who_speaks_where_nothing_is_asked),
         cmocka_unit_test(test_sides),

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 enum {
-    API_REASON_BYTES = 256,
+    API_REASON_BYTES = 1024,
     API_ANSWER_BYTES_MAX = 67108864,
     API_TIMEOUT_MS = 10000,
     API_LINE_BYTES_MAX = 65536
@@ -15,7 +15,7 @@ enum {
 
 /*
  * GETs `path` (with its query string) from `api`: the path of a Unix socket, or an http:// URL; NULL looks in
- * WEFT_API, then in the usual places. Returns the answer, the caller's to decref, or NULL with a line for the
+ * WEFT_API, then in the usual places. Returns the answer, the caller's to decref, or NULL with lines for the
  * user in `reason`.
  */
 json_t *api_get(const char *api, const char *path, char reason[static API_REASON_BYTES]);

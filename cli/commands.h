@@ -8,6 +8,7 @@ enum { EXIT_USAGE = 2 };
 int cmd_emit(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
+int cmd_edges(int argc, char **argv);
 int cmd_ledger(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_slow(int argc, char **argv);

@@ -1,12 +1,12 @@
 /* `weft heatmap SERVICE`: latency over time in the terminal, from /api/v1/heatmap. One thread. */
-#include <getopt.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/api.h"
+#include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/plain_text.h"
 #include "cli/terminal.h"
@@ -21,23 +21,14 @@ enum {
     COLUMN_WIDTH_MAX = 6,
 };
 
-static const char help[] =
-    "usage: weft heatmap [OPTION…] SERVICE\n"
-    "Shows how the latency of a service's requests was spread, over time: a row for each range of "
-    "latencies,\n"
-    "a column for each part of the window (10 s each in the last minute, longer before), darker for more of\n"
-    "the column's requests:  . : - = + * # % @   A point is at least one request. An x below a column says\n"
-    "that requests failed.\n\n"
-    "  --window W              10s, 1m, 5m, 15m (default) or 1h\n"
-    "  --source NAME           only from this caller\n"
-    "  --route ROUTE           only of this route (not together with --source)\n"
-    "  --reporter SIDE         source or destination (default: the callers', where they report)\n"
-    "  --json                  the API's answer as it is\n"
-    "  --api PATH|URL          the agent's API (else WEFT_API, else the usual places)\n\n"
-    "examples:\n"
-    "  weft heatmap cart\n"
-    "  weft heatmap cart --route '/items/{id}' --window 1h\n"
-    "Exit code 0; 1 when no agent answers; 2 for wrong usage.\n";
+struct heatmap_options {
+    struct answer_options answer;
+    const char *service;
+    const char *window;
+    const char *source;
+    const char *route;
+    const char *reporter;
+};
 
 static const char shades[] = " .:-=+*#%@";
 enum { SHADE_COUNT = sizeof shades - 1 };
@@ -175,56 +166,75 @@ static void print_map(const char *service, const json_t *answer)
     printf(" ago until now\n");
 }
 
+static int show(void *user, const json_t *answer)
+{
+    const struct heatmap_options *options = user;
+
+    print_map(options->service, answer);
+    return EXIT_SUCCESS;
+}
+
+static const struct option_row rows[] = {
+    {.name = "window",
+        .value = "W",
+        .help = "10s, 1m, 5m, 15m (default) or 1h",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct heatmap_options, window)},
+    {.name = "source",
+        .value = "NAME",
+        .help = "only from this caller",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct heatmap_options, source)},
+    {.name = "route",
+        .value = "ROUTE",
+        .help = "only of this route (not together with --source)",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct heatmap_options, route)},
+    {.name = "reporter",
+        .value = "SIDE",
+        .help = "source or destination (default: the callers', where they report)",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct heatmap_options, reporter)},
+    {.name = NULL},
+};
+
+static const char about[] =
+    "Shows how the latency of a service's requests was spread, over time: a row for each range of "
+    "latencies,\n"
+    "a column for each part of the window (10 s each in the last minute, longer before), darker for more of\n"
+    "the column's requests:  . : - = + * # % @   A point is at least one request. An x below a column says\n"
+    "that requests failed.\n";
+
 int cmd_heatmap(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"window", required_argument, NULL, 'w'},
-        {"source", required_argument, NULL, 's'},
-        {"route", required_argument, NULL, 'o'},
-        {"reporter", required_argument, NULL, 'r'},
-        {"json", no_argument, NULL, 'j'},
-        {"api", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    struct heatmap_options options = {.window = "15m"};
+    const char *operands[OPERANDS_MAX];
     char path[PATH_BYTES] = "/api/v1/heatmap";
-    char reason[API_REASON_BYTES];
-    const char *api = NULL;
-    bool as_json = false;
-    bool has_window = false;
-    int index = 0;
-    int option;
+    const struct command_line line = {
+        .name = "heatmap",
+        .operands = "SERVICE",
+        .about = about,
+        .groups = {{rows, &options}, {answer_watch_rows, &options.answer}, {answer_rows, &options.answer}},
+        .examples = "  weft heatmap cart\n"
+                    "  weft heatmap cart --route '/items/{id}' --window 1h\n",
+        .exit_codes = "Exit code 0; 1 when no agent answers; 2 for wrong usage.\n",
+        .operands_min = 1,
+        .operands_max = 1,
+    };
+    int code = options_read(&line, argc, argv, operands);
 
-    while ((option = getopt_long(argc, argv, "h", options, &index)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        }
-        has_window |= option == 'w';
-        if (option == 'j') {
-            as_json = true;
-        } else if (option == 'a') {
-            api = optarg;
-        } else if (option == '?' || !api_add_argument(path, sizeof path, options[index].name, optarg)) {
-            return EXIT_USAGE;
-        }
+    if (code != OPTIONS_GO_ON) {
+        return code;
     }
-    if (optind + 1 != argc || !api_add_argument(path, sizeof path, "destination", argv[optind]) ||
-        (!has_window && !api_add_argument(path, sizeof path, "window", "15m"))) {
-        fprintf(stderr, "weft heatmap: expected one service; --help tells more\n");
+    options.service = operands[0];
+    if (!answers_add_argument(&line, path, sizeof path, "destination", options.service) ||
+        !answers_add_argument(&line, path, sizeof path, "window", options.window) ||
+        !answers_add_argument(&line, path, sizeof path, "source", options.source) ||
+        !answers_add_argument(&line, path, sizeof path, "route", options.route) ||
+        !answers_add_argument(&line, path, sizeof path, "reporter", options.reporter)) {
         return EXIT_USAGE;
     }
-    json_t *answer = api_get(api, path, reason);
-    if (answer == NULL) {
-        fprintf(stderr, "weft heatmap: %s\n", reason);
-        return EXIT_FAILURE;
-    }
-    if (as_json) {
-        (void)json_dumpf(answer, stdout, JSON_INDENT(2));
-        printf("\n");
-    } else {
-        print_map(argv[optind], answer);
-    }
-    json_decref(answer);
-    return EXIT_SUCCESS;
+    struct answers answers = {
+        .command = line.name, .options = &options.answer, .path = path, .show = show, .user = &options};
+    return answers_run(&answers);
 }

@@ -1,34 +1,22 @@
 /* `weft ledger`: what became of every record, from /api/v1/ledger. One thread. */
-#include <getopt.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "cli/api.h"
+#include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/plain_text.h"
 
 enum { WAIT_STEP_MS = 250, WAIT_SECONDS_MAX = 86400 };
 
-static const char help[] =
-    "usage: weft ledger [OPTION…]\n"
-    "Shows what became of every record: received = aggregated + attempts + not a request + superseded + "
-    "dropped\n"
-    "+ in flight,\n"
-    "and for each destination: handed over = sent + queued + dropped.\n\n"
-    "  --wait SECONDS          ask again until nothing is in flight, at most so long\n"
-    "  --exported              with --wait: until nothing is queued for a destination either\n"
-    "  --json                  the API's answer as it is\n"
-    "  --api PATH|URL          the agent's API (else WEFT_API, else the usual places)\n"
-    "Exit code 0; 1 when no agent answers, or when --wait ran out; 2 for wrong usage.\n";
-
 struct ledger_options {
-    const char *api;
+    struct answer_options answer;
     double wait_seconds; /* below 0: do not wait */
     bool exported;
-    bool as_json;
+    bool settled; /* by the last answer */
 };
 
 static json_int_t integer_of(const json_t *object, const char *name)
@@ -126,16 +114,18 @@ static double now_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* The last answer, or NULL with a reason. *ret_settled: whether there was nothing left to wait for. */
-static json_t *ask(const struct ledger_options *options, bool *ret_settled, char *reason)
+/* The last answer, or NULL with a reason: with --wait the one after which nothing is left to wait for. */
+static json_t *ask(void *user, char *reason)
 {
+    struct ledger_options *options = user;
     double end_seconds = now_seconds() + options->wait_seconds;
     const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000l};
 
     for (;;) {
-        json_t *answer = api_get(options->api, "/api/v1/ledger", reason);
-        *ret_settled = answer != NULL && is_settled(answer, options->exported);
-        if (*ret_settled || now_seconds() >= end_seconds || (answer == NULL && options->wait_seconds < 0)) {
+        json_t *answer = api_get(options->answer.api, "/api/v1/ledger", reason);
+        options->settled = answer != NULL && is_settled(answer, options->exported);
+        if (options->settled || now_seconds() >= end_seconds ||
+            (answer == NULL && options->wait_seconds < 0)) {
             return answer;
         }
         json_decref(answer);
@@ -143,75 +133,50 @@ static json_t *ask(const struct ledger_options *options, bool *ret_settled, char
     }
 }
 
-/* False for a value that makes no sense. */
-static bool parse_seconds(const char *text, double *ret_seconds)
+static int show(void *user, const json_t *answer)
 {
-    char *end;
-    double seconds = strtod(text, &end);
-
-    if (end == text || *end != '\0' || !(seconds >= 0 && seconds <= WAIT_SECONDS_MAX)) {
-        return false;
-    }
-    *ret_seconds = seconds;
-    return true;
+    (void)user;
+    print_ledger(answer);
+    return EXIT_SUCCESS;
 }
 
-static int parse(int argc, char **argv, struct ledger_options *options)
-{
-    static const struct option names[] = {
-        {"wait", required_argument, NULL, 'w'},
-        {"exported", no_argument, NULL, 'e'},
-        {"json", no_argument, NULL, 'j'},
-        {"api", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-
-    while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        }
-        if (option == 'w' && !parse_seconds(optarg, &options->wait_seconds)) {
-            fprintf(stderr, "weft ledger: --wait: expected seconds, 0 to %d\n", WAIT_SECONDS_MAX);
-            return EXIT_USAGE;
-        }
-        options->exported = options->exported || option == 'e';
-        options->as_json = options->as_json || option == 'j';
-        options->api = option == 'a' ? optarg : options->api;
-        if (option == '?') {
-            return EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "weft ledger: unexpected '%s'; --help tells more\n", argv[optind]);
-        return EXIT_USAGE;
-    }
-    return -1;
-}
+static const struct option_row rows[] = {
+    {.name = "wait",
+        .value = "SECONDS",
+        .help = "ask again until nothing is in flight, at most so long",
+        .kind = OPTION_SECONDS,
+        .offset = offsetof(struct ledger_options, wait_seconds),
+        .most = WAIT_SECONDS_MAX},
+    {.name = "exported",
+        .help = "with --wait: until nothing is queued for a destination either",
+        .kind = OPTION_FLAG,
+        .offset = offsetof(struct ledger_options, exported)},
+    {.name = NULL},
+};
 
 int cmd_ledger(int argc, char **argv)
 {
     struct ledger_options options = {.wait_seconds = -1};
-    char reason[API_REASON_BYTES];
-    bool settled;
-    int code = parse(argc, argv, &options);
+    const char *operands[OPERANDS_MAX];
+    const struct command_line line = {
+        .name = "ledger",
+        .operands = "",
+        .about = "Shows what became of every record: received = aggregated + attempts + not a request + "
+                 "superseded +\n"
+                 "dropped + in flight, and for each destination: handed over = sent + queued + dropped.\n",
+        .groups = {{rows, &options}, {answer_watch_rows, &options.answer}, {answer_rows, &options.answer}},
+        .examples = "  weft ledger\n"
+                    "  weft ledger --wait 30 --exported\n"
+                    "  weft ledger --json | jq .balanced\n",
+        .exit_codes = "Exit code 0; 1 when no agent answers, or when --wait ran out; 2 for wrong usage.\n",
+    };
+    int code = options_read(&line, argc, argv, operands);
 
-    if (code >= 0) {
+    if (code != OPTIONS_GO_ON) {
         return code;
     }
-    json_t *answer = ask(&options, &settled, reason);
-    if (answer == NULL) {
-        fprintf(stderr, "weft ledger: %s\n", reason);
-        return EXIT_FAILURE;
-    }
-    if (options.as_json) {
-        (void)json_dumpf(answer, stdout, JSON_INDENT(2));
-        printf("\n");
-    } else {
-        print_ledger(answer);
-    }
-    json_decref(answer);
-    return options.wait_seconds >= 0 && !settled ? EXIT_FAILURE : EXIT_SUCCESS;
+    struct answers answers = {
+        .command = line.name, .options = &options.answer, .ask = ask, .show = show, .user = &options};
+    code = answers_run(&answers);
+    return code == EXIT_SUCCESS && options.wait_seconds >= 0 && !options.settled ? EXIT_FAILURE : code;
 }

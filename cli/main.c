@@ -12,7 +12,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"stat", cmd_stat, "who calls whom: rates, outcomes, latencies"},
+    {"stat", cmd_stat, "services: rates, outcomes, latencies, busiest callers"},
+    {"edges", cmd_edges, "who calls whom: rates, outcomes, latencies"},
     {"why", cmd_why, "why a service is slow, ranked"},
     {"slow", cmd_slow, "the slowest traces of the last minutes"},
     {"trace", cmd_trace, "one trace as a tree with bars"},

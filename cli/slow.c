@@ -1,12 +1,12 @@
 /* `weft slow [SERVICE]`: the slowest traces that the agent holds, from /api/v1/traces. One thread. */
-#include <getopt.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "cli/api.h"
+#include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/plain_text.h"
 #include "cli/spans.h"
@@ -23,29 +23,15 @@ enum {
     NAME_COLUMNS = 22,
 };
 
-static const char help[] =
-    "usage: weft slow [OPTION…] [SERVICE]\n"
-    "Shows the slowest traces that the agent (and its peers) still hold; of a service, those in which its\n"
-    "own spans are slowest. Without --min it looks for 1s and more, then 100ms, 10ms and all.\n\n"
-    "  --min DURATION          spans of at least this: 250ms, 1.5s\n"
-    "  --since DURATION        started no longer ago than this: 5m\n"
-    "  --route ROUTE           a route or a span's name\n"
-    "  --error                 only with an error\n"
-    "  --count N               how many (default 20)\n"
-    "  --json                  the API's answer as it is: OTLP JSON\n"
-    "  --api PATH|URL          the agent's API (else WEFT_API, else the usual places)\n\n"
-    "examples:\n"
-    "  weft slow\n"
-    "  weft slow cart --since 5m --error\n"
-    "  weft trace $(weft slow cart --count 1 | awk 'NR == 2 { print $2 }')\n"
-    "Exit code 0, also when there is none; 1 when no agent answers; 2 for wrong usage.\n";
-
 struct slow_options {
-    const char *api;
+    struct answer_options answer;
     const char *service; /* NULL: any */
-    bool has_minimum;
-    bool as_json;
-    size_t count;
+    const char *min;
+    const char *since;
+    const char *route;
+    bool errors;
+    unsigned long count;
+    const char *path; /* of the question without a duration */
 };
 
 /* A trace in the table: its span that says how slow it is. */
@@ -199,116 +185,104 @@ static bool has_enough(const json_t *answer, size_t enough)
 }
 
 /* The answer to show, or NULL with a reason. */
-static json_t *ask(const char *path, const struct slow_options *options, char *reason)
+static json_t *ask(void *user, char *reason)
 {
+    const struct slow_options *options = user;
     static const char *const minima[] = {"1s", "100ms", "10ms"};
     enum { MINIMUM_COUNT = sizeof minima / sizeof minima[0] };
 
-    for (size_t i = 0; i < MINIMUM_COUNT && !options->has_minimum; i++) {
+    for (size_t i = 0; i < MINIMUM_COUNT && options->min == NULL; i++) {
         char narrowed[PATH_BYTES];
-        (void)snprintf(narrowed, sizeof narrowed, "%s", path);
+        (void)snprintf(narrowed, sizeof narrowed, "%s", options->path);
         if (!api_add_argument(narrowed, sizeof narrowed, "min_duration", minima[i])) {
             break;
         }
-        json_t *answer = api_get(options->api, narrowed, reason);
+        json_t *answer = api_get(options->answer.api, narrowed, reason);
         if (answer == NULL || has_enough(answer, options->count)) {
             return answer;
         }
         json_decref(answer);
     }
-    return api_get(options->api, path, reason);
+    return api_get(options->answer.api, options->path, reason);
 }
 
-static bool take_count(const char *text, size_t *ret_count)
+static int show(void *user, const json_t *answer)
 {
-    char *end;
-    unsigned long count = strtoul(text, &end, 10);
-
-    if (end == text || *end != '\0' || count == 0 || count > SHOWN_COUNT_MAX) {
-        fprintf(stderr, "weft slow: --count expects a number from 1 to %d\n", SHOWN_COUNT_MAX);
-        return false;
-    }
-    *ret_count = count;
-    return true;
+    return print_table(answer, user);
 }
 
-/* Returns whether the option made sense. */
-static bool take_option(int option, struct slow_options *options, char *path)
+static const struct option_row rows[] = {
+    {.name = "min",
+        .value = "DURATION",
+        .help = "spans of at least this: 250ms, 1.5s",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct slow_options, min)},
+    {.name = "since",
+        .value = "DURATION",
+        .help = "started no longer ago than this: 5m",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct slow_options, since)},
+    {.name = "route",
+        .value = "ROUTE",
+        .help = "a route or a span's name",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct slow_options, route)},
+    {.name = "error",
+        .help = "only with an error",
+        .kind = OPTION_FLAG,
+        .offset = offsetof(struct slow_options, errors)},
+    {.name = "count",
+        .value = "N",
+        .help = "how many (default 20)",
+        .kind = OPTION_COUNT,
+        .offset = offsetof(struct slow_options, count),
+        .most = SHOWN_COUNT_MAX},
+    {.name = NULL},
+};
+
+static bool make_path(const struct command_line *line, const struct slow_options *options, char *path)
 {
-    switch (option) {
-    case 'j':
-        options->as_json = true;
-        return true;
-    case 'a':
-        options->api = optarg;
-        return true;
-    case 'n':
-        return take_count(optarg, &options->count);
-    case 'm':
-        options->has_minimum = true;
-        return api_add_argument(path, PATH_BYTES, "min_duration", optarg);
-    case 's':
-        return api_add_argument(path, PATH_BYTES, "since", optarg);
-    case 'r':
-        return api_add_argument(path, PATH_BYTES, "route", optarg);
-    case 'e':
-        return api_add_argument(path, PATH_BYTES, "error", "true");
-    default:
-        return false;
-    }
+    char limit[24];
+
+    (void)snprintf(limit, sizeof limit, "%lu",
+        options->count > ASKED_COUNT ? options->count : (unsigned long)ASKED_COUNT);
+    return answers_add_argument(line, path, PATH_BYTES, "service", options->service) &&
+           answers_add_argument(line, path, PATH_BYTES, "min_duration", options->min) &&
+           answers_add_argument(line, path, PATH_BYTES, "since", options->since) &&
+           answers_add_argument(line, path, PATH_BYTES, "route", options->route) &&
+           answers_add_argument(line, path, PATH_BYTES, "error", options->errors ? "true" : NULL) &&
+           answers_add_argument(line, path, PATH_BYTES, "limit", limit);
 }
 
 int cmd_slow(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"min", required_argument, NULL, 'm'},
-        {"since", required_argument, NULL, 's'},
-        {"route", required_argument, NULL, 'r'},
-        {"error", no_argument, NULL, 'e'},
-        {"count", required_argument, NULL, 'n'},
-        {"json", no_argument, NULL, 'j'},
-        {"api", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     struct slow_options options = {.count = SHOWN_COUNT};
+    const char *operands[OPERANDS_MAX];
     char path[PATH_BYTES] = "/api/v1/traces";
-    char reason[API_REASON_BYTES];
-    int option;
+    const struct command_line line = {
+        .name = "slow",
+        .operands = "[SERVICE]",
+        .about = "Shows the slowest traces that the agent (and its peers) still hold; of a service, those in "
+                 "which its\n"
+                 "own spans are slowest. Without --min it looks for 1s and more, then 100ms, 10ms and all.\n",
+        .groups = {{rows, &options}, {answer_watch_rows, &options.answer}, {answer_rows, &options.answer}},
+        .examples = "  weft slow\n"
+                    "  weft slow cart --since 5m --error\n"
+                    "  weft trace $(weft slow cart --count 1 | awk 'NR == 2 { print $2 }')\n",
+        .exit_codes = "Exit code 0, also when there is none; 1 when no agent answers; 2 for wrong usage.\n",
+        .operands_max = 1,
+    };
+    int code = options_read(&line, argc, argv, operands);
 
-    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        }
-        if (!take_option(option, &options, path)) {
-            return EXIT_USAGE;
-        }
+    if (code != OPTIONS_GO_ON) {
+        return code;
     }
-    options.service = optind < argc ? argv[optind] : NULL;
-    if (optind + 1 < argc) {
-        fprintf(stderr, "weft slow: unexpected '%s'; --help tells more\n", argv[optind + 1]);
+    options.service = operands[0];
+    options.path = path;
+    if (!make_path(&line, &options, path)) {
         return EXIT_USAGE;
     }
-    char limit[24];
-    (void)snprintf(
-        limit, sizeof limit, "%zu", options.count > ASKED_COUNT ? options.count : (size_t)ASKED_COUNT);
-    if ((options.service != NULL && !api_add_argument(path, sizeof path, "service", options.service)) ||
-        !api_add_argument(path, sizeof path, "limit", limit)) {
-        return EXIT_USAGE;
-    }
-    json_t *answer = ask(path, &options, reason);
-    if (answer == NULL) {
-        fprintf(stderr, "weft slow: %s\n", reason);
-        return EXIT_FAILURE;
-    }
-    int code = EXIT_SUCCESS;
-    if (options.as_json) {
-        (void)json_dumpf(answer, stdout, JSON_INDENT(2));
-        printf("\n");
-    } else {
-        code = print_table(answer, &options);
-    }
-    json_decref(answer);
-    return code;
+    struct answers answers = {
+        .command = line.name, .options = &options.answer, .ask = ask, .show = show, .user = &options};
+    return answers_run(&answers);
 }

@@ -1,120 +1,130 @@
-/* `weft stat`: one table of edges, from /api/v1/edges. One thread. */
-#include <getopt.h>
-#include <stdbool.h>
+/*
+ * `weft stat [SERVICE]` and `weft edges [SERVICE]`: tables of traffic, from /api/v1/top. The family that
+ * `weft top` shows live. One thread.
+ */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/api.h"
+#include "cli/answers.h"
 #include "cli/commands.h"
-#include "cli/plain_text.h"
+#include "cli/terminal.h"
+#include "cli/traffic.h"
+#include "cli/traffic_table.h"
 
-enum { PATH_BYTES = 1024, NAME_COLUMNS = 24, QUANTILE_COUNT = 3 };
+struct stat_options {
+    struct traffic_filters filters;
+    struct answer_options answer;
+    bool by_route;
+    enum traffic_by by;
+};
 
-static const char help[] =
-    "usage: weft stat [OPTION…]\n"
-    "Shows each edge with its rate, outcomes and latencies in a rolling window.\n\n"
-    "  --window W              10s, 1m (default), 5m, 15m or 1h\n"
-    "  --reporter SIDE         source or destination (default: both)\n"
-    "  --source NAME  --destination NAME\n"
-    "  --json                  the API's answer as it is\n"
-    "  --api PATH|URL          the agent's API (else WEFT_API, else the usual places)\n"
-    "Exit code 0, or 1 when no agent answers; 2 for wrong usage.\n";
+static const char notes[] =
+    "RATE/s is requests a second, FAIL% those that ended in a server error or without a response, 4XX% "
+    "client\n"
+    "errors; P50 ... P99.9 are latencies within 1.1 %. A name that does not fit ends in ~; what is not\n"
+    "printable ASCII is shown as ?. On a wide terminal (or with COLUMNS=160) there are more columns. "
+    "NO_COLOR is\n"
+    "respected; in a pipe there are no escapes at all.\n";
 
-static double number_of(const json_t *object, const char *name)
+static const char exit_codes[] = "Exit code 0; 1 when no agent answers; 2 for wrong usage.\n";
+
+static struct table_names names_of(const struct stat_options *options)
 {
-    return json_number_value(json_object_get(object, name));
+    return (struct table_names){
+        .has_source = options->by == TRAFFIC_BY_EDGE,
+        .has_destination = true,
+        .has_route = options->by == TRAFFIC_BY_ROUTE,
+        .has_caller = options->by != TRAFFIC_BY_EDGE,
+    };
 }
 
-static void print_quantile(const json_t *quantiles, size_t index)
+static int show(void *user, const json_t *answer)
 {
-    const json_t *entry = json_array_get(quantiles, index);
+    const struct stat_options *options = user;
+    struct terminal terminal = terminal_look();
+    struct table_layout layout = table_layout_of(names_of(options), terminal.columns);
 
-    if (entry == NULL) {
-        printf(" %10s", "-");
-    } else {
-        printf(" %8.2fms", number_of(entry, "seconds") * 1e3);
-    }
+    table_print(stdout, &terminal, &layout, answer);
+    return EXIT_SUCCESS;
 }
 
-static void print_edge(const json_t *edge)
+static int run(const struct command_line *line, struct stat_options *options, int argc, char **argv)
 {
-    const json_t *outcomes = json_object_get(edge, "outcomes");
-    double requests = number_of(edge, "requests");
-    double covered_seconds = number_of(edge, "covered_seconds");
-    double failed = number_of(outcomes, "server_error") + number_of(outcomes, "no_response");
+    const char *operands[OPERANDS_MAX];
+    char path[TRAFFIC_PATH_BYTES];
+    int code = options_read(line, argc, argv, operands);
 
-    plain_text_print(stdout, json_string_value(json_object_get(edge, "source")), NAME_COLUMNS);
-    plain_text_print(stdout, json_string_value(json_object_get(edge, "destination")), NAME_COLUMNS);
-    plain_text_print(stdout, json_string_value(json_object_get(edge, "reporter")), 12);
-    printf("%9.1f/s %6.2f%%", covered_seconds > 0 ? requests / covered_seconds : 0,
-        requests > 0 ? failed * 100 / requests : 0);
-    for (size_t i = 0; i < QUANTILE_COUNT; i++) {
-        print_quantile(json_object_get(edge, "quantiles"), i);
+    if (code != OPTIONS_GO_ON) {
+        return code;
     }
-    printf("\n");
-}
-
-static void print_table(const json_t *answer)
-{
-    const json_t *edges = json_object_get(answer, "edges");
-
-    plain_text_print(stdout, "SOURCE", NAME_COLUMNS);
-    plain_text_print(stdout, "DESTINATION", NAME_COLUMNS);
-    plain_text_print(stdout, "REPORTER", 12);
-    printf("%11s %7s %10s %10s %10s\n", "RATE", "FAILED", "P50", "P90", "P99");
-    for (size_t i = 0; i < json_array_size(edges); i++) {
-        print_edge(json_array_get(edges, i));
+    if (operands[0] != NULL) {
+        options->filters.service = operands[0];
     }
+    if (options->by == TRAFFIC_BY_DESTINATION && (options->by_route || options->filters.route != NULL)) {
+        options->by = TRAFFIC_BY_ROUTE;
+    }
+    if (!traffic_path(path, options->by, &options->filters, 0)) {
+        fprintf(stderr, "weft %s: the names are too long\n", line->name);
+        return EXIT_USAGE;
+    }
+    struct answers answers = {
+        .command = line->name, .options = &options->answer, .path = path, .show = show, .user = options};
+    return answers_run(&answers);
 }
 
 int cmd_stat(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"window", required_argument, NULL, 'w'},
-        {"reporter", required_argument, NULL, 'r'},
-        {"source", required_argument, NULL, 's'},
-        {"destination", required_argument, NULL, 'd'},
-        {"json", no_argument, NULL, 'j'},
-        {"api", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+    static const struct option_row rows[] = {
+        {.name = "routes",
+            .help = "a row for each route (also with --route)",
+            .kind = OPTION_FLAG,
+            .offset = offsetof(struct stat_options, by_route)},
+        {.name = NULL},
     };
-    char path[PATH_BYTES] = "/api/v1/edges?q=0.5,0.9,0.99";
-    char reason[API_REASON_BYTES];
-    const char *api = NULL;
-    bool as_json = false;
-    int index = 0;
-    int option;
+    struct stat_options options = {.by = TRAFFIC_BY_DESTINATION};
+    const struct command_line line = {
+        .name = "stat",
+        .operands = "[SERVICE]",
+        .about = "Shows each service that is called: rate, outcomes and latencies in a rolling window, and "
+                 "who calls\n"
+                 "it most. `weft top` shows the same live, `weft edges` who calls whom.\n",
+        .groups = {{traffic_rows, &options.filters}, {rows, &options}, {answer_watch_rows, &options.answer},
+            {answer_rows, &options.answer}},
+        .notes = notes,
+        .examples = "  weft stat\n"
+                    "  weft stat cart --routes --window 5m --sort p99\n"
+                    "  weft stat --namespace shop --watch\n"
+                    "  weft stat --json | jq '.rows[] | {destination, requests}'\n",
+        .exit_codes = exit_codes,
+        .operands_max = 1,
+    };
 
-    while ((option = getopt_long(argc, argv, "h", options, &index)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        }
-        if (option == 'j') {
-            as_json = true;
-        } else if (option == 'a') {
-            api = optarg;
-        } else if (option == '?' || !api_add_argument(path, sizeof path, options[index].name, optarg)) {
-            return EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "weft stat: unexpected '%s'; --help tells more\n", argv[optind]);
-        return EXIT_USAGE;
-    }
-    json_t *answer = api_get(api, path, reason);
-    if (answer == NULL) {
-        fprintf(stderr, "weft stat: %s\n", reason);
-        return EXIT_FAILURE;
-    }
-    if (as_json) {
-        (void)json_dumpf(answer, stdout, JSON_INDENT(2));
-        printf("\n");
-    } else {
-        print_table(answer);
-    }
-    json_decref(answer);
-    return EXIT_SUCCESS;
+    return run(&line, &options, argc, argv);
+}
+
+int cmd_edges(int argc, char **argv)
+{
+    struct stat_options options = {.by = TRAFFIC_BY_EDGE};
+    const struct command_line line = {
+        .name = "edges",
+        .operands = "[SERVICE]",
+        .about =
+            "Shows who calls whom: rate, outcomes and latencies of each edge in a rolling window. With "
+            "--route\n"
+            "they are of the last 30 to 60 seconds, without latencies: a route's are kept for all callers\n"
+            "together (weft stat --route).\n",
+        .groups = {{traffic_rows, &options.filters}, {traffic_edge_rows, &options.filters},
+            {answer_watch_rows, &options.answer}, {answer_rows, &options.answer}},
+        .notes = notes,
+        .examples = "  weft edges\n"
+                    "  weft edges cart --sort failed --limit 10\n"
+                    "  weft edges --source frontend --window 15m\n"
+                    "  weft edges --watch 5 --json | jq -c '.rows[0]'\n",
+        .exit_codes = exit_codes,
+        .operands_max = 1,
+    };
+
+    return run(&line, &options, argc, argv);
 }

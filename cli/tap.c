@@ -7,14 +7,14 @@
  * Members that a request does not tell are left out; {"dropped":N} says that N were not sent, as the reader
  * was too slow. One thread.
  */
-#include <getopt.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "cli/api.h"
+#include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/plain_text.h"
 #include "cli/terminal.h"
@@ -28,29 +28,16 @@ enum {
     RATE_MAX = 100000
 };
 
-static const char help[] =
-    "usage: weft tap [OPTION…]\n"
-    "Shows requests as they arrive, at most so many a second as a person can read; ends with Ctrl-C.\n"
-    "What was let through by the filters and not shown is counted.\n\n"
-    "  --service NAME          its requests and its calls\n"
-    "  --source NAME  --destination NAME  --route ROUTE\n"
-    "  --reporter SIDE         source or destination (default: both)\n"
-    "  --min-duration D        of at least this: 250ms\n"
-    "  --flags FLAGS           with any of these response flags: UO,UT\n"
-    "  --error                 only failed ones\n"
-    "  --rate N                lines a second (default 10)\n"
-    "  --count N               ends after so many lines\n"
-    "  --json                  all that the filters let through, as JSON lines\n"
-    "  --api PATH|URL          the agent's API (else WEFT_API, else the usual places)\n\n"
-    "examples:\n"
-    "  weft tap --service cart\n"
-    "  weft tap --destination db --min-duration 50ms\n"
-    "  weft tap --error --json | jq -r .trace_id\n"
-    "Exit code 0 when the agent ends it; 1 when no agent answers; 2 for wrong usage.\n";
-
 struct tap {
-    const char *api;
-    bool as_json;
+    struct answer_options answer;
+    const char *service;
+    const char *source;
+    const char *destination;
+    const char *route;
+    const char *reporter;
+    const char *min_duration;
+    const char *flags;
+    bool errors;
     unsigned long rate;      /* lines a second */
     unsigned long count_max; /* 0: for ever */
     unsigned long shown_count;
@@ -169,7 +156,7 @@ static bool on_line(void *user, const char *text, size_t length)
     if (length == 0) {
         return true; /* the agent shows that it is alive */
     }
-    if (tap->as_json) {
+    if (tap->answer.as_json) {
         (void)fwrite(text, 1, length, stdout);
         printf("\n");
         tap->shown_count++;
@@ -181,83 +168,102 @@ static bool on_line(void *user, const char *text, size_t length)
     return fflush(stdout) == 0 && (tap->count_max == 0 || tap->shown_count < tap->count_max);
 }
 
-static bool take_number(const char *name, unsigned long *ret_number)
-{
-    char *end;
-    unsigned long number = strtoul(optarg, &end, 10);
+static const struct option_row rows[] = {
+    {.name = "service",
+        .value = "NAME",
+        .help = "its requests and its calls",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct tap, service)},
+    {.name = "source",
+        .value = "NAME",
+        .help = "only calls by this service",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct tap, source)},
+    {.name = "destination",
+        .value = "NAME",
+        .help = "only calls of this service",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct tap, destination)},
+    {.name = "route",
+        .value = "ROUTE",
+        .help = "only this route",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct tap, route)},
+    {.name = "reporter",
+        .value = "SIDE",
+        .help = "source or destination (default: both)",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct tap, reporter)},
+    {.name = "min-duration",
+        .value = "D",
+        .help = "of at least this: 250ms",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct tap, min_duration)},
+    {.name = "flags",
+        .value = "FLAGS",
+        .help = "with any of these response flags: UO,UT",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct tap, flags)},
+    {.name = "error",
+        .help = "only failed ones",
+        .kind = OPTION_FLAG,
+        .offset = offsetof(struct tap, errors)},
+    {.name = "rate",
+        .value = "N",
+        .help = "lines a second (default 10)",
+        .kind = OPTION_COUNT,
+        .offset = offsetof(struct tap, rate),
+        .most = RATE_MAX},
+    {.name = "count",
+        .value = "N",
+        .help = "ends after so many lines",
+        .kind = OPTION_COUNT,
+        .offset = offsetof(struct tap, count_max),
+        .most = RATE_MAX},
+    {.name = NULL},
+};
 
-    if (end == optarg || *end != '\0' || number == 0 || number > RATE_MAX) {
-        fprintf(stderr, "weft tap: --%s expects a number from 1 to %d\n", name, RATE_MAX);
-        return false;
-    }
-    *ret_number = number;
-    return true;
-}
-
-/* Returns whether the option made sense. `name`: of a filter, as the API calls it. */
-static bool take_option(int option, const char *name, struct tap *tap, char *path)
+static bool make_path(const struct command_line *line, const struct tap *tap, char *path)
 {
-    switch (option) {
-    case 'j':
-        tap->as_json = true;
-        return true;
-    case 'a':
-        tap->api = optarg;
-        return true;
-    case 'r':
-        return take_number("rate", &tap->rate);
-    case 'n':
-        return take_number("count", &tap->count_max);
-    case 'e':
-        return api_add_argument(path, PATH_BYTES, "error", "true");
-    case 'm':
-        return api_add_argument(path, PATH_BYTES, "min_duration", optarg);
-    case 'f':
-        return api_add_argument(path, PATH_BYTES, name, optarg);
-    default:
-        return false;
-    }
+    return answers_add_argument(line, path, PATH_BYTES, "service", tap->service) &&
+           answers_add_argument(line, path, PATH_BYTES, "source", tap->source) &&
+           answers_add_argument(line, path, PATH_BYTES, "destination", tap->destination) &&
+           answers_add_argument(line, path, PATH_BYTES, "route", tap->route) &&
+           answers_add_argument(line, path, PATH_BYTES, "reporter", tap->reporter) &&
+           answers_add_argument(line, path, PATH_BYTES, "min_duration", tap->min_duration) &&
+           answers_add_argument(line, path, PATH_BYTES, "flags", tap->flags) &&
+           answers_add_argument(line, path, PATH_BYTES, "error", tap->errors ? "true" : NULL);
 }
 
 int cmd_tap(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"service", required_argument, NULL, 'f'},
-        {"source", required_argument, NULL, 'f'},
-        {"destination", required_argument, NULL, 'f'},
-        {"route", required_argument, NULL, 'f'},
-        {"reporter", required_argument, NULL, 'f'},
-        {"flags", required_argument, NULL, 'f'},
-        {"min-duration", required_argument, NULL, 'm'},
-        {"error", no_argument, NULL, 'e'},
-        {"rate", required_argument, NULL, 'r'},
-        {"count", required_argument, NULL, 'n'},
-        {"json", no_argument, NULL, 'j'},
-        {"api", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     struct tap tap = {.rate = RATE, .terminal = terminal_look()};
+    const char *operands[OPERANDS_MAX];
     char path[PATH_BYTES] = "/api/v1/tap";
     char reason[API_REASON_BYTES];
-    int index = 0;
-    int option;
+    const struct command_line line = {
+        .name = "tap",
+        .operands = "",
+        .about = "Shows requests as they arrive, at most so many a second as a person can read; ends with "
+                 "Ctrl-C.\n"
+                 "What was let through by the filters and not shown is counted.\n",
+        .groups = {{rows, &tap}, {answer_rows, &tap.answer}},
+        .notes = "With --json all that the filters let through is printed, as JSON lines.\n",
+        .examples = "  weft tap --service cart\n"
+                    "  weft tap --destination db --min-duration 50ms\n"
+                    "  weft tap --error --json | jq -r .trace_id\n",
+        .exit_codes = "Exit code 0 when the agent ends it; 1 when no agent answers; 2 for wrong usage.\n",
+    };
+    int code = options_read(&line, argc, argv, operands);
 
-    while ((option = getopt_long(argc, argv, "h", known, &index)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        }
-        if (!take_option(option, known[index].name, &tap, path)) {
-            return EXIT_USAGE;
-        }
+    if (code != OPTIONS_GO_ON) {
+        return code;
     }
-    if (optind < argc) {
-        fprintf(stderr, "weft tap: unexpected '%s'; --help tells more\n", argv[optind]);
+    if (!make_path(&line, &tap, path)) {
         return EXIT_USAGE;
     }
-    int error = api_stream(tap.api, path, on_line, &tap, reason);
-    if (!tap.as_json) {
+    int error = api_stream(tap.answer.api, path, on_line, &tap, reason);
+    if (!tap.answer.as_json) {
         say_left_out(&tap);
     }
     if (error < 0) {

@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/units.h"
+
 static unsigned clamp_columns(long columns)
 {
     if (columns < TERMINAL_COLUMNS_MIN) {
@@ -49,14 +51,8 @@ void terminal_style(const struct terminal *terminal, enum terminal_style style)
 
 void terminal_duration(double seconds, int columns)
 {
-    char text[32];
+    char text[UNITS_BYTES];
 
-    if (seconds >= 0.9995) {
-        (void)snprintf(text, sizeof text, "%.*fs", seconds < 100 ? 2 : 0, seconds);
-    } else if (seconds >= 0.9995e-3) {
-        (void)snprintf(text, sizeof text, "%.1fms", seconds * 1e3);
-    } else {
-        (void)snprintf(text, sizeof text, "%.0fus", seconds * 1e6);
-    }
+    units_duration(seconds, text);
     printf("%*s", columns, text);
 }

@@ -1,4 +1,4 @@
-/* What is known of standard output: how wide it is and whether it shows colours; and times in few columns. */
+/* What is known of standard output: how large it is and whether it shows colours. */
 #ifndef WEFT_CLI_TERMINAL_H
 #define WEFT_CLI_TERMINAL_H
 
@@ -19,7 +19,7 @@ struct terminal terminal_look(void);
 /* Begins a style, or ends it with STYLE_PLAIN; nothing without colours. */
 void terminal_style(const struct terminal *terminal, enum terminal_style style);
 
-/* "1.23s", "45.6ms", "789us", right-aligned in `columns`. */
+/* As cli/units.h writes it, right-aligned in `columns`. */
 void terminal_duration(double seconds, int columns);
 
 #endif

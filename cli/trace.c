@@ -1,12 +1,11 @@
 /* `weft trace ID`: one trace as a tree with bars, from /api/v1/traces/{id}. One thread. */
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "cli/api.h"
+#include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/plain_text.h"
 #include "cli/spans.h"
@@ -22,20 +21,6 @@ enum {
     NAME_COLUMNS_MAX = 64,
     BAR_COLUMNS_MIN = 8,
 };
-
-static const char help[] =
-    "usage: weft trace [OPTION…] ID\n"
-    "Shows a trace that the agent (and its peers) still hold, as a tree of spans with a bar for each:\n"
-    "  #  the span's own time      -  time in which a span beneath it was under way\n"
-    "  ~  an attempt after which there was another one\n"
-    "SELF is the span's time without any span beneath it. Errors and retries are said behind the bar.\n\n"
-    "  --json                  the API's answer as it is: OTLP JSON\n"
-    "  --api PATH|URL          the agent's API (else WEFT_API, else the usual places)\n"
-    "NO_COLOR and COLUMNS are respected.\n\n"
-    "examples:\n"
-    "  weft trace 4bf92f3577b34da6a3ce929d0e0e4736\n"
-    "  weft trace --json 4bf92f3577b34da6a3ce929d0e0e4736 > trace.json\n"
-    "Exit code 0; 1 when no agent answers or none holds the trace; 2 for wrong usage.\n";
 
 /* How the tree is drawn. */
 struct drawing {
@@ -314,48 +299,44 @@ static bool is_trace_id(const char *text)
     return length > 0 && length <= ID_BYTES_MAX && strspn(text, "0123456789abcdefABCDEF") == length;
 }
 
+static int show_answer(void *user, const json_t *answer)
+{
+    (void)user;
+    return show(answer);
+}
+
+static const char about[] =
+    "Shows a trace that the agent (and its peers) still hold, as a tree of spans with a bar for each:\n"
+    "  #  the span's own time      -  time in which a span beneath it was under way\n"
+    "  ~  an attempt after which there was another one\n"
+    "SELF is the span's time without any span beneath it. Errors and retries are said behind the bar.\n";
+
 int cmd_trace(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"api", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    struct answer_options options = {.api = NULL};
+    const char *operands[OPERANDS_MAX];
     char path[PATH_BYTES];
-    char reason[API_REASON_BYTES];
-    const char *api = NULL;
-    bool as_json = false;
-    int option;
+    const struct command_line line = {
+        .name = "trace",
+        .operands = "ID",
+        .about = about,
+        .groups = {{answer_rows, &options}},
+        .notes = "NO_COLOR and COLUMNS are respected.\n",
+        .examples = "  weft trace 4bf92f3577b34da6a3ce929d0e0e4736\n"
+                    "  weft trace --json 4bf92f3577b34da6a3ce929d0e0e4736 > trace.json\n",
+        .exit_codes = "Exit code 0; 1 when no agent answers or none holds the trace; 2 for wrong usage.\n",
+        .operands_max = 1,
+    };
+    int code = options_read(&line, argc, argv, operands);
 
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        }
-        if (option == '?') {
-            return EXIT_USAGE;
-        }
-        as_json |= option == 'j';
-        api = option == 'a' ? optarg : api;
+    if (code != OPTIONS_GO_ON) {
+        return code;
     }
-    if (optind + 1 != argc || !is_trace_id(argv[optind])) {
+    if (operands[0] == NULL || !is_trace_id(operands[0])) {
         fprintf(stderr, "weft trace: expected one trace id, up to 32 hex digits; --help tells more\n");
         return EXIT_USAGE;
     }
-    (void)snprintf(path, sizeof path, "/api/v1/traces/%s", argv[optind]);
-    json_t *answer = api_get(api, path, reason);
-    if (answer == NULL) {
-        fprintf(stderr, "weft trace: %s\n", reason);
-        return EXIT_FAILURE;
-    }
-    int code = EXIT_SUCCESS;
-    if (as_json) {
-        (void)json_dumpf(answer, stdout, JSON_INDENT(2));
-        printf("\n");
-    } else {
-        code = show(answer);
-    }
-    json_decref(answer);
-    return code;
+    (void)snprintf(path, sizeof path, "/api/v1/traces/%s", operands[0]);
+    struct answers answers = {.command = line.name, .options = &options, .path = path, .show = show_answer};
+    return answers_run(&answers);
 }

@@ -1,36 +1,23 @@
 /* `weft why SERVICE`: why a service is slow, from /api/v1/why. One thread. */
-#include <getopt.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/api.h"
+#include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/plain_text.h"
 #include "cli/terminal.h"
 
 enum { PATH_BYTES = 1024, CAUSE_COLUMNS = 40, DURATION_COLUMNS = 9, SUMMARY_COLUMNS = 400, ID_COLUMNS = 34 };
 
-static const char help[] =
-    "usage: weft why [OPTION…] SERVICE\n"
-    "Compares the slow requests of a service with the others and ranks what is over-represented among them:\n"
-    "pods, versions, routes, callers, called services, networks, retries, response flags, attributes.\n"
-    "Failing requests are compared with the others likewise.\n\n"
-    "  --window DURATION       how far back: 30s, 5m (default), at most 1h\n"
-    "  --slow DURATION         slow is longer than this (default: above p99)\n"
-    "  --namespace NAME        of the service (default: any)\n"
-    "  --json                  the API's answer as it is\n"
-    "  --api PATH|URL          the agent's API (else WEFT_API, else the usual places)\n\n"
-    "SHARE is how many of the slow requests have it, OTHERS how many of the rest, LIFT the one by the "
-    "other.\n"
-    "EXCESS is how much longer than usual the slow requests that have it took, together.\n"
-    "A line that begins with + only comes along with the cause whose number follows.\n\n"
-    "examples:\n"
-    "  weft why cart\n"
-    "  weft why cart --window 15m --slow 250ms\n"
-    "  weft why cart --json | jq '.causes[0]'\n"
-    "Exit code 0, also when there is no single cause; 1 when no agent answers; 2 for wrong usage.\n";
+struct why_options {
+    struct answer_options answer;
+    const char *window;
+    const char *slow;
+    const char *name_space;
+};
 
 static double number_of(const json_t *object, const char *name)
 {
@@ -130,52 +117,73 @@ static void print_answer(const json_t *answer)
     }
 }
 
+static int show(void *user, const json_t *answer)
+{
+    (void)user;
+    print_answer(answer);
+    return EXIT_SUCCESS;
+}
+
+static const struct option_row rows[] = {
+    {.name = "window",
+        .value = "DURATION",
+        .help = "how far back: 30s, 5m (default), at most 1h",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct why_options, window)},
+    {.name = "slow",
+        .value = "DURATION",
+        .help = "slow is longer than this (default: above p99)",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct why_options, slow)},
+    {.name = "namespace",
+        .value = "NAME",
+        .help = "of the service (default: any)",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct why_options, name_space)},
+    {.name = NULL},
+};
+
+static const char about[] =
+    "Compares the slow requests of a service with the others and ranks what is over-represented among them:\n"
+    "pods, versions, routes, callers, called services, networks, retries, response flags, attributes.\n"
+    "Failing requests are compared with the others likewise.\n";
+
+static const char notes[] =
+    "SHARE is how many of the slow requests have it, OTHERS how many of the rest, LIFT the one by the "
+    "other.\n"
+    "EXCESS is how much longer than usual the slow requests that have it took, together.\n"
+    "A line that begins with + only comes along with the cause whose number follows.\n";
+
 int cmd_why(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"window", required_argument, NULL, 'w'},
-        {"slow", required_argument, NULL, 's'},
-        {"namespace", required_argument, NULL, 'n'},
-        {"json", no_argument, NULL, 'j'},
-        {"api", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    struct why_options options = {.window = NULL};
+    const char *operands[OPERANDS_MAX];
     char path[PATH_BYTES] = "/api/v1/why";
-    char reason[API_REASON_BYTES];
-    const char *api = NULL;
-    bool as_json = false;
-    int index = 0;
-    int option;
+    const struct command_line line = {
+        .name = "why",
+        .operands = "SERVICE",
+        .about = about,
+        .groups = {{rows, &options}, {answer_watch_rows, &options.answer}, {answer_rows, &options.answer}},
+        .notes = notes,
+        .examples = "  weft why cart\n"
+                    "  weft why cart --window 15m --slow 250ms\n"
+                    "  weft why cart --json | jq '.causes[0]'\n",
+        .exit_codes =
+            "Exit code 0, also when there is no single cause; 1 when no agent answers; 2 for wrong usage.\n",
+        .operands_min = 1,
+        .operands_max = 1,
+    };
+    int code = options_read(&line, argc, argv, operands);
 
-    while ((option = getopt_long(argc, argv, "h", options, &index)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        }
-        if (option == 'j') {
-            as_json = true;
-        } else if (option == 'a') {
-            api = optarg;
-        } else if (option == '?' || !api_add_argument(path, sizeof path, options[index].name, optarg)) {
-            return EXIT_USAGE;
-        }
+    if (code != OPTIONS_GO_ON) {
+        return code;
     }
-    if (optind + 1 != argc || !api_add_argument(path, sizeof path, "service", argv[optind])) {
-        fprintf(stderr, "weft why: expected one service; --help tells more\n");
+    if (!answers_add_argument(&line, path, sizeof path, "service", operands[0]) ||
+        !answers_add_argument(&line, path, sizeof path, "window", options.window) ||
+        !answers_add_argument(&line, path, sizeof path, "slow", options.slow) ||
+        !answers_add_argument(&line, path, sizeof path, "namespace", options.name_space)) {
         return EXIT_USAGE;
     }
-    json_t *answer = api_get(api, path, reason);
-    if (answer == NULL) {
-        fprintf(stderr, "weft why: %s\n", reason);
-        return EXIT_FAILURE;
-    }
-    if (as_json) {
-        (void)json_dumpf(answer, stdout, JSON_INDENT(2));
-        printf("\n");
-    } else {
-        print_answer(answer);
-    }
-    json_decref(answer);
-    return EXIT_SUCCESS;
+    struct answers answers = {.command = line.name, .options = &options.answer, .path = path, .show = show};
+    return answers_run(&answers);
 }

@@ -53,6 +53,7 @@ struct metrics_export {
 struct aggregator_thread {
     struct loop_thread thread;
     struct aggregator_thread_config config;
+    struct limits limits; /* of the configuration in force */
     struct aggregator *aggregator;
     struct snapshot *snapshot;
     struct snapshot *profiles[PROFILE_COUNT]; /* of those that are enabled; else NULL */
@@ -134,7 +135,7 @@ static void start_scrape(struct aggregator_thread *self, struct ask *ask)
         .encoder = ask->encoder,
         .options = ask->options,
         .compression = ask->compression,
-        .bytes_max = self->config.config->limits.query_answer_bytes_max,
+        .bytes_max = self->limits.query_answer_bytes_max,
         .end = on_scrape_end,
         .user = ask,
         .snapshot = ask->profile == PROFILE_COUNT ? self->snapshot : self->profiles[ask->profile],
@@ -156,7 +157,7 @@ static void run_query(struct aggregator_thread *self, struct ask *ask)
         .aggregator = self->aggregator, .registry = self->config.registry, .clock = self->config.clock};
     struct buffer out;
 
-    buffer_init(&out, self->config.config->limits.query_answer_bytes_max);
+    buffer_init(&out, self->limits.query_answer_bytes_max);
     unsigned status = query_run(&sources, ask->path, ask->arguments, ask->argument_count, &out);
     metric_add(self->config.cells, METRIC_QUERIES, 1);
     if (status >= 400 && status < 500) {
@@ -255,7 +256,7 @@ static void start_export(struct aggregator_thread *self, struct metrics_export *
         .encoder = exporter_otlp.encoders[0],
         .options = export->options,
         .compression = COMPRESSION_NONE,
-        .bytes_max = self->config.config->limits.query_answer_bytes_max,
+        .bytes_max = self->limits.query_answer_bytes_max,
         .piece_bytes = export->piece_bytes,
         .piece = on_export_piece,
         .end = on_export_end,
@@ -359,7 +360,7 @@ static void begin_round(struct aggregator_thread *self)
             link->ops->flip(link->shard);
         }
     }
-    (void)uv_timer_start(&self->round_timer, on_round_late, self->config.config->limits.scrape_wait_ms, 0);
+    (void)uv_timer_start(&self->round_timer, on_round_late, self->limits.scrape_wait_ms, 0);
 }
 
 /* A round soon: now, after the one under way, or when the last one is FLIP_DEMAND_MS old. */
@@ -474,14 +475,19 @@ static void describe_sender(struct slice sender, struct sender_description *ret_
     }
 }
 
+static struct snapshot_settings view_of(const struct config *config)
+{
+    return (struct snapshot_settings){
+        .native_scale = (int32_t)config->metrics.native_schema,
+        .native_buckets_max = native_buckets_max((int)config->metrics.native_schema),
+    };
+}
+
 /* Of our own families, and of each profile that is enabled. */
 static int make_snapshots(struct aggregator_thread *self)
 {
     const struct config *config = self->config.config;
-    struct snapshot_settings view = {
-        .native_scale = (int32_t)config->metrics.native_schema,
-        .native_buckets_max = native_buckets_max((int)config->metrics.native_schema),
-    };
+    struct snapshot_settings view = view_of(config);
     int error = aggregator_snapshot_new(self->aggregator, self->config.registry, &view, &self->snapshot);
 
     for (int p = 0; error == 0 && p < PROFILE_COUNT; p++) {
@@ -509,10 +515,11 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
         return WERR_NOMEM;
     }
     self->config = *config;
+    self->limits = config->config->limits;
     struct aggregator_settings settings = {
         .shard_count = (uint32_t)config->shard_count,
         .bounds = config->bounds,
-        .limits = &config->config->limits,
+        .limits = &self->limits,
         .budget = config->series,
         .cells = config->cells,
         .clock = config->clock,
@@ -556,6 +563,29 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
     }
     *ret_self = self;
     return 0;
+}
+
+static void on_config(struct mail *mail, void *receiver)
+{
+    struct aggregator_thread *self = receiver;
+    struct config_letter *letter = (struct config_letter *)mail;
+    struct snapshot_settings view = view_of(letter->config);
+
+    self->limits = letter->config->limits;
+    aggregator_reconfigure(self->aggregator, letter->config->cluster);
+    aggregator_snapshot_set(self->snapshot, &view);
+    for (int p = 0; p < PROFILE_COUNT; p++) {
+        if (self->profiles[p] != NULL) {
+            aggregator_snapshot_set(self->profiles[p], &view);
+        }
+    }
+    exemplar_link_reconfigure(&self->exemplars, letter->config);
+    config_letter_acknowledge(letter);
+}
+
+void aggregator_thread_post_config(struct aggregator_thread *self, struct config_letter *letter)
+{
+    config_letter_post(letter, &self->thread.mailbox, on_config);
 }
 
 void aggregator_thread_add_shard(

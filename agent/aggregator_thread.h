@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "config_letter.h"
 #include "core/budget.h"
 #include "core/buffer.h"
 #include "core/clock.h"
@@ -107,6 +108,9 @@ struct ask {
     /* the aggregator's list */
     struct ask *next;
 };
+
+/* From main: the thread takes over live keys and acknowledges. */
+void aggregator_thread_post_config(struct aggregator_thread *self, struct config_letter *letter);
 
 /* From a shard. False when the thread is stopping: nothing was taken. */
 bool aggregator_thread_ask(struct aggregator_thread *self, struct ask *ask);

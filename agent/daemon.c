@@ -17,6 +17,7 @@
 #include "receivers/pod_source.h"
 #include "receivers/receivers.h"
 #include "receivers/tcp_guard.h"
+#include "reload.h"
 #include "kept_hub.h"
 #include "notice_gate.h"
 #include "service_manager.h"
@@ -39,6 +40,9 @@ struct daemon {
     uv_loop_t *loop;
     struct mailbox mailbox;
     uv_signal_t signals[2];
+    uv_signal_t reload_signal;
+    struct reload reload;
+    const struct config_source *source;
     uv_timer_t health_timer;
     uv_timer_t drain_timer;
     struct metric_registry registry;
@@ -101,9 +105,11 @@ static void finish(struct daemon *daemon)
     uv_close((uv_handle_t *)&daemon->health_timer, NULL);
     uv_close((uv_handle_t *)&daemon->signals[0], NULL);
     uv_close((uv_handle_t *)&daemon->signals[1], NULL);
+    uv_close((uv_handle_t *)&daemon->reload_signal, NULL);
     /* A further signal shall not kill what is about to end by itself: closed handles leave the default. */
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
     uv_stop(daemon->loop);
 }
 
@@ -111,8 +117,8 @@ static void on_drain_timeout(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
 
-    log_event(
-        daemon->log, LOG_LEVEL_WARN, "drain_timeout", LOG_I("limit_ms", daemon->config->limits.drain_ms));
+    log_event(daemon->log, LOG_LEVEL_WARN, "drain_timeout",
+        LOG_I("limit_ms", daemon->reload.current->limits.drain_ms));
     finish(daemon);
 }
 
@@ -124,8 +130,8 @@ static void on_step_done(struct mail *mail, void *receiver)
     if (daemon->step == DRAIN_METRICS && daemon->exporting) {
         daemon->step = DRAIN_QUEUES;
         daemon->step_done = (struct mail){.deliver = on_step_done};
-        if (exporter_thread_drain(
-                &daemon->exporter, daemon->config->limits.drain_ms, &daemon->mailbox, &daemon->step_done)) {
+        if (exporter_thread_drain(&daemon->exporter, daemon->reload.current->limits.drain_ms,
+                &daemon->mailbox, &daemon->step_done)) {
             return;
         }
     }
@@ -149,14 +155,15 @@ static void on_shard_drained(struct mail *mail, void *receiver)
 
 static void begin_drain(struct daemon *daemon)
 {
-    uint32_t at_most_ms = (uint32_t)daemon->config->limits.drain_ms + STOP_MARGIN_MS;
+    uint32_t at_most_ms = (uint32_t)daemon->reload.current->limits.drain_ms + STOP_MARGIN_MS;
 
     daemon->step = DRAIN_SHARDS;
+    reload_close(&daemon->reload);
     atomic_store(&daemon->health.draining, true);
     (void)service_manager_stopping(&daemon->manager, "handing over what was received", at_most_ms);
     acceptor_stop(&daemon->records);
     daemon->draining_count = daemon->shard_count;
-    (void)uv_timer_start(&daemon->drain_timer, on_drain_timeout, daemon->config->limits.drain_ms, 0);
+    (void)uv_timer_start(&daemon->drain_timer, on_drain_timeout, daemon->reload.current->limits.drain_ms, 0);
     for (size_t i = 0; i < daemon->shard_count; i++) {
         daemon->shard_drained[i] = (struct mail){.deliver = on_shard_drained};
         shard_drain(daemon->shards[i], &daemon->mailbox, &daemon->shard_drained[i]);
@@ -204,6 +211,67 @@ static void on_health_timer(uv_timer_t *timer)
     tell_health(daemon);
 }
 
+static void on_reload_signal(uv_signal_t *handle, int number)
+{
+    struct daemon *daemon = handle->data;
+
+    (void)number;
+    reload_run(&daemon->reload);
+}
+
+/* What main's own parts take over. */
+static void apply_config(void *user, const struct config *config)
+{
+    struct daemon *daemon = user;
+
+    log_reconfigure(daemon->log, config->log.level, config->log.format);
+    count_sources_reconfigure(daemon->counts, (enum count_from)config->count_from, &config->limits);
+    notice_gate_reconfigure(&daemon->notice_gate, config, clock_monotonic_ns(clock_system()));
+    acceptor_reconfigure(&daemon->records, &config->limits);
+    acceptor_reconfigure(&daemon->http, &config->limits);
+}
+
+static int init_reload(struct daemon *daemon, char *reason)
+{
+    struct reload_settings settings = {
+        .source = daemon->source,
+        .started_with = daemon->config,
+        .clock = clock_system(),
+        .log = daemon->log,
+        .cells = daemon->cells,
+        .mailbox = &daemon->mailbox,
+        .apply = apply_config,
+        .user = daemon,
+    };
+    int error = reload_init(&daemon->reload, &settings);
+
+    return error < 0 ? fail(reason, error, "start") : 0;
+}
+
+static void post_to_shard(void *shard, struct config_letter *letter)
+{
+    shard_post_config(shard, letter);
+}
+
+static void post_to_aggregator(void *aggregator, struct config_letter *letter)
+{
+    aggregator_thread_post_config(aggregator, letter);
+}
+
+static void post_to_traces(void *traces, struct config_letter *letter)
+{
+    trace_thread_post_config(traces, letter);
+}
+
+static void add_reload_parties(struct daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->shard_count; i++) {
+        reload_add(&daemon->reload, daemon->shards[i], post_to_shard);
+    }
+    reload_add(&daemon->reload, daemon->aggregator, post_to_aggregator);
+    reload_add(&daemon->reload, daemon->traces, post_to_traces);
+}
+
 static void start_handles(struct daemon *daemon)
 {
     static const int numbers[] = {SIGTERM, SIGINT};
@@ -213,6 +281,9 @@ static void start_handles(struct daemon *daemon)
         daemon->signals[i].data = daemon;
         (void)uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
     }
+    (void)uv_signal_init(daemon->loop, &daemon->reload_signal);
+    daemon->reload_signal.data = daemon;
+    (void)uv_signal_start(&daemon->reload_signal, on_reload_signal, SIGHUP);
     (void)uv_timer_init(daemon->loop, &daemon->drain_timer);
     daemon->drain_timer.data = daemon;
     (void)uv_timer_init(daemon->loop, &daemon->health_timer);
@@ -398,6 +469,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         .registry = &daemon->registry,
         .shard_count = daemon->shard_count,
         .guard = &daemon->guard,
+        .config_text = daemon->reload.text,
         .pods = &daemon->pods,
         .kept_hub = &daemon->kept_hub,
         .notice_gate = &daemon->notice_gate,
@@ -416,6 +488,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         health_watch(&daemon->health, "shard", &shard_thread(daemon->shards[i])->tick_count);
     }
     trace_thread_enter_aggregator(daemon->traces);
+    add_reload_parties(daemon);
     return 0;
 }
 
@@ -631,12 +704,12 @@ static int start_accepting(struct daemon *daemon, char *reason)
     return 0;
 }
 
-int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, struct daemon **ret_daemon,
-    char reason[static DAEMON_REASON_BYTES])
+int daemon_start(const struct config *config, const struct config_source *source, struct log *log,
+    uv_loop_t *loop, struct daemon **ret_daemon, char reason[static DAEMON_REASON_BYTES])
 {
-    static int (*const steps[])(struct daemon *, char *) = {init_manager, init_shared, start_exporter,
-        start_aggregator, start_traces, make_shards, init_guard, open_listeners, drop_passed, open_receivers,
-        start_pods, start_threads, start_accepting};
+    static int (*const steps[])(struct daemon *, char *) = {init_manager, init_shared, init_reload,
+        start_exporter, start_aggregator, start_traces, init_guard, make_shards, open_listeners, drop_passed,
+        open_receivers, start_pods, start_threads, start_accepting};
     struct daemon *daemon = calloc(1, sizeof *daemon);
 
     if (daemon == NULL) {
@@ -644,6 +717,7 @@ int daemon_start(const struct config *config, struct log *log, uv_loop_t *loop, 
     }
     struct cpu_paths paths = cpu_paths_system();
     daemon->config = config;
+    daemon->source = source;
     daemon->log = log;
     daemon->loop = loop;
     daemon->shard_count =
@@ -676,6 +750,7 @@ void daemon_free(struct daemon *daemon)
     if (daemon == NULL) {
         return;
     }
+    reload_close(&daemon->reload);
     if (daemon->accepting) {
         acceptor_stop(&daemon->records);
         acceptor_stop(&daemon->http);
@@ -709,6 +784,7 @@ void daemon_free(struct daemon *daemon)
     mailbox_close(&daemon->mailbox);
     (void)uv_run(daemon->loop, UV_RUN_DEFAULT);
     mailbox_deinit(&daemon->mailbox);
+    reload_deinit(&daemon->reload);
     pods_deinit(&daemon->pods);
     service_manager_deinit(&daemon->manager);
     free(daemon);

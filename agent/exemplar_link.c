@@ -72,6 +72,14 @@ void exemplar_link_init(struct exemplar_link *link, const struct config *config,
     note_retention(link);
 }
 
+void exemplar_link_reconfigure(struct exemplar_link *link, const struct config *config)
+{
+    if (link->traces != NULL) {
+        link->retention_min_ns = least_retention(config);
+        note_retention(link);
+    }
+}
+
 void exemplar_link_note_scrape(struct exemplar_link *link, uint64_t now_ns)
 {
     uint64_t gap_ns = now_ns - link->scrape_ns;

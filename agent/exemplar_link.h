@@ -47,6 +47,9 @@ void exemplar_link_send(struct exemplar_link *link, bool always);
 /* Somebody scrapes. */
 void exemplar_link_note_scrape(struct exemplar_link *link, uint64_t now_ns);
 
+/* Takes over trace.exemplar_retention_s. Nothing where no exemplar is pinned. */
+void exemplar_link_reconfigure(struct exemplar_link *link, const struct config *config);
+
 uint64_t exemplar_link_retention_ns(const struct exemplar_link *link);
 
 #endif

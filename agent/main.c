@@ -38,7 +38,7 @@ static void raise_descriptor_limit(const struct config *config, struct log *log)
     }
 }
 
-static int run(const struct config *config)
+static int run(const struct config *config, const struct config_source *source)
 {
     struct log log;
     uv_loop_t loop;
@@ -54,8 +54,9 @@ static int run(const struct config *config)
         log_event(&log, LOG_LEVEL_ERROR, "start_failed", LOG_S("reason", "no event loop"));
         return EXIT_FAILURE;
     }
+    (void)signal(SIGHUP, SIG_IGN);  /* until there is something to reload */
     (void)signal(SIGPIPE, SIG_IGN); /* who reads stderr, or a TLS peer, may go: an error like others */
-    int error = daemon_start(config, &log, &loop, &daemon, reason);
+    int error = daemon_start(config, source, &log, &loop, &daemon, reason);
     if (error < 0) {
         log_event(&log, LOG_LEVEL_ERROR, "start_failed", LOG_S("reason", reason));
     } else {
@@ -161,7 +162,7 @@ int main(int argc, char **argv)
             (void)puts("configuration is valid");
         }
     } else {
-        code = run(config);
+        code = run(config, &source);
     }
     config_free(config);
     return code;

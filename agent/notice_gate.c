@@ -31,6 +31,21 @@ int notice_gate_init(struct notice_gate *gate, const struct config *config, uint
     return 0;
 }
 
+static void change_rate(struct rate_share *share, uint32_t rate_per_s, uint64_t now_ns)
+{
+    if (share->rate_per_s != rate_per_s) {
+        rate_share_init(share, rate_per_s, now_ns);
+    }
+}
+
+void notice_gate_reconfigure(struct notice_gate *gate, const struct config *config, uint64_t now_ns)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    change_rate(&gate->peers, peer_rate_per_s(config), now_ns);
+    change_rate(&gate->operators, (uint32_t)config->trace.rate_per_s, now_ns);
+    (void)pthread_mutex_unlock(&gate->lock);
+}
+
 void notice_gate_deinit(struct notice_gate *gate)
 {
     (void)pthread_mutex_destroy(&gate->lock);

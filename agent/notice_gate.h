@@ -29,6 +29,10 @@ struct notice_gate {
  * WERR_NOMEM.
  */
 int notice_gate_init(struct notice_gate *gate, const struct config *config, uint64_t now_ns);
+
+/* From any thread: other rates from now on; both begin with a whole burst when theirs has changed. */
+void notice_gate_reconfigure(struct notice_gate *gate, const struct config *config, uint64_t now_ns);
+
 void notice_gate_deinit(struct notice_gate *gate);
 
 /* How many of `count` traces may be kept for `source`, which tells those who ask apart. */

@@ -288,8 +288,8 @@ static int add_tls(struct shard *shard, int fd)
 {
     struct tls_inlet_config config = {
         .loop = &shard->thread.loop,
-        .context = shard->common->guard->tls,
-        .handshake_ms_max = shard->common->config->limits.sniff_timeout_ms,
+        .context = shard->guard.tls,
+        .handshake_ms_max = shard->limits.sniff_timeout_ms,
         .linger_ms_max = TLS_LINGER_MS,
         .cells = shard->cells,
         .done = on_tls_done,
@@ -304,14 +304,14 @@ static void add_tcp(struct shard *shard, int fd)
 {
     int yes = 1;
 
-    if (!tcp_guard_allows(shard->common->guard, fd)) {
+    if (!tcp_guard_allows(&shard->guard, fd)) {
         metric_add(shard->cells, METRIC_CONNECTIONS_DENIED, 1);
         (void)close(fd);
         connection_ended(shard, LISTENER_OTLP);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    if (shard->common->guard->tls == NULL) {
+    if (shard->guard.tls == NULL) {
         sniffer_add(&shard->sniffer, fd);
     } else if (add_tls(shard, fd) < 0) {
         (void)close(fd);
@@ -433,7 +433,7 @@ static void on_drain_over(uv_timer_t *timer)
 static void on_drain(struct mail *mail, void *receiver)
 {
     struct shard *shard = receiver;
-    uint32_t retry_after_ms = (uint32_t)shard->common->config->limits.retry_after_ms;
+    uint32_t retry_after_ms = (uint32_t)shard->limits.retry_after_ms;
 
     (void)mail; /* the shard's own */
     h2_endpoint_drain(&shard->h2);
@@ -478,7 +478,7 @@ static int init_pipeline(struct shard *shard)
     bool ships = common->exporter != NULL && exporter_thread_takes(common->exporter, OTLP_SIGNAL_LOGS);
     struct pipeline_config config = {
         .shard = (uint32_t)shard->index,
-        .limits = &common->config->limits,
+        .limits = &shard->limits,
         .clock = common->clock,
         .bounds = common->bounds,
         .redaction = common->redaction,
@@ -494,7 +494,7 @@ static int init_pipeline(struct shard *shard)
             .graph_side = (enum profile_graph_side)common->config->exporters.prometheus.service_graph},
         .counters_are_deltas = common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
         .cluster = common->config->cluster,
-        .ring_bytes = common->config->limits.trace_ring_bytes / common->shard_count,
+        .ring_bytes = shard->limits.trace_ring_bytes / common->shard_count,
         .exporter = exports ? common->exporter : NULL,
         .log_exporter = ships ? common->exporter : NULL,
         .keep = pipeline_keep_config_of(common->config, common->shard_count),
@@ -522,7 +522,7 @@ static int init_h2(struct shard *shard)
                 .methods = pipeline_grpc_methods,
                 .method_count = pipeline_grpc_method_count,
                 .user = &shard->pipeline,
-                .limits = &common->config->limits,
+                .limits = &shard->limits,
                 .assembly = common->assembly,
                 .waiting = common->waiting,
                 .cells = shard->cells,
@@ -538,7 +538,7 @@ static int init_native(struct shard *shard)
 {
     const struct shard_common *common = shard->common;
     struct native_config config = {
-        .limits = &common->config->limits,
+        .limits = &shard->limits,
         .assembly = common->assembly,
         .instances = common->instances,
         .cells = shard->cells,
@@ -554,7 +554,7 @@ static int init_http(struct shard *shard)
         .hosts = common->config->http.hosts.items,
         .host_count = common->config->http.hosts.count,
         .loop = &shard->thread.loop,
-        .limits = &common->config->limits,
+        .limits = &shard->limits,
         .assembly = common->assembly,
         .cells = shard->cells,
         .handler =
@@ -579,6 +579,7 @@ static int init_http(struct shard *shard)
         .traces = common->traces,
         .kept_hub = common->kept_hub,
         .notice_gate = common->notice_gate,
+        .config_text = shared_bytes_ref(common->config_text),
         .peer_token = common->config->trace.peer_token,
     };
     inflater_init(&shard->routes.inflater);
@@ -593,7 +594,7 @@ static int init_scraper(struct shard *shard)
         .targets = &common->config->receivers.scrape,
         .shard_index = shard->index,
         .shard_count = common->shard_count,
-        .limits = &common->config->limits,
+        .limits = &shard->limits,
         .loop = &shard->thread.loop,
         .pipeline = &shard->pipeline,
         .assembly = common->assembly,
@@ -642,6 +643,8 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
         return WERR_NOMEM;
     }
     shard->common = common;
+    shard->limits = common->config->limits;
+    shard->guard = *common->guard;
     shard->index = index;
     shard->cells = cells;
     shard->inlet = inlet;
@@ -659,8 +662,8 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
     trace_shard_init(&shard->trace_shard, &shard->thread.loop, shard->pipeline.ring, common->clock);
     shard_receivers_init(
         &shard->receivers, &shard->pipeline, &shard->thread.loop, common->config, common->log);
-    sniffer_init(&shard->sniffer, &shard->thread.loop, common->config->limits.sniff_timeout_ms, cells,
-        on_sniffed, shard);
+    sniffer_init(
+        &shard->sniffer, &shard->thread.loop, shard->limits.sniff_timeout_ms, cells, on_sniffed, shard);
     init_timers(shard);
     error = init_h2(shard);
     if (error == 0) {

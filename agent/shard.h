@@ -25,6 +25,8 @@
 #include "listen/instances.h"
 
 struct shard;
+struct config_letter;
+struct shared_bytes;
 struct aggregator_thread;
 struct exporter_thread;
 struct kept_hub;
@@ -50,7 +52,8 @@ struct shard_common {
     struct exporter_thread *exporter; /* NULL: nothing is exported */
     const struct health *health;
     size_t shard_count;
-    const struct tcp_guard *guard;    /* of records over TCP */
+    const struct tcp_guard *guard;    /* of records over TCP; each shard copies it when it is made */
+    struct shared_bytes *config_text; /* what /api/v1/config answers at first */
     struct pods *pods;                /* of this node; NULL: known by uid alone */
     struct metric_registry *registry; /* for the cells of what shards scrape; at start only */
     struct kept_hub *kept_hub;        /* shards enter themselves */
@@ -75,6 +78,9 @@ int shard_take_log(struct shard *shard, uint32_t index, const struct datagram_so
 
 /* Of each arrival that the acceptor posts to the shard. */
 void shard_on_arrival(struct mail *mail, void *receiver);
+
+/* From main: the shard takes over live keys and acknowledges. shard_letters.c. */
+void shard_post_config(struct shard *shard, struct config_letter *letter);
 
 /*
  * From main: no more records. Connections that send them are told to come again and closed, what was received

@@ -13,6 +13,7 @@
 #include "listen/tls_inlet.h"
 #include "pipeline/pipeline.h"
 #include "receivers/scraper.h"
+#include "receivers/tcp_guard.h"
 #include "receivers/shard_receivers.h"
 #include "shard.h"
 #include "trace_shard.h"
@@ -21,6 +22,8 @@
 struct shard {
     struct loop_thread thread;
     const struct shard_common *common;
+    struct limits limits;   /* of the configuration in force; all parts of the shard read them here */
+    struct tcp_guard guard; /* the shard's own copy */
     size_t index;
     struct metric_cells *cells;
     struct shard_inlet *inlet;

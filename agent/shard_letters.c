@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "config_letter.h"
 #include "shard_internal.h"
 
 /* ---- flips ---- */
@@ -94,6 +95,30 @@ bool shard_post_timings(void *user, struct timing_batch *batch)
     const struct shard *shard = user;
 
     return trace_thread_post_timings(shard->common->traces, batch);
+}
+
+/* ---- configuration ---- */
+
+static void on_config(struct mail *mail, void *receiver)
+{
+    struct shard *shard = receiver;
+    struct config_letter *letter = (struct config_letter *)mail;
+    const struct config *config = letter->config;
+
+    shard->limits = config->limits; /* first: the parts read them where they lie */
+    pipeline_reconfigure(&shard->pipeline, config, shard->common->shard_count);
+    tcp_guard_set_allow(&shard->guard, &config->receivers.otlp.allow);
+    shard_receivers_reconfigure(&shard->receivers, config);
+    http_server_set_hosts(shard->http, config->http.hosts.items, config->http.hosts.count);
+    shard->routes.classic_histograms = config->metrics.classic;
+    shared_bytes_unref(shard->routes.config_text);
+    shard->routes.config_text = shared_bytes_ref(letter->text);
+    config_letter_acknowledge(letter);
+}
+
+void shard_post_config(struct shard *shard, struct config_letter *letter)
+{
+    config_letter_post(letter, &shard->thread.mailbox, on_config);
 }
 
 void shard_letters_enter(struct shard *shard)

@@ -283,7 +283,7 @@ static int make_directory(struct trace_join *join)
         .shard = config->shard_count,
         .interner = join->interner,
         .bounds = config->bounds,
-        .limits = &config->config->limits,
+        .limits = config->limits,
         .budget = config->series,
         .cells = config->cells,
         .clock = config->clock,
@@ -358,6 +358,11 @@ int trace_join_new(const struct trace_join_config *config, struct trace_join **r
     (void)uv_timer_start(&join->timer, on_timer, TICK_MS, 0);
     *ret_join = join;
     return 0;
+}
+
+void trace_join_reconfigure(struct trace_join *join)
+{
+    directory_reconfigure(join->directory, 0);
 }
 
 void trace_join_enter(struct trace_join *join)

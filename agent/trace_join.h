@@ -31,6 +31,7 @@ struct trace_join;
 
 struct trace_join_config {
     const struct config *config;
+    const struct limits *limits; /* the thread's own: a reload changes them */
     const struct clock *clock;
     const struct split_bounds *bounds; /* as the shards' */
     struct budget *series;             /* as the shards' */
@@ -47,6 +48,9 @@ int trace_join_new(const struct trace_join_config *config, struct trace_join **r
 
 /* Before start, when the real shards have been added: makes it the last of the aggregator's shards. */
 void trace_join_enter(struct trace_join *join);
+
+/* The limits have changed. */
+void trace_join_reconfigure(struct trace_join *join);
 
 /* Which traces' spans the shards are to post. For any thread, as long as the join is there. */
 const struct thinning *trace_join_thinning(const struct trace_join *join);

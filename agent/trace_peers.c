@@ -293,6 +293,15 @@ void trace_peers_notify(struct trace_peers *peers, const uint8_t trace_id[static
 
 /* ---- making and ending ---- */
 
+void trace_peers_set_timeout(struct trace_peers *peers, uint64_t timeout_ms)
+{
+    peers->config.timeout_ms = timeout_ms;
+    for (size_t i = 0; i < peers->count; i++) {
+        (void)curl_easy_setopt(peers->items[i].questions.easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+        (void)curl_easy_setopt(peers->items[i].notices.easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    }
+}
+
 size_t trace_peers_count(const struct trace_peers *peers)
 {
     return peers->count;

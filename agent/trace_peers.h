@@ -46,6 +46,9 @@ struct trace_peers_config {
 int trace_peers_new(const struct trace_peers_config *config, struct trace_peers **ret_peers);
 
 size_t trace_peers_count(const struct trace_peers *peers);
+
+/* How long what is asked from now on may take (limits.trace_answer_ms). */
+void trace_peers_set_timeout(struct trace_peers *peers, uint64_t timeout_ms);
 const char *trace_peers_name(const struct trace_peers *peers, size_t index); /* its URL */
 
 /*

@@ -231,23 +231,39 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+static void late_of(const struct config_trace *trace, uint64_t ret_ns[PINS_FETCHES_COUNT])
+{
+    _Static_assert(PINS_FETCHES_COUNT == 2, "soon, and when all has come");
+
+    uint64_t linger_ms = trace->linger_ms;
+
+    ret_ns[0] = (linger_ms < TRACE_PINS_LATE_MS ? linger_ms : TRACE_PINS_LATE_MS) * NS_PER_MS;
+    ret_ns[1] = linger_ms * NS_PER_MS;
+}
+
+void trace_pins_reconfigure(struct trace_pins *self, const struct config_trace *trace)
+{
+    uint64_t late_ns[PINS_FETCHES_COUNT];
+
+    late_of(trace, late_ns);
+    pins_set_late(self->pins, late_ns);
+}
+
 int trace_pins_new(const struct config_trace *trace, struct trace_desk *desk, struct trace_pins **ret_self)
 {
     struct trace_pins *self = calloc(1, sizeof *self);
-    uint64_t linger_ms = trace->linger_ms;
 
     if (self == NULL) {
         return WERR_NOMEM;
     }
-    const struct pins_settings settings = {
+    struct pins_settings settings = {
         .traces_count_max = (uint32_t)desk->limits->exemplar_traces_max,
         .exemplars_count_max = exemplars_count_max(desk->limits->exemplar_traces_max),
         .bytes_max = desk->limits->exemplar_bytes_max,
         .retention_ns = retention_of(trace->exemplar_retention_s * 1000 * NS_PER_MS),
-        .late_ns = {(linger_ms < TRACE_PINS_LATE_MS ? linger_ms : TRACE_PINS_LATE_MS) * NS_PER_MS,
-            linger_ms * NS_PER_MS},
         .cells = desk->cells,
     };
+    late_of(trace, settings.late_ns);
     int error = pins_new(&settings, &self->pins);
     if (error < 0) {
         free(self);

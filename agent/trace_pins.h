@@ -58,6 +58,9 @@ int trace_pins_new(const struct config_trace *trace, struct trace_desk *desk, st
 void trace_pins_take(struct trace_pins *self, struct exemplar_letter *letter);
 
 /* Closes the timer; the letter is not answered any more, tasks may still be with the shards. NULL is fine. */
+/* Takes over trace.linger_ms. (The retention time comes with each offer.) */
+void trace_pins_reconfigure(struct trace_pins *self, const struct config_trace *trace);
+
 void trace_pins_close(struct trace_pins *self);
 
 /* After the loop and the shards have ended. NULL is fine. */

@@ -10,6 +10,7 @@ enum { HTTP_UNAVAILABLE = 503 };
 struct trace_thread {
     struct loop_thread thread;
     struct trace_thread_config config;
+    struct limits limits; /* of the configuration in force */
     struct trace_desk desk;
     struct trace_peers *peers;
     struct trace_join *join; /* NULL: spans are not joined */
@@ -21,7 +22,7 @@ static void answer_from_join(struct trace_thread *self, struct trace_ask *ask)
     struct buffer out;
     unsigned status = HTTP_UNAVAILABLE;
 
-    buffer_init(&out, self->config.config->limits.query_answer_bytes_max);
+    buffer_init(&out, self->limits.query_answer_bytes_max);
     if (self->join != NULL) {
         status = trace_join_ask(self->join, ask->arguments, ask->argument_count, &out);
     }
@@ -83,6 +84,7 @@ static int make_join(struct trace_thread *self)
     const struct trace_thread_config *config = &self->config;
     const struct trace_join_config join = {
         .config = config->config,
+        .limits = &self->limits,
         .clock = config->clock,
         .bounds = config->bounds,
         .series = config->series,
@@ -122,6 +124,7 @@ int trace_thread_new(const struct trace_thread_config *config, struct trace_thre
         return WERR_NOMEM;
     }
     self->config = *config;
+    self->limits = config->config->limits;
     int error = loop_thread_init(&self->thread, self);
     if (error < 0) {
         free(self);
@@ -129,14 +132,14 @@ int trace_thread_new(const struct trace_thread_config *config, struct trace_thre
     }
     const struct trace_peers_config peers = {
         .trace = &config->config->trace,
-        .timeout_ms = config->config->limits.trace_answer_ms,
+        .timeout_ms = self->limits.trace_answer_ms,
         .loop = &self->thread.loop,
         .cells = config->cells,
     };
     self->desk = (struct trace_desk){
         .loop = &self->thread.loop,
         .mailbox = &self->thread.mailbox,
-        .limits = &config->config->limits,
+        .limits = &self->limits,
         .clock = config->clock,
         .cells = config->cells,
     };
@@ -175,6 +178,27 @@ int trace_thread_start(struct trace_thread *self)
 struct loop_thread *trace_thread_loop(struct trace_thread *self)
 {
     return &self->thread;
+}
+
+static void on_config(struct mail *mail, void *receiver)
+{
+    struct trace_thread *self = receiver;
+    struct config_letter *letter = (struct config_letter *)mail;
+
+    self->limits = letter->config->limits;
+    trace_peers_set_timeout(self->peers, self->limits.trace_answer_ms);
+    if (self->join != NULL) {
+        trace_join_reconfigure(self->join);
+    }
+    if (self->pins != NULL) {
+        trace_pins_reconfigure(self->pins, &letter->config->trace);
+    }
+    config_letter_acknowledge(letter);
+}
+
+void trace_thread_post_config(struct trace_thread *self, struct config_letter *letter)
+{
+    config_letter_post(letter, &self->thread.mailbox, on_config);
 }
 
 static void close_handles(struct trace_thread *self)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "config/config.h"
+#include "config_letter.h"
 #include "core/clock.h"
 #include "core/loop_thread.h"
 #include "core/metrics.h"
@@ -49,6 +50,9 @@ bool trace_thread_post_timings(struct trace_thread *self, struct timing_batch *b
 
 int trace_thread_start(struct trace_thread *self);
 struct loop_thread *trace_thread_loop(struct trace_thread *self);
+
+/* From main: the thread takes over live keys and acknowledges. */
+void trace_thread_post_config(struct trace_thread *self, struct config_letter *letter);
 
 /* From a shard. False when the thread is stopping: nothing was taken. */
 bool trace_thread_ask(struct trace_thread *self, struct trace_ask *ask);

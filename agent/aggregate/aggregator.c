@@ -150,6 +150,12 @@ static int init_names(struct aggregator *aggregator)
     return windows_init(&aggregator->windows, &aggregator->edges, aggregator->slab, budget, now_ns);
 }
 
+void aggregator_reconfigure(struct aggregator *aggregator, const char *cluster)
+{
+    aggregator->settings.cluster = cluster;
+    read_limits(aggregator);
+}
+
 int aggregator_new(const struct aggregator_settings *settings, struct aggregator **ret_aggregator)
 {
     struct aggregator *aggregator = calloc(1, sizeof(*aggregator));

@@ -58,6 +58,9 @@ struct aggregator_settings {
 int aggregator_new(const struct aggregator_settings *settings, struct aggregator **ret_aggregator);
 void aggregator_free(struct aggregator *aggregator); /* NULL is fine */
 
+/* The owner of the limits has changed what a reload may change. `cluster`: as in the settings. */
+void aggregator_reconfigure(struct aggregator *aggregator, const char *cluster);
+
 /*
  * Adds a shard's interval to everything, empties its pages and writes the verdict into it. Never fails: what
  * no series can be had for goes to overflow. The delta is then ready for directory_give_back. Counts

@@ -52,6 +52,9 @@ int directory_new(const struct directory_settings *settings, struct directory **
 /* Deltas that are still with the aggregator are given back before. NULL is fine. */
 void directory_free(struct directory *directory);
 
+/* The owner of the limits has changed what a reload may change; rare_count: as in the settings. */
+void directory_reconfigure(struct directory *directory, uint8_t rare_count);
+
 /* Counts a request once, weighted. Ids are the interner's; INTERNED_FULL ones go to overflow. Counts
  * SPANS_RECORDED or, by its signal, LOGS_RECORDED. What is known of its series: zeroes for overflow. */
 struct record_note directory_record(struct directory *directory, const struct request *request);

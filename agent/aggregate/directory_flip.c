@@ -102,6 +102,12 @@ static void read_limits(struct directory *directory)
     directory->weight_max = limits->sampling_weight_max << WEIGHT_FRACTION_BITS;
 }
 
+void directory_reconfigure(struct directory *directory, uint8_t rare_count)
+{
+    directory->settings.rare_count = rare_count;
+    read_limits(directory);
+}
+
 int directory_new(const struct directory_settings *settings, struct directory **ret_directory)
 {
     struct directory *directory = calloc(1, sizeof(*directory));

@@ -732,6 +732,12 @@ int aggregator_snapshot_new(struct aggregator *aggregator, const struct metric_r
     return 0;
 }
 
+void aggregator_snapshot_set(struct snapshot *snapshot, const struct snapshot_settings *settings)
+{
+    snapshot->native_scale = settings->native_scale;
+    snapshot->native_buckets_max = settings->native_buckets_max;
+}
+
 void aggregator_snapshot_free(struct snapshot *snapshot)
 {
     struct view *view = (struct view *)snapshot;

@@ -31,6 +31,10 @@ int aggregator_snapshot_new(struct aggregator *aggregator, const struct metric_r
  */
 int aggregator_profile_snapshot_new(struct aggregator *aggregator, enum profile profile,
     const struct snapshot_settings *settings, struct snapshot **ret_snapshot);
+
+/* Other settings from now on; an encoding that is under way goes on with them. */
+void aggregator_snapshot_set(struct snapshot *snapshot, const struct snapshot_settings *settings);
+
 void aggregator_snapshot_free(struct snapshot *snapshot); /* NULL is fine */
 
 #endif

@@ -40,9 +40,10 @@ struct place {
 
 struct count_sources {
     pthread_mutex_t giving_away; /* held while a place is given to another proxy */
-    enum count_from from;
-    uint64_t wait_ms;
-    uint64_t silence_ms;
+    /* A reload changes them under the shards; each is read for itself. */
+    _Atomic uint32_t from; /* enum count_from */
+    _Atomic uint64_t wait_ms;
+    _Atomic uint64_t silence_ms;
     struct place places[COUNT_SOURCES_COUNT];
 };
 
@@ -52,11 +53,17 @@ struct count_sources *count_sources_new(enum count_from from, const struct limit
 
     if (sources != NULL) {
         (void)pthread_mutex_init(&sources->giving_away, NULL); /* which cannot fail on Linux */
-        sources->from = from;
-        sources->wait_ms = limits->count_decision_ms;
-        sources->silence_ms = limits->access_log_silence_ms;
+        count_sources_reconfigure(sources, from, limits);
     }
     return sources;
+}
+
+void count_sources_reconfigure(
+    struct count_sources *sources, enum count_from from, const struct limits *limits)
+{
+    atomic_store_explicit(&sources->from, (uint32_t)from, memory_order_relaxed);
+    atomic_store_explicit(&sources->wait_ms, limits->count_decision_ms, memory_order_relaxed);
+    atomic_store_explicit(&sources->silence_ms, limits->access_log_silence_ms, memory_order_relaxed);
 }
 
 void count_sources_free(struct count_sources *sources)
@@ -177,13 +184,16 @@ static enum count_verdict decide(struct state *state, enum request_signal source
 static enum count_verdict take_record(
     const struct count_sources *sources, struct state *state, enum request_signal source, uint64_t now_ms)
 {
-    if (state->stage == STAGE_UNDECIDED && now_ms >= state->ms + sources->wait_ms) {
+    uint64_t wait_ms = atomic_load_explicit(&sources->wait_ms, memory_order_relaxed);
+    uint64_t silence_ms = atomic_load_explicit(&sources->silence_ms, memory_order_relaxed);
+
+    if (state->stage == STAGE_UNDECIDED && now_ms >= state->ms + wait_ms) {
         *state = (struct state){.stage = STAGE_DECIDED, .source = state->source, .ms = now_ms};
     }
-    if (state->stage == STAGE_DECIDED && source < state->source && now_ms > state->ms + sources->silence_ms) {
+    if (state->stage == STAGE_DECIDED && source < state->source && now_ms > state->ms + silence_ms) {
         state->stage = STAGE_NEW; /* what told better has fallen silent */
     }
-    if (state->stage == STAGE_NEW && source != REQUEST_FROM_LOG && sources->wait_ms > 0) {
+    if (state->stage == STAGE_NEW && source != REQUEST_FROM_LOG && wait_ms > 0) {
         *state = (struct state){.stage = STAGE_UNDECIDED, .source = source, .ms = now_ms};
         return COUNT_HOLD;
     }
@@ -205,10 +215,11 @@ enum count_verdict count_source_verdict(struct count_sources *sources, enum requ
     if (voice.key == 0) {
         return COUNT_NOW;
     }
-    if (sources->from == COUNT_FROM_SPANS) {
+    uint32_t from = atomic_load_explicit(&sources->from, memory_order_relaxed);
+    if (from == COUNT_FROM_SPANS) {
         return is_log ? COUNT_SUPERSEDED : COUNT_NOW;
     }
-    if (sources->from == COUNT_FROM_ACCESS_LOG && !is_log) {
+    if (from == COUNT_FROM_ACCESS_LOG && !is_log) {
         return COUNT_SUPERSEDED;
     }
     struct place *place = &sources->places[voice.place];

@@ -48,6 +48,10 @@ struct count_sources;
 struct count_sources *count_sources_new(enum count_from from, const struct limits *limits);
 void count_sources_free(struct count_sources *sources);
 
+/* From any thread: what is decided from now on is decided so. */
+void count_sources_reconfigure(
+    struct count_sources *sources, enum count_from from, const struct limits *limits);
+
 /*
  * The voice of a proxy on one side; made when it is new. The process behind the connection names the proxy
  * where the kernel tells it (two proxies of one user, one node id); else its sender id and node_id, which may

@@ -17,7 +17,7 @@ enum { LINE_RESERVE_BYTES = 8 };
 void log_init(
     struct log *log, int fd, enum log_level level, enum log_format format, const struct clock *clock)
 {
-    *log = (struct log){.fd = fd, .level = level, .format = format, .clock = clock};
+    *log = (struct log){.fd = fd, .level = (int)level, .format = format, .clock = clock};
     pthread_mutex_init(&log->lock, NULL);
 }
 
@@ -26,6 +26,14 @@ void log_deinit(struct log *log)
     if (log != NULL) {
         pthread_mutex_destroy(&log->lock);
     }
+}
+
+void log_reconfigure(struct log *log, enum log_level level, enum log_format format)
+{
+    atomic_store_explicit(&log->level, (int)level, memory_order_relaxed);
+    pthread_mutex_lock(&log->lock);
+    log->format = format;
+    pthread_mutex_unlock(&log->lock);
 }
 
 void log_format_time(uint64_t unix_ns, char *out)
@@ -174,7 +182,7 @@ void log_write(struct log *log, enum log_level level, const char *event, const s
     char time_text[32];
     uint64_t suppressed_count;
 
-    if (log == NULL || level < log->level) {
+    if (!log_takes(log, level)) {
         return;
     }
     pthread_mutex_lock(&log->lock);

@@ -7,6 +7,7 @@
 #define WEFT_CORE_LOG_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +31,7 @@ struct log_site_state {
  */
 struct log {
     int fd;
-    enum log_level level;
+    _Atomic int level; /* enum log_level; read without the lock */
     enum log_format format;
     const struct clock *clock;
     pthread_mutex_t lock;
@@ -40,6 +41,15 @@ struct log {
 void log_init(
     struct log *log, int fd, enum log_level level, enum log_format format, const struct clock *clock);
 void log_deinit(struct log *log);
+
+/* From any thread: how lines are written from now on. */
+void log_reconfigure(struct log *log, enum log_level level, enum log_format format);
+
+/* Whether a line of that level would be written. NULL: no. */
+static inline bool log_takes(const struct log *log, enum log_level level)
+{
+    return log != NULL && (int)level >= atomic_load_explicit(&log->level, memory_order_relaxed);
+}
 
 /* One key and its value. Strings are escaped, and cut when the line would pass LOG_LINE_BYTES_MAX. */
 struct log_field {

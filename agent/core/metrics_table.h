@@ -258,6 +258,12 @@
     X(TRACE_PEER_NOTICES_SENT, "weft_trace_peer_notices_sent", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer was told of, peer by peer.") \
     X(TRACE_PEER_NOTICES_LOST, "weft_trace_peer_notices_lost", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer could not be told of, peer by peer.") \
     X(TRACE_PEER_NOTICES_RECEIVED, "weft_trace_peer_notices_received", COUNTER, PROCESS, "", "", "experimental", "Kept traces that peers told of, those past their rate (weft_trace_limited_traces) among them.") \
+    /* configuration */                                                                                                                    \
+    X(CONFIG_RELOAD_OK,      "weft_config_last_reload_successful", GAUGE, PROCESS, "", "", "stable", "1 when the configuration was read without error when it was read last, else 0; then the one before is in force.") \
+    X(CONFIG_RELOAD_TIME,    "weft_config_last_reload_success_timestamp_seconds", GAUGE, PROCESS, "", "seconds", "stable", "When the configuration in force was read, in seconds since 1970.") \
+    X(CONFIG_RELOADS_OK,     "weft_config_reloads", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the configuration was read anew, by result.") \
+    X(CONFIG_RELOADS_FAILED, "weft_config_reloads", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the configuration was read anew, by result.") \
+    X(CONFIG_PENDING,        "weft_config_keys_waiting_for_restart", GAUGE, PROCESS, "", "", "stable", "Keys whose value in the file, when it was read last, is not the one in force: they need a new start.") \
     /* identity */                                                                                                                         \
     X(KUBELET_POLLS_OK,      "weft_kubelet_polls", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the table of pods was asked for, by result.") \
     X(KUBELET_POLLS_FAILED,  "weft_kubelet_polls", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the table of pods was asked for, by result.") \

@@ -13,16 +13,32 @@ enum {
     KIND_BYTES = 2,    /* the kind, which follows the name */
 };
 
-struct otlp_memory *otlp_memory_new(void)
+static void init_orders(struct otlp_memory *memory)
 {
-    struct otlp_memory *memory = calloc(1, sizeof *memory);
-
-    for (size_t i = 0; memory != NULL && i < OTLP_MEMORY_SETS_COUNT; i++) {
+    for (size_t i = 0; i < OTLP_MEMORY_SETS_COUNT; i++) {
         for (size_t k = 0; k < OTLP_MEMORY_WAYS_COUNT; k++) {
             memory->sets[i].order[k] = (uint8_t)k;
         }
     }
+}
+
+struct otlp_memory *otlp_memory_new(void)
+{
+    struct otlp_memory *memory = calloc(1, sizeof *memory);
+
+    if (memory != NULL) {
+        init_orders(memory);
+    }
     return memory;
+}
+
+void otlp_memory_clear(struct otlp_memory *memory)
+{
+    uint64_t last_id = memory->last_id;
+
+    memset(memory, 0, sizeof *memory);
+    memory->last_id = last_id;
+    init_orders(memory);
 }
 
 void otlp_memory_free(struct otlp_memory *memory)

@@ -52,6 +52,9 @@ struct otlp_memory {
 struct otlp_memory *otlp_memory_new(void);
 void otlp_memory_free(struct otlp_memory *memory);
 
+/* Forgets everything: what was read by other rules. Ids of resources are not given twice. */
+void otlp_memory_clear(struct otlp_memory *memory);
+
 /*
  * Reads an encoded Resource, or finds it read. *ret_id: never 0 and the same as long as the bytes are; 0 when
  * it is too long to be remembered, then *ret_resource is `room`, and its slices lie in `encoded`. Negative

@@ -189,6 +189,18 @@ static void serve_readiness(struct http_routes *routes, struct http_exchange *ex
     }
 }
 
+/* Secrets are masked in it, but what is left is the operator's, not the network's. */
+static void serve_config(struct http_routes *routes, struct http_exchange *exchange)
+{
+    const struct http_header type = {.name = "Content-Type", .value = "application/yaml"};
+
+    if (!http_is_from_here(http_exchange_connection_user(exchange))) {
+        http_reply_text(exchange, STATUS_FORBIDDEN, "the configuration is told on this machine only\n");
+    } else {
+        http_reply(exchange, STATUS_OK, routes->config_text, &type, 1);
+    }
+}
+
 static void serve_index(struct http_exchange *exchange)
 {
     http_reply_text(exchange, STATUS_OK,
@@ -201,6 +213,7 @@ static void serve_index(struct http_exchange *exchange)
         "/api/v1/heatmap     latencies by time\n"
         "/api/v1/why         why a service is slow\n"
         "/api/v1/ledger      what became of every record\n"
+        "/api/v1/config      the configuration in force, on this machine only\n"
         "/api/v1/traces      recent traces: a search, or /ID for one; POST /api/v1/keep keeps some\n"
         "/api/traces …       the same as Jaeger's query API: /api/services, /api/operations, /api/v3\n"
         "/apis/metrics.smi-spec.io/v1alpha1   the Service Mesh Interface's traffic metrics\n"
@@ -243,6 +256,8 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
         serve_liveness(routes, exchange);
     } else if (is_path(exchange, "/readyz")) {
         serve_readiness(routes, exchange);
+    } else if (is_path(exchange, "/api/v1/config")) {
+        serve_config(routes, exchange);
     } else if (is_path(exchange, "/")) {
         serve_index(exchange);
     } else if (query_knows(http_exchange_path(exchange))) {

@@ -29,7 +29,8 @@ struct http_routes {
     struct budget *assembly; /* of messages being received */
     struct trace_thread *traces;
     const struct kept_hub *kept_hub;
-    struct notice_gate *notice_gate; /* how many traces others may have kept; NULL: any number */
+    struct notice_gate *notice_gate;  /* how many traces others may have kept; NULL: any number */
+    struct shared_bytes *config_text; /* the configuration in force; one reference, the shard's */
     const char *peer_token; /* that a request from another machine must bear to keep traces; NULL: none may */
 };
 
@@ -37,6 +38,7 @@ struct http_routes {
  * Static, never freed. */
 const void *http_origin(int fd);
 bool http_is_origin(const void *connection_user);
+bool http_is_from_here(const void *connection_user);
 
 /* A handler for struct http_handler.request; `user` is a struct http_routes. */
 void http_routes_handle(struct http_routes *routes, struct http_exchange *exchange);

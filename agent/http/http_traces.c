@@ -87,6 +87,11 @@ bool http_is_origin(const void *connection_user)
     return connection_user == from_here || is_from_elsewhere(connection_user);
 }
 
+bool http_is_from_here(const void *connection_user)
+{
+    return connection_user == from_here;
+}
+
 /* Numbers those that http_origin tells apart. */
 static uint32_t origin_number(const void *connection_user)
 {

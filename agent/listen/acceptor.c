@@ -153,18 +153,23 @@ void acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct shard_inle
     void (*deliver)(struct mail *mail, void *receiver), const struct limits *limits,
     struct metric_cells *cells)
 {
-    uint64_t kind_max = limits->connections_count_max * limits->connections_kind_percent / 100;
-
     *acceptor = (struct acceptor){
         .loop = loop,
         .inlets = inlets,
         .shard_count = shard_count,
         .deliver = deliver,
         .connections_count_max = limits->connections_count_max,
-        .connections_kind_max = kind_max > 0 ? kind_max : 1,
         .cells = cells,
         .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
     };
+    acceptor_reconfigure(acceptor, limits);
+}
+
+void acceptor_reconfigure(struct acceptor *acceptor, const struct limits *limits)
+{
+    uint64_t kind_max = limits->connections_count_max * limits->connections_kind_percent / 100;
+
+    acceptor->connections_kind_max = kind_max > 0 ? kind_max : 1;
 }
 
 int acceptor_add(struct acceptor *acceptor, struct listener *listener)

@@ -73,6 +73,9 @@ void acceptor_init(struct acceptor *acceptor, uv_loop_t *loop, struct shard_inle
     void (*deliver)(struct mail *mail, void *receiver), const struct limits *limits,
     struct metric_cells *cells);
 
+/* On the acceptor's loop: the shares of connections from now on (limits.connections_kind_percent). */
+void acceptor_reconfigure(struct acceptor *acceptor, const struct limits *limits);
+
 /* Starts accepting from a listener, which stays the caller's. 0, WERR_FULL or WERR_IO. */
 int acceptor_add(struct acceptor *acceptor, struct listener *listener);
 

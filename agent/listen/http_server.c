@@ -114,6 +114,12 @@ static int start_daemon(struct http_server *server)
     return server->daemon != NULL ? 0 : WERR_IO;
 }
 
+void http_server_set_hosts(struct http_server *server, const char *const *hosts, size_t host_count)
+{
+    server->config.hosts = hosts;
+    server->config.host_count = host_count;
+}
+
 struct http_server *http_server_new(const struct http_server_config *config)
 {
     struct http_server *server = calloc(1, sizeof *server);

@@ -68,6 +68,9 @@ struct http_server_config {
 /* NULL when out of memory or descriptors. */
 struct http_server *http_server_new(const struct http_server_config *config);
 
+/* Other names that a Host header may hold, from the next request on; borrowed. */
+void http_server_set_hosts(struct http_server *server, const char *const *hosts, size_t host_count);
+
 /* Takes over fd (non-blocking, connected); when that fails it is closed and connection_closed called. */
 void http_server_add(struct http_server *server, int fd, enum listener_kind kind);
 

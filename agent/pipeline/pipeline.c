@@ -1,6 +1,7 @@
 /* Making and ending a shard's record path, and what every message begins with; see pipeline.h. */
 #include <stdlib.h>
 
+#include "config/config.h"
 #include "core/error.h"
 #include "pipeline/pipeline.h"
 
@@ -85,6 +86,32 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
     span_segment_init(
         &pipeline->log_segment, OTLP_SIGNAL_LOGS, config->loop, config->log_exporter, config->cells);
     return 0;
+}
+
+/* The configuration was checked: whatever does not fit, config/check.c has refused. */
+static void read_redaction(struct redaction *redaction, const struct config_redact *config)
+{
+    _Static_assert((int)CONFIG_REDACT_COUNT_MAX == (int)REDACTION_NAMES_MAX &&
+                       (int)CONFIG_REDACT_BYTES_MAX <= (int)REDACTION_NAME_BYTES_MAX,
+        "what the configuration takes is what fits");
+
+    redaction_init(redaction);
+    for (size_t i = 0; i < config->attributes.count; i++) {
+        (void)redaction_add(redaction, config->attributes.items[i]);
+    }
+}
+
+void pipeline_reconfigure(struct pipeline *pipeline, const struct config *config, size_t shard_count)
+{
+    struct redaction redaction;
+
+    read_redaction(&redaction, &config->redact);
+    otlp_trace_scanner_init(&pipeline->scanner, pipeline->limits, &redaction);
+    otlp_memory_clear(pipeline->memory); /* what it knows was read by the rules of before */
+    directory_reconfigure(pipeline->directory, (uint8_t)config->trace.rare_count);
+    pipeline->context.refuse_conflicts = config->identity.refuse_conflicts;
+    pipeline->context.cluster = slice_of_string(config->cluster);
+    pipeline_keep_reconfigure(pipeline, config, shard_count);
 }
 
 int pipeline_admits(const struct pipeline *pipeline)

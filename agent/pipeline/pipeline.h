@@ -33,6 +33,8 @@
 #include "pipeline/span_segment.h"
 #include "trace/ring.h"
 
+struct config;
+
 enum {
     PIPELINE_ARENA_FIRST_BYTES = 1048576,
     PIPELINE_ARENA_FACTOR = 8, /* columns of one-byte varints unpack to eight bytes each */
@@ -97,6 +99,12 @@ static inline bool pipeline_exports_all(const struct pipeline *pipeline)
 
 /* 0 or WERR_NOMEM. A failed init leaves nothing to undo. */
 int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config);
+
+/*
+ * Takes over the live keys, between messages; limits are the owner's, who has changed them before. `config`
+ * outlives the pipeline or the next call.
+ */
+void pipeline_reconfigure(struct pipeline *pipeline, const struct config *config, size_t shard_count);
 
 /* Hands over what waits for the exporter and closes the pipeline's handle, which ends by the next turn of the
  * loop. */

@@ -74,6 +74,17 @@ int pipeline_keep_init(
     return 0;
 }
 
+void pipeline_keep_reconfigure(struct pipeline *pipeline, const struct config *config, size_t shard_count)
+{
+    struct pipeline_keep_config wanted = pipeline_keep_config_of(config, shard_count);
+    uint64_t now_ns = clock_monotonic_ns(pipeline->clock);
+
+    if (pipeline->keep.is_on) {
+        triggers_reconfigure(&pipeline->keep.triggers, &wanted.triggers, now_ns);
+        kept_set_linger(&pipeline->keep.kept, wanted.linger_ns, now_ns);
+    }
+}
+
 void pipeline_keep_deinit(struct pipeline *pipeline)
 {
     kept_deinit(&pipeline->keep.kept);

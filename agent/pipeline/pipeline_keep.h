@@ -69,6 +69,10 @@ struct pipeline_keep_config pipeline_keep_config_of(const struct config *config,
  * exports: there is somebody who takes spans. */
 int pipeline_keep_init(
     struct pipeline *pipeline, const struct pipeline_keep_config *config, bool exports, uv_loop_t *loop);
+
+/* Takes over trace.* but for `export`. */
+void pipeline_keep_reconfigure(struct pipeline *pipeline, const struct config *config, size_t shard_count);
+
 void pipeline_keep_close(struct pipeline *pipeline);  /* flushes first; the timer ends by the next turn */
 void pipeline_keep_deinit(struct pipeline *pipeline); /* after that; a zeroed one is fine */
 

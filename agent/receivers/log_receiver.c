@@ -52,7 +52,7 @@ static void drop(struct log_source *source, enum metric_id reason, const char *w
 
     LEDGER_ADD(config->pipeline->cells, METRIC_LOGS_RECEIVED, 1);
     LEDGER_ADD(config->pipeline->cells, reason, 1);
-    if (config->log == NULL || config->log->level > LOG_LEVEL_DEBUG) {
+    if (!log_takes(config->log, LOG_LEVEL_DEBUG)) {
         return;
     }
     make_sample(line, sample);

@@ -14,6 +14,7 @@ void shard_receivers_init(struct shard_receivers *receivers, struct pipeline *pi
     const struct config *config, struct log *log)
 {
     *receivers = (struct shard_receivers){.pipeline = pipeline, .loop = loop, .config = config, .log = log};
+    shard_receivers_reconfigure(receivers, config);
     TAILQ_INIT(&receivers->streams);
 }
 
@@ -72,10 +73,14 @@ int shard_receivers_add(struct shard_receivers *receivers, enum listener_kind ki
                                    : log_receiver_add_stream(receivers->logs, index, fd, on_ended, user);
 }
 
+void shard_receivers_reconfigure(struct shard_receivers *receivers, const struct config *config)
+{
+    receivers->line_idle_ms = config->limits.line_idle_s * MS_PER_S;
+}
+
 void shard_receivers_end_idle(struct shard_receivers *receivers, size_t count_max)
 {
-    (void)line_streams_end_idle(
-        &receivers->streams, count_max, receivers->config->limits.line_idle_s * MS_PER_S);
+    (void)line_streams_end_idle(&receivers->streams, count_max, receivers->line_idle_ms);
 }
 
 void shard_receivers_close(struct shard_receivers *receivers)

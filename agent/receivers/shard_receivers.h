@@ -15,8 +15,9 @@
 struct shard_receivers {
     struct pipeline *pipeline;
     uv_loop_t *loop;
-    const struct config *config;
+    const struct config *config; /* of the start */
     struct log *log;
+    uint64_t line_idle_ms;
     struct line_streams streams;    /* connections of statsd and access logs */
     struct statsd_receiver *statsd; /* NULL until needed, as those below */
     struct xray_receiver *xray;
@@ -39,6 +40,9 @@ int shard_receivers_take_log(
  */
 int shard_receivers_add(struct shard_receivers *receivers, enum listener_kind kind, uint32_t index, int fd,
     void (*on_ended)(void *user), void *user);
+
+/* Another configuration, of which only live keys differ. */
+void shard_receivers_reconfigure(struct shard_receivers *receivers, const struct config *config);
 
 /* Ends at most count_max connections that are idle by limits.line_idle_s, those quiet longest first. */
 void shard_receivers_end_idle(struct shard_receivers *receivers, size_t count_max);

@@ -10,11 +10,10 @@ int tcp_guard_init(struct tcp_guard *guard, const struct config_otlp_listeners *
     struct tcp_guard made = {.allow_count = 0};
 
     *ret_what = "start of TLS";
-    for (size_t i = 0; i < config->allow.count && i < NETWORK_COUNT_MAX; i++) {
-        if (network_parse(config->allow.items[i], &made.allow[made.allow_count++]) < 0) {
-            *ret_what = "allow";
-            return WERR_CONFIG;
-        }
+    tcp_guard_set_allow(&made, &config->allow);
+    if (made.allow_count != config->allow.count) {
+        *ret_what = "allow";
+        return WERR_CONFIG;
     }
     if (config->cert_file != NULL && (config->grpc != NULL || config->http != NULL)) {
         int error =
@@ -25,6 +24,17 @@ int tcp_guard_init(struct tcp_guard *guard, const struct config_otlp_listeners *
     }
     *guard = made;
     return 0;
+}
+
+/* A list that has no network in it would let everybody in; the configuration was checked, so it is none. */
+void tcp_guard_set_allow(struct tcp_guard *guard, const struct config_strings *allow)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < allow->count && count < NETWORK_COUNT_MAX; i++) {
+        count += network_parse(allow->items[i], &guard->allow[count]) == 0;
+    }
+    guard->allow_count = count;
 }
 
 void tcp_guard_deinit(struct tcp_guard *guard)

@@ -1,6 +1,7 @@
 /*
  * Who may send records over TCP (receivers.otlp), and who it is: the networks that may connect, the TLS
- * context, and the identity of a connection. Made on the main thread at start, then only read by the shards.
+ * context, and the identity of a connection. Made on the main thread at start; each shard has a copy, so that
+ * a reload changes it on the shard's own thread.
  */
 #ifndef WEFT_AGENT_TCP_GUARD_H
 #define WEFT_AGENT_TCP_GUARD_H
@@ -23,6 +24,9 @@ struct tcp_guard {
 /* 0; WERR_CONFIG with *ret_what naming the key under receivers.otlp at fault; WERR_NOMEM. */
 int tcp_guard_init(
     struct tcp_guard *guard, const struct config_otlp_listeners *config, const char **ret_what);
+
+/* Other networks from now on. A shard does so with a copy of its own. */
+void tcp_guard_set_allow(struct tcp_guard *guard, const struct config_strings *allow);
 
 /* A zeroed one is fine. */
 void tcp_guard_deinit(struct tcp_guard *guard);

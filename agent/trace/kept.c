@@ -159,6 +159,17 @@ void kept_expire(struct kept *kept, uint64_t now_ns)
     }
 }
 
+void kept_set_linger(struct kept *kept, uint64_t linger_ns, uint64_t now_ns)
+{
+    uint64_t end_ns = now_ns + linger_ns;
+
+    kept->settings.linger_ns = linger_ns;
+    for (uint32_t i = 0; i < kept->count; i++) {
+        struct kept_entry *entry = &kept->entries[((uint64_t)kept->first + i) % kept->settings.count_max];
+        entry->until_ns = entry->until_ns < end_ns ? entry->until_ns : end_ns;
+    }
+}
+
 struct kept_entry *kept_find(
     const struct kept *kept, const uint8_t trace_id[KEPT_TRACE_ID_BYTES], uint64_t now_ns)
 {

@@ -79,6 +79,10 @@ enum kept_verdict {
 int kept_init(struct kept *kept, const struct kept_settings *settings);
 void kept_deinit(struct kept *kept); /* NULL and a zeroed one are fine */
 
+/* How long what is kept from now on is kept. A shorter time holds for what is kept already, too, counted from
+ * now: entries end in their order. */
+void kept_set_linger(struct kept *kept, uint64_t linger_ns, uint64_t now_ns);
+
 /* The trace's entry, good until the next kept_add or kept_expire; NULL: it is not kept. The record path's.
  * now_ns: monotonic. */
 struct kept_entry *kept_find(

@@ -109,6 +109,11 @@ void pins_free(struct pins *pins)
     free(pins);
 }
 
+void pins_set_late(struct pins *pins, const uint64_t late_ns[PINS_FETCHES_COUNT])
+{
+    memcpy(pins->settings.late_ns, late_ns, sizeof pins->settings.late_ns);
+}
+
 void pins_set_retention(struct pins *pins, uint64_t retention_ns)
 {
     pins->settings.retention_ns = retention_ns;

@@ -50,6 +50,9 @@ void pins_free(struct pins *pins); /* NULL is fine */
 /* R changes, for all that is held now as well. */
 void pins_set_retention(struct pins *pins, uint64_t retention_ns);
 
+/* When traces are fetched again (pins_settings.late_ns) from now on. */
+void pins_set_late(struct pins *pins, const uint64_t late_ns[PINS_FETCHES_COUNT]);
+
 enum pins_verdict {
     PINS_GRANTED,
     PINS_FETCH, /* fetch the trace, then pins_hold, then pins_settle */

@@ -44,6 +44,17 @@ void triggers_init(struct triggers *triggers, const struct trigger_settings *set
     }
 }
 
+void triggers_reconfigure(
+    struct triggers *triggers, const struct trigger_settings *settings, uint64_t now_monotonic_ns)
+{
+    bool has_other_rate = triggers->settings.rate_per_s != settings->rate_per_s;
+
+    triggers->settings = *settings;
+    for (size_t i = 0; has_other_rate && i < TRIGGER_COUNT; i++) {
+        rate_share_init(&triggers->shares[i], settings->rate_per_s, now_monotonic_ns);
+    }
+}
+
 static bool has_failed(const struct request *request)
 {
     return request->outcome == OUTCOME_SERVER_ERROR || request->outcome == OUTCOME_NO_RESPONSE;

@@ -82,6 +82,10 @@ struct trigger_facts {
 void triggers_init(struct triggers *triggers, const struct trigger_settings *settings,
     struct metric_cells *cells, uint64_t now_monotonic_ns);
 
+/* Other settings from now on; the rates begin anew, with a whole burst, where they have changed. */
+void triggers_reconfigure(
+    struct triggers *triggers, const struct trigger_settings *settings, uint64_t now_monotonic_ns);
+
 /* All reasons to keep the span's trace, bits 1 << enum trace_trigger; none for a trace id of zeroes. Pure. */
 uint32_t trigger_fired(const struct trigger_settings *settings, const struct trigger_facts *facts);
 

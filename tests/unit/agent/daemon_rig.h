@@ -46,7 +46,7 @@ static inline void daemon_run(void *argument)
     uv_loop_t loop;
 
     rig->loop_error = uv_loop_init(&loop);
-    rig->error = daemon_start(rig->config, &rig->log, &loop, &daemon, rig->reason);
+    rig->error = daemon_start(rig->config, NULL, &rig->log, &loop, &daemon, rig->reason);
     uv_sem_post(&rig->started);
     if (rig->error == 0) {
         (void)uv_run(&loop, UV_RUN_DEFAULT);

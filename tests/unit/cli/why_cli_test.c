@@ -28,18 +28,18 @@ static void causes_in_their_order(void **state)
     const char *text = COMMAND(api, cmd_why, "--window", "5m", "--slow", "250ms", "cart");
 
     assert_int_equal(api->code, 0);
-    assert_string_equal(api->requests[0], "GET /api/v1/why?window=5m&slow=250ms&service=cart HTTP/1.1");
+    assert_string_equal(api->requests[0], "GET /api/v1/why?service=cart&window=5m&slow=250ms HTTP/1.1");
     assert_true(is_inert(text));
     assert_contains(text, "cart: pod ?[5mcart-2: 97% of the slow requests\n");
     assert_contains(
-        text, "3000 requests in 300 s, 30 slow (above 250.0ms), 4 failing; as its callers saw them\n");
-    assert_contains(text, "usual           12.5ms    10.0ms     2.5ms       0us       0us\n");
-    assert_contains(text, "slow             1.50s     1.40s   100.0ms       0us       0us\n");
+        text, "3000 requests in 300 s, 30 slow (above 250ms), 4 failing; as its callers saw them\n");
+    assert_contains(text, "usual           12.5ms    10.0ms    2.50ms       0us       0us\n");
+    assert_contains(text, "slow             1.50s     1.40s     100ms       0us       0us\n");
     const char *first = strstr(text, " 1. pod ?[5mcart-2 "), *second = strstr(text, "+1  route /items ");
     assert_non_null(first);
     assert_true(first < second);
-    assert_contains(first, "  97.0%    9.0%    10.8   44.10s  ab12\n");
-    assert_contains(second, "  50.0%    0.0%       -   20.00s  cd34\n");
+    assert_contains(first, "  97.0%    9.0%    10.8    44.1s  ab12\n");
+    assert_contains(second, "  50.0%    0.0%       -    20.0s  cd34\n");
 }
 
 static void no_cause_and_no_answer(void **state)
@@ -84,12 +84,12 @@ static void latency_over_time(void **state)
     canned_answer(api, 200, heatmap_answer);
     const char *text = COMMAND(api, cmd_heatmap, "cart", "--route", "/items");
     assert_string_equal(
-        api->requests[0], "GET /api/v1/heatmap?route=%2Fitems&destination=cart&window=15m HTTP/1.1");
+        api->requests[0], "GET /api/v1/heatmap?destination=cart&window=15m&route=%2Fitems HTTP/1.1");
     assert_string_equal(text, "cart: 151 requests, as its callers saw them\n"
-                              "    2.0ms |......      |\n"
-                              "    1.6ms |            |\n"
-                              "    1.4ms |            |\n"
-                              "    1.2ms |@@@@@@@@@@@@|\n"
+                              "   1.95ms |......      |\n"
+                              "   1.64ms |            |\n"
+                              "   1.38ms |            |\n"
+                              "   1.16ms |@@@@@@@@@@@@|\n"
                               "   failed  x           \n"
                               "           from 2 min ago until now\n");
 }

@@ -65,10 +65,11 @@ class Rotel(Process):
 
 
 class Prometheus(Process):
-    """Debian's Prometheus 2.42 scraping one target each second, or what `jobs`, scrape_configs, say."""
+    """Debian's Prometheus 2.42 scraping one target each second, or what `jobs`, scrape_configs, say; `rules` are the
+    files that it evaluates each second."""
 
     def __init__(
-        self, directory, target, native=False, name="prometheus", metrics_path="/metrics", jobs=None
+        self, directory, target, native=False, name="prometheus", metrics_path="/metrics", jobs=None, rules=()
     ):
         super().__init__(name, directory)
         self.port = free_port()
@@ -76,7 +77,12 @@ class Prometheus(Process):
         config.write_text(
             yaml.safe_dump(
                 {
-                    "global": {"scrape_interval": f"{SCRAPE_INTERVAL_SECONDS}s", "scrape_timeout": "1s"},
+                    "global": {
+                        "scrape_interval": f"{SCRAPE_INTERVAL_SECONDS}s",
+                        "scrape_timeout": "1s",
+                        "evaluation_interval": f"{SCRAPE_INTERVAL_SECONDS}s",
+                    },
+                    "rule_files": [str(path) for path in rules],
                     "scrape_configs": jobs
                     or [
                         {
@@ -127,6 +133,13 @@ class Prometheus(Process):
 
     def exemplars(self, selector, start, end):
         return self._api("query_exemplars", query=selector, start=start, end=end)
+
+    def label_values(self, label, selector):
+        return self._api(f"label/{label}/values", **{"match[]": selector})
+
+    def rules(self):
+        """Every rule that it evaluates, alerts among them."""
+        return [rule for group in self._api("rules")["groups"] for rule in group["rules"]]
 
     def target(self):
         """The scrape target's entry: health, lastError, …"""

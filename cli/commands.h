@@ -7,6 +7,7 @@ enum { EXIT_USAGE = 2 };
 
 int cmd_emit(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_edges(int argc, char **argv);
 int cmd_ledger(int argc, char **argv);
@@ -15,5 +16,6 @@ int cmd_slow(int argc, char **argv);
 int cmd_why(int argc, char **argv);
 int cmd_heatmap(int argc, char **argv);
 int cmd_tap(int argc, char **argv);
+int cmd_config(int argc, char **argv);
 
 #endif

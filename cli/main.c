@@ -12,6 +12,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"top", cmd_top, "services, routes and callers, live, full screen"},
     {"stat", cmd_stat, "services: rates, outcomes, latencies, busiest callers"},
     {"edges", cmd_edges, "who calls whom: rates, outcomes, latencies"},
     {"why", cmd_why, "why a service is slow, ranked"},
@@ -20,6 +21,7 @@ static const struct command commands[] = {
     {"heatmap", cmd_heatmap, "latency over time"},
     {"tap", cmd_tap, "requests as they arrive"},
     {"ledger", cmd_ledger, "what became of every record"},
+    {"config", cmd_config, "the configuration that the agent runs with"},
     {"demo", cmd_demo, "simulate a mesh, to try the agent out"},
     {"emit", cmd_emit, "send spans and counters to the agent"},
 };

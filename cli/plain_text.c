@@ -56,9 +56,17 @@ void plain_text_print(FILE *to, const char *text, unsigned columns)
     }
 }
 
-void plain_text_fill(char *text, const char *from, unsigned columns)
+unsigned plain_text_cut(char *text, const char *from, unsigned columns)
 {
     unsigned written = show(from != NULL ? from : "-", columns, put_memory, text);
+
+    text[written] = '\0';
+    return written;
+}
+
+void plain_text_fill(char *text, const char *from, unsigned columns)
+{
+    unsigned written = plain_text_cut(text, from, columns);
 
     memset(text + written, ' ', columns - written);
     text[columns] = '\0';

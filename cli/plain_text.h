@@ -14,6 +14,9 @@ void plain_text_print(FILE *to, const char *text, unsigned columns);
 /* The same into `text`, which has room for `columns` and a NUL: exactly as many columns. */
 void plain_text_fill(char *text, const char *from, unsigned columns);
 
+/* Without padding, as much as fits; how many columns it took. */
+unsigned plain_text_cut(char *text, const char *from, unsigned columns);
+
 /* The same without padding; how many columns it took. */
 unsigned plain_text_write(FILE *to, const char *text, unsigned columns);
 

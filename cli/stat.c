@@ -2,22 +2,20 @@
  * `weft stat [SERVICE]` and `weft edges [SERVICE]`: tables of traffic, from /api/v1/top. The family that
  * `weft top` shows live. One thread.
  */
+#include "cli/stat.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
-#include "cli/traffic.h"
 #include "cli/traffic_table.h"
 
 struct stat_options {
     struct traffic_filters filters;
     struct answer_options answer;
     bool by_route;
-    enum traffic_by by;
 };
 
 static const char notes[] =
@@ -30,30 +28,43 @@ static const char notes[] =
 
 static const char exit_codes[] = "Exit code 0; 1 when no agent answers; 2 for wrong usage.\n";
 
-static struct table_names names_of(const struct stat_options *options)
-{
-    return (struct table_names){
-        .has_source = options->by == TRAFFIC_BY_EDGE,
-        .has_destination = true,
-        .has_route = options->by == TRAFFIC_BY_ROUTE,
-        .has_caller = options->by != TRAFFIC_BY_EDGE,
-    };
-}
-
 static int show(void *user, const json_t *answer)
 {
-    const struct stat_options *options = user;
+    const enum traffic_by *by = user;
     struct terminal terminal = terminal_look();
-    struct table_layout layout = table_layout_of(names_of(options), terminal.columns);
+    struct table_names names = {
+        .has_source = *by == TRAFFIC_BY_EDGE,
+        .has_destination = true,
+        .has_route = *by == TRAFFIC_BY_ROUTE,
+        .has_caller = *by != TRAFFIC_BY_EDGE,
+    };
+    struct table_layout layout = table_layout_of(names, terminal.columns);
 
     table_print(stdout, &terminal, &layout, answer);
     return EXIT_SUCCESS;
 }
 
-static int run(const struct command_line *line, struct stat_options *options, int argc, char **argv)
+int stat_run(const char *command, enum traffic_by by, const struct traffic_filters *filters,
+    const struct answer_options *options)
+{
+    char path[TRAFFIC_PATH_BYTES];
+
+    if (by == TRAFFIC_BY_DESTINATION && filters->route != NULL) {
+        by = TRAFFIC_BY_ROUTE;
+    }
+    if (!traffic_path(path, by, filters, 0)) {
+        fprintf(stderr, "weft %s: the names are too long\n", command);
+        return EXIT_USAGE;
+    }
+    struct answers answers = {
+        .command = command, .options = options, .path = path, .show = show, .user = &by};
+    return answers_run(&answers);
+}
+
+static int run(
+    const struct command_line *line, struct stat_options *options, enum traffic_by by, int argc, char **argv)
 {
     const char *operands[OPERANDS_MAX];
-    char path[TRAFFIC_PATH_BYTES];
     int code = options_read(line, argc, argv, operands);
 
     if (code != OPTIONS_GO_ON) {
@@ -62,16 +73,8 @@ static int run(const struct command_line *line, struct stat_options *options, in
     if (operands[0] != NULL) {
         options->filters.service = operands[0];
     }
-    if (options->by == TRAFFIC_BY_DESTINATION && (options->by_route || options->filters.route != NULL)) {
-        options->by = TRAFFIC_BY_ROUTE;
-    }
-    if (!traffic_path(path, options->by, &options->filters, 0)) {
-        fprintf(stderr, "weft %s: the names are too long\n", line->name);
-        return EXIT_USAGE;
-    }
-    struct answers answers = {
-        .command = line->name, .options = &options->answer, .path = path, .show = show, .user = options};
-    return answers_run(&answers);
+    return stat_run(
+        line->name, options->by_route ? TRAFFIC_BY_ROUTE : by, &options->filters, &options->answer);
 }
 
 int cmd_stat(int argc, char **argv)
@@ -83,7 +86,7 @@ int cmd_stat(int argc, char **argv)
             .offset = offsetof(struct stat_options, by_route)},
         {.name = NULL},
     };
-    struct stat_options options = {.by = TRAFFIC_BY_DESTINATION};
+    struct stat_options options = {.by_route = false};
     const struct command_line line = {
         .name = "stat",
         .operands = "[SERVICE]",
@@ -101,12 +104,12 @@ int cmd_stat(int argc, char **argv)
         .operands_max = 1,
     };
 
-    return run(&line, &options, argc, argv);
+    return run(&line, &options, TRAFFIC_BY_DESTINATION, argc, argv);
 }
 
 int cmd_edges(int argc, char **argv)
 {
-    struct stat_options options = {.by = TRAFFIC_BY_EDGE};
+    struct stat_options options = {.by_route = false};
     const struct command_line line = {
         .name = "edges",
         .operands = "[SERVICE]",
@@ -126,5 +129,5 @@ int cmd_edges(int argc, char **argv)
         .operands_max = 1,
     };
 
-    return run(&line, &options, argc, argv);
+    return run(&line, &options, TRAFFIC_BY_EDGE, argc, argv);
 }

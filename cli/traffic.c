@@ -89,6 +89,7 @@ bool traffic_path(char path[static TRAFFIC_PATH_BYTES], enum traffic_by by,
         {"sort", filters->sort},
         {"source", filters->source},
         {"destination", filters->destination},
+        {"destination_namespace", filters->destination_namespace},
     };
 
     int length = snprintf(path, TRAFFIC_PATH_BYTES, "/api/v1/top?by=%s&q=0.5,0.9,0.99,0.999&limit=%lu",
@@ -97,7 +98,7 @@ bool traffic_path(char path[static TRAFFIC_PATH_BYTES], enum traffic_by by,
         (void)snprintf(path + length, TRAFFIC_PATH_BYTES - (size_t)length, "&max_age_ms=%u", max_age_ms);
     }
     for (size_t i = 0; i < sizeof arguments / sizeof arguments[0]; i++) {
-        if (arguments[i][1] != NULL && arguments[i][1][0] != '\0' &&
+        if (arguments[i][1] != NULL &&
             !api_add_argument(path, TRAFFIC_PATH_BYTES, arguments[i][0], arguments[i][1])) {
             return false;
         }

@@ -29,7 +29,7 @@ enum traffic_outcome {
     TRAFFIC_OUTCOME_COUNT
 };
 
-/* NULL: any; limit 0: TRAFFIC_LIMIT. */
+/* NULL: any, and "" is a namespace that is not told; limit 0: TRAFFIC_LIMIT. */
 struct traffic_filters {
     const char *window;
     const char *service;
@@ -38,6 +38,7 @@ struct traffic_filters {
     const char *reporter;
     const char *source;
     const char *destination;
+    const char *destination_namespace;
     const char *match;
     const char *sort;
     unsigned long limit;

@@ -220,7 +220,8 @@ def service_edges():
         lines("Retries by caller", "Attempts beyond the first, as a share of requests.",
               query(retried_share(CALLED, "source"), "{{source}}"), "percentunit", width=8),
         table("What stands behind it", "Workloads and versions, where records tell.", [
-            ("known", "none", f"group by (mesh_service, mesh_service_namespace, workload, version, mesh) (mesh_service_info{{{OWN}}})"),
+            ("known", "none",
+             f"group by (mesh_service, mesh_service_namespace, workload, version, mesh) (mesh_service_info{{{OWN}}})"),
         ], width=12, names=[("mesh_service", "service"), ("mesh_service_namespace", "namespace")], height=8),
         lines("Bytes of bodies", "What it was sent and what it answered.",
               [query(total("mesh_request_bytes_total", CALLED), "requests"),
@@ -471,12 +472,17 @@ def agent_process():
               [query(own("weft_scrapes_total"), "scrapes"), query(own("weft_queries_total"), "queries"),
                query(own("weft_queries_rejected_total"), "rejected"),
                query(own("weft_answers_refused_total"), "refused")], "ops", width=8),
+        lines("Configuration", "1: the file was read without error when it was read last. Keys whose new value waits for a "
+              "restart.",
+              [query(f"min(weft_config_last_reload_successful{{{AGENT}}})", "read without error"),
+               query(f"max(weft_config_keys_waiting_for_restart{{{AGENT}}})", "keys that wait for a restart"),
+               query(own("weft_config_reloads_total", "result"), "reloads a second: {{result}}")], "none", width=8),
         table("Versions", "What runs where.", [("agents", "none", f"count by (instance, version) (weft_build_info{{{AGENT}}})")],
-              width=12, height=8),
+              width=8, height=9),
         lines("Flips", "Values handed from shards to the aggregator; skipped ones wait for the next, late ones come with the "
               "next answer.",
               [query(own("weft_flips_total"), "done"), query(own("weft_flips_skipped_total"), "skipped"),
-               query(own("weft_flips_late_total"), "late")], "ops"),
+               query(own("weft_flips_late_total"), "late")], "ops", width=8),
     ]
 
 

@@ -191,7 +191,10 @@ def heatmap(title, description, one_query, width=12):
     options = {
         "calculate": False,
         "cellGap": 0,
-        "color": {"mode": "scheme", "scheme": "Turbo", "scale": "exponential", "exponent": 0.5, "steps": 64},
+        "color": {
+            "mode": "scheme", "scheme": "Turbo", "scale": "exponential", "exponent": 0.5, "steps": 64,
+            "fill": "dark-orange", "reverse": False,
+        },
         "exemplars": {"color": "rgba(255,0,255,0.7)"},
         "filterValues": {"le": 1e-9},
         "legend": {"show": True},
@@ -221,7 +224,7 @@ def table(title, description, columns, width=24, names=(), link=None, sort=None,
     transformations.append(
         {"id": "organize", "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": renames}}
     )
-    options = {"cellHeight": "sm", "showHeader": True, "footer": {"show": False}}
+    options = {"cellHeight": "sm", "showHeader": True, "footer": {"show": False, "reducer": ["sum"]}}
     if sort:
         options["sortBy"] = [{"displayName": sort, "desc": True}]
     defaults = {"custom": {"align": "auto", "filterable": True}, "decimals": 2}
@@ -232,7 +235,7 @@ def table(title, description, columns, width=24, names=(), link=None, sort=None,
 
 
 def trace_table(title, description, one_query, width=12):
-    options = {"cellHeight": "sm", "showHeader": True, "footer": {"show": False}}
+    options = {"cellHeight": "sm", "showHeader": True, "footer": {"show": False, "reducer": ["sum"]}}
     return panel("table", title, description, [one_query], width, {"custom": {"align": "auto"}}, options, height=9)
 
 
@@ -244,7 +247,7 @@ def row(title):
 
 
 def datasource_variable(name, label, kind):
-    return {"name": name, "label": label, "type": "datasource", "query": kind, "current": {}, "hide": 0, "refresh": 1}
+    return {"name": name, "label": label, "type": "datasource", "query": kind, "hide": 0, "refresh": 1}
 
 
 def reporter_variable():
@@ -280,7 +283,6 @@ def label_variable(name, label, metric, value, several=False, description=""):
         "hide": 0,
         "includeAll": several,
         "multi": several,
-        "current": {},
     }
     if several:
         made |= {"allValue": ".*", "current": {"selected": True, "text": ["All"], "value": ["$__all"]}}

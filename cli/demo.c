@@ -2,8 +2,6 @@
  * `weft demo`: simulates a mesh (demo_graph.h) at a steady rate, and tells the agent of it as its proxies
  * would (demo_mesh.h). Here are the options, the clock and what is said. One thread beside libweft's own.
  */
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -14,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/demo_graph.h"
 #include "cli/demo_mesh.h"
+#include "cli/options.h"
 #include "weft/weft.h"
 
 enum {
@@ -22,39 +21,20 @@ enum {
     FLUSH_MS = 5000,
     LOOK_MS = 500,   /* whether the agent is there */
     BEHIND_MS = 100, /* what is further behind comes later, not all at once: the machine slept, or is slow */
+    RATE = 50,
+    RATE_MAX = 10000,
     SECONDS_MAX = 31536000,
 };
 
-#define RATE_DEFAULT 50.0
-#define RATE_MAX 10000.0
 #define MS_NS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
 
-static const char help[] =
-    "usage: weft demo [OPTION…]\n"
-    "Simulates a mesh and tells the agent of its requests: twelve services in two namespaces, each with\n"
-    "a proxy on both sides of every call, in whole traces. Replica cart-2 is slow for 20 s of each minute, "
-    "the\n"
-    "circuit breaker before recommendations opens for 6 s of each half, calls to payments are tried "
-    "again.\n\n"
-    "  --rate N          requests a second from outside, each of which makes about 9 spans (default 50)\n"
-    "  --seed N          the same seed and rate make the same sequence of requests (default 1)\n"
-    "  --seconds N       end after so long (default 0: at Ctrl-C)\n"
-    "  --socket PATH     the agent's socket (else WEFT_SOCKET, else the usual places)\n"
-    "  --quiet           say only what goes wrong\n\n"
-    "examples:\n"
-    "  weft demo\n"
-    "  weft demo --rate 500 --seconds 60 && weft why cart\n"
-    "Exit code 0 when all was acknowledged; 1 when no agent is there or something was lost; 2 for wrong "
-    "usage.\n";
-
 struct demo {
     const char *socket_path;
-    double rate;
-    uint64_t seed;
-    uint64_t seconds;
+    unsigned long rate; /* requests a second */
+    unsigned long seed;
+    double seconds; /* 0: until a signal */
     bool is_quiet;
-    bool is_help;
     sigset_t signals; /* that end it; blocked, and waited for */
     bool is_stopped;  /* by one of them */
 };
@@ -76,83 +56,6 @@ static bool wait_ns(struct demo *demo, uint64_t ns)
         demo->is_stopped = true;
     }
     return !demo->is_stopped;
-}
-
-/* ---- options ---- */
-
-static bool fail(const char *what, const char *text)
-{
-    fprintf(stderr, "weft demo: %s '%s'\n", what, text);
-    return false;
-}
-
-static bool parse_whole(const char *text, uint64_t max, uint64_t *ret_value)
-{
-    char *end;
-
-    errno = 0;
-    uint64_t value = strtoull(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || text[0] == '-' || value > max) {
-        return false;
-    }
-    *ret_value = value;
-    return true;
-}
-
-static bool parse_rate(const char *text, double *ret_rate)
-{
-    char *end;
-    double rate = strtod(text, &end);
-
-    if (end == text || *end != '\0' || !(rate >= 0.001) || rate > RATE_MAX) {
-        return false;
-    }
-    *ret_rate = rate;
-    return true;
-}
-
-static bool take_option(struct demo *demo, int option)
-{
-    switch (option) {
-    case 's':
-        demo->socket_path = optarg;
-        return true;
-    case 'r':
-        return parse_rate(optarg, &demo->rate) || fail("not a rate from 0.001 to 10000:", optarg);
-    case 'e':
-        return parse_whole(optarg, UINT64_MAX, &demo->seed) || fail("not a seed:", optarg);
-    case 't':
-        return parse_whole(optarg, SECONDS_MAX, &demo->seconds) || fail("not a number of seconds:", optarg);
-    case 'q':
-        demo->is_quiet = true;
-        return true;
-    case 'h':
-        demo->is_help = true;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool parse_options(struct demo *demo, int argc, char **argv)
-{
-    static const struct option long_options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"rate", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 'e'},
-        {"seconds", required_argument, NULL, 't'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (!take_option(demo, option)) {
-            return false;
-        }
-    }
-    return optind == argc || fail("unexpected", argv[optind]);
 }
 
 /* ---- the agent, there or not ---- */
@@ -213,12 +116,12 @@ static uint64_t run(struct demo *demo, struct demo_mesh *mesh)
     struct demo_graph graph;
     struct demo_request request;
     uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC); /* moves when the machine has slept */
-    uint64_t end_ns = demo->seconds > 0 ? begin_ns + demo->seconds * NS_PER_S : UINT64_MAX;
+    uint64_t end_ns = demo->seconds > 0 ? begin_ns + (uint64_t)(demo->seconds * 1e9) : UINT64_MAX;
     uint64_t look_ns = begin_ns;
     uint64_t count = 0;
     bool is_there = true;
 
-    demo_graph_init(&graph, demo->seed, demo->rate);
+    demo_graph_init(&graph, demo->seed, (double)demo->rate);
     demo_graph_next(&graph, &request);
     for (uint64_t now_ns = begin_ns; now_ns < end_ns && !demo->is_stopped;
          now_ns = clock_ns(CLOCK_MONOTONIC)) {
@@ -246,9 +149,10 @@ static uint64_t run(struct demo *demo, struct demo_mesh *mesh)
 
 static void say_what(const struct demo *demo)
 {
-    printf("weft demo: 12 services in shop and bank, %g requests/s, seed %" PRIu64
-           "; look with weft stat, weft slow and weft why cart, whose replica cart-2 comes and goes slow\n",
-        demo->rate, demo->seed);
+    printf("weft demo: %d services in shop and bank, %lu requests/s, seed %lu; look with weft stat, weft "
+           "slow and weft "
+           "why cart, whose replica cart-2 comes and goes slow\n",
+        DEMO_SERVICE_COUNT, demo->rate, demo->seed);
     (void)fflush(stdout);
 }
 
@@ -292,18 +196,63 @@ static bool simulate(struct demo *demo)
     return is_whole;
 }
 
+static const struct option_row rows[] = {
+    {.name = "rate",
+        .value = "N",
+        .help = "requests a second from outside, each of which makes about 9 spans\n(default 50)",
+        .kind = OPTION_COUNT,
+        .offset = offsetof(struct demo, rate),
+        .most = RATE_MAX},
+    {.name = "seed",
+        .value = "N",
+        .help = "the same seed and rate make the same sequence of requests (default 1)",
+        .kind = OPTION_COUNT,
+        .offset = offsetof(struct demo, seed),
+        .most = UINT32_MAX},
+    {.name = "seconds",
+        .value = "N",
+        .help = "end after so long (default 0: at Ctrl-C)",
+        .kind = OPTION_SECONDS,
+        .offset = offsetof(struct demo, seconds),
+        .most = SECONDS_MAX},
+    {.name = "socket",
+        .value = "PATH",
+        .help = "the agent's socket for records (else WEFT_SOCKET, else the usual places)",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct demo, socket_path)},
+    {.name = "quiet",
+        .help = "say only what goes wrong",
+        .kind = OPTION_FLAG,
+        .offset = offsetof(struct demo, is_quiet)},
+    {.name = NULL},
+};
+
 int cmd_demo(int argc, char **argv)
 {
-    struct demo demo = {.rate = RATE_DEFAULT, .seed = 1};
+    struct demo demo = {.rate = RATE, .seed = 1};
+    const char *operands[OPERANDS_MAX];
     sigset_t before;
+    const struct command_line line = {
+        .name = "demo",
+        .operands = "",
+        .about =
+            "Simulates a mesh and tells the agent of its requests in whole traces, as the proxies on both "
+            "sides\n"
+            "of each call would: twelve services in two namespaces. Replica cart-2 is slow for 20 s of each\n"
+            "minute, the circuit breaker before recommendations opens for 6 s of each half minute, failed "
+            "calls\n"
+            "to payments are tried again.\n",
+        .groups = {{rows, &demo}},
+        .examples = "  weft demo\n"
+                    "  weft demo --rate 500 --seconds 30 && weft why cart\n",
+        .exit_codes =
+            "Exit code 0 when all was acknowledged; 1 when no agent is there or something was lost; 2 "
+            "for wrong usage.\n",
+    };
+    int code = options_read(&line, argc, argv, operands);
 
-    if (!parse_options(&demo, argc, argv)) {
-        fputs(help, stderr);
-        return EXIT_USAGE;
-    }
-    if (demo.is_help) {
-        fputs(help, stdout);
-        return EXIT_SUCCESS;
+    if (code != OPTIONS_GO_ON) {
+        return code;
     }
     (void)sigemptyset(&demo.signals);
     (void)sigaddset(&demo.signals, SIGINT);

@@ -146,8 +146,8 @@ static void test_a_signal_ends_it(void **state)
 static void test_wrong_usage(void **state)
 {
     static const char *const bad[][2] = {{"--rate", "0"}, {"--rate", "-1"}, {"--rate", "nan"},
-        {"--rate", "1e9"}, {"--rate", "5x"}, {"--seed", "one"}, {"--seed", "-1"},
-        {"--seed", "99999999999999999999"}, {"--seconds", "1.5"}, {"--seconds", "-3"},
+        {"--rate", "10001"}, {"--rate", "5x"}, {"--seed", "0"}, {"--seed", "-1"},
+        {"--seed", "99999999999999999999"}, {"--seconds", "soon"}, {"--seconds", "-3"},
         {"--seconds", "99999999999"}, {"--colour", "red"}, {"more", "words"}};
     struct fake_agent *agent = *state;
 

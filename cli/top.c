@@ -218,9 +218,6 @@ static void ask_when_due(struct terminal_ui *ui)
     char reason[API_REASON_BYTES];
     double since_s = monotonic_s() - ui->asked_s;
 
-    if (ui->top.wants_answer && api_client_is_asking(ui->client)) {
-        api_client_cancel(ui->client); /* the question is another one by now */
-    }
     bool is_due =
         ui->top.wants_answer ? since_s >= KEY_ASK_MS / 1e3 : since_s >= ui->interval_s && !ui->top.is_paused;
     if (!is_due || api_client_is_asking(ui->client)) {
@@ -232,7 +229,6 @@ static void ask_when_due(struct terminal_ui *ui)
     } else if (!api_client_ask(ui->client, path, reason)) {
         top_fail(&ui->top, reason, unix_s());
     }
-    ui->top.wants_answer = false;
 }
 
 static void take_answer(struct terminal_ui *ui)
@@ -279,6 +275,9 @@ static bool loop(struct terminal_ui *ui)
             return false;
         }
         read_keys(ui);
+        if (ui->top.wants_answer) {
+            api_client_cancel(ui->client); /* the question is another one by now */
+        }
         take_answer(ui);
     }
     return true;

@@ -391,7 +391,7 @@ void top_press(struct top *top, int key)
 
 /* ---- question and answer ---- */
 
-bool top_question(const struct top *top, char path[static TRAFFIC_PATH_BYTES])
+bool top_question(struct top *top, char path[static TRAFFIC_PATH_BYTES])
 {
     static const enum traffic_by by[] = {[TOP_SERVICES] = TRAFFIC_BY_DESTINATION,
         [TOP_ROUTES] = TRAFFIC_BY_ROUTE,
@@ -413,7 +413,10 @@ bool top_question(const struct top *top, char path[static TRAFFIC_PATH_BYTES])
     if (top->given.limit > 0 && filters.limit > top->given.limit) {
         filters.limit = top->given.limit;
     }
-    return traffic_path(path, by[place->level], &filters, top->wants_answer ? TOP_AGE_KEY_MS : TOP_AGE_MS);
+    unsigned age_ms_max = top->wants_answer ? TOP_AGE_KEY_MS : TOP_AGE_MS;
+
+    top->wants_answer = false;
+    return traffic_path(path, by[place->level], &filters, age_ms_max);
 }
 
 static void give_notice(struct top *top, double now_unix_s, const char *text)
@@ -441,7 +444,6 @@ void top_take(struct top *top, json_t *answer, double now_unix_s)
     place_of(top)->selected = follow(top, answer);
     json_decref(top->answer);
     top->answer = answer;
-    top->wants_answer = false;
     settle_selection(top);
 }
 
@@ -451,5 +453,4 @@ void top_fail(struct top *top, const char *reason, double now_unix_s)
         top->trouble_since_unix_s = now_unix_s;
     }
     (void)snprintf(top->trouble, sizeof top->trouble, "%.*s", (int)strcspn(reason, "\n"), reason);
-    top->wants_answer = false;
 }

@@ -88,8 +88,9 @@ void top_resize(struct top *top, unsigned rows, unsigned columns);
 /* An ASCII character or one of enum top_key. */
 void top_press(struct top *top, int key);
 
-/* The path to ask: only the rows that are shown. False when the names are too long. */
-bool top_question(const struct top *top, char path[static TRAFFIC_PATH_BYTES]);
+/* The path to ask: only the rows that are shown; wants_answer is off again. False when the names are too
+ * long. An answer to an earlier question may not be taken once a key has set wants_answer. */
+bool top_question(struct top *top, char path[static TRAFFIC_PATH_BYTES]);
 
 /* Takes the answer to top_question. An agent that began anew is noticed, and one that is back. */
 void top_take(struct top *top, json_t *answer, double now_unix_s);

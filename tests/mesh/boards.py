@@ -168,6 +168,10 @@ class Traffic:
         self._agent, self._ended, self.failure = agent, threading.Event(), None
         self._thread = threading.Thread(target=self._run)
 
+    def running(self):
+        assert self.failure is None, self.failure
+        return self._thread.is_alive()
+
     def _connections(self):
         """A stream of the access log service that sends an entry each tick."""
         yield tcp_message(with_node=True)

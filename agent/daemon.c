@@ -14,6 +14,7 @@
 #include "exporter_thread.h"
 #include "health.h"
 #include "listen/acceptor.h"
+#include "listeners.h"
 #include "receivers/pod_source.h"
 #include "receivers/receivers.h"
 #include "receivers/tcp_guard.h"
@@ -24,11 +25,7 @@
 #include "shard.h"
 #include "trace_thread.h"
 
-enum {
-    HEALTH_CHECK_MS = 1000,
-    STOP_MARGIN_MS = 10000,
-    DAEMON_LISTENER_COUNT = 6 + CONFIG_ACCESS_LOG_COUNT_MAX
-};
+enum { HEALTH_CHECK_MS = 1000, STOP_MARGIN_MS = 10000 };
 
 #define TAKING_RECORDS "taking records"
 
@@ -73,8 +70,7 @@ struct daemon {
     size_t shard_count;
     size_t draining_count; /* shards that have not handed over yet */
     struct mail step_done;
-    struct listener listeners[DAEMON_LISTENER_COUNT];
-    size_t listener_count;
+    struct listeners listeners;
     struct receivers receivers;
     struct tcp_guard guard;  /* of records over TCP */
     struct acceptor records; /* weft.sock: ends with the drain */
@@ -216,7 +212,9 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     struct daemon *daemon = handle->data;
 
     (void)number;
+    (void)service_manager_reloading(&daemon->manager, uv_hrtime());
     reload_run(&daemon->reload);
+    (void)service_manager_reloaded(&daemon->manager, TAKING_RECORDS, daemon->reload.error.text);
 }
 
 /* What main's own parts take over. */
@@ -516,119 +514,13 @@ static int start_threads(struct daemon *daemon, char *reason)
     return error < 0 ? fail(reason, error, "start of a thread") : 0;
 }
 
-/* A socket that the service manager listens on already, by the name that packaging/systemd/weft.socket gives
- * it. 1 when there was one, 0 when there is none; or an error with its reason. */
-static int adopt_passed(struct daemon *daemon, enum listener_kind kind, const char *key, char *reason)
-{
-    static const char *const names[] = {
-        [LISTENER_INGEST] = "weft.sock", [LISTENER_API] = "api.sock", [LISTENER_HTTP] = "http"};
-    const char *name = (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : NULL;
-    int fd = name != NULL ? service_manager_take(&daemon->manager, name) : WERR_NOT_FOUND;
-
-    if (fd < 0) {
-        return 0;
-    }
-    int error = listener_adopt(&daemon->listeners[daemon->listener_count], kind, fd);
-    if (error < 0) {
-        (void)snprintf(reason, DAEMON_REASON_BYTES,
-            "%s: descriptor %d, which was passed as \"%s\", is no listening %s stream socket", key, fd, name,
-            kind == LISTENER_HTTP ? "TCP" : "Unix");
-        (void)close(fd);
-        return error;
-    }
-    daemon->listener_count++;
-    return 1;
-}
-
-static int open_unix(struct daemon *daemon, enum listener_kind kind, const char *path, uint32_t mode,
-    const char *group, const char *key, char *reason)
-{
-    struct listener_unix_options options = {
-        .path = path,
-        .mode = mode,
-        .directory_mode = daemon->config->socket.directory_mode,
-        .group = group,
-    };
-    int error = adopt_passed(daemon, kind, key, reason);
-
-    if (error != 0) {
-        return error < 0 ? error : 0;
-    }
-    error = listener_open_unix(&daemon->listeners[daemon->listener_count], kind, &options);
-    if (error == WERR_EXISTS) {
-        (void)snprintf(reason, DAEMON_REASON_BYTES,
-            "%s: %s: another instance is live there, or a file that is not a socket lies there", key, path);
-    } else if (error < 0) {
-        (void)snprintf(reason, DAEMON_REASON_BYTES, "%s: %s: %s", key, path, werr_text(error));
-    } else {
-        daemon->listener_count++;
-    }
-    return error;
-}
-
-static int open_log_streams(struct daemon *daemon, char *reason)
-{
-    const struct config_access_logs *logs = &daemon->config->receivers.access_logs;
-    int error = 0;
-
-    for (size_t i = 0; error == 0 && i < logs->count; i++) {
-        const struct config_access_log *log = &logs->items[i];
-        if (log->stream_path != NULL) {
-            error = open_unix(daemon, LISTENER_LOG, log->stream_path, log->mode, log->group,
-                "receivers.access_logs[].stream_path", reason);
-        }
-        if (log->stream_path != NULL && error == 0) {
-            daemon->listeners[daemon->listener_count - 1].receiver = (uint32_t)i;
-        }
-    }
-    return error;
-}
-
-/* Nothing without an address. */
-static int open_tcp(
-    struct daemon *daemon, enum listener_kind kind, const char *address, const char *key, char *reason)
-{
-    int error = address != NULL ? adopt_passed(daemon, kind, key, reason) : 0;
-
-    if (error != 0 || address == NULL) {
-        return error < 0 ? error : 0;
-    }
-    error = listener_open_tcp(&daemon->listeners[daemon->listener_count], kind, address);
-    if (error < 0) {
-        (void)snprintf(reason, DAEMON_REASON_BYTES, "%s: %s: %s", key, address,
-            error == WERR_EXISTS ? "the address is in use" : werr_text(error));
-        return error;
-    }
-    daemon->listener_count++;
-    return 0;
-}
-
 static int open_listeners(struct daemon *daemon, char *reason)
 {
-    const struct config *config = daemon->config;
-    int error = open_unix(daemon, LISTENER_INGEST, config->socket.path, config->socket.mode,
-        config->socket.group, "socket.path", reason);
+    _Static_assert((int)LISTENERS_REASON_BYTES <= (int)DAEMON_REASON_BYTES, "a reason fits");
 
-    if (error == 0 && config->api_socket.enabled) {
-        error = open_unix(daemon, LISTENER_API, config->api_socket.path, config->socket.mode,
-            config->api_socket.group, "api_socket.path", reason);
-    }
-    if (error == 0 && config->receivers.statsd.stream_path != NULL) {
-        error = open_unix(daemon, LISTENER_STATSD, config->receivers.statsd.stream_path,
-            config->receivers.statsd.mode, config->receivers.statsd.group, "receivers.statsd.stream_path",
-            reason);
-    }
-    if (error == 0) {
-        error = open_log_streams(daemon, reason);
-    }
-    if (error < 0) {
-        return error;
-    }
-    error = open_tcp(daemon, LISTENER_OTLP, config->receivers.otlp.grpc, "receivers.otlp.grpc", reason);
-    if (error == 0) {
-        error = open_tcp(daemon, LISTENER_OTLP, config->receivers.otlp.http, "receivers.otlp.http", reason);
-    }
-    return error == 0 ? open_tcp(daemon, LISTENER_HTTP, config->http.address, "http.address", reason) : error;
+    daemon->listeners = (struct listeners){
+        .config = daemon->config, .manager = &daemon->manager, .log = daemon->log, .cells = daemon->cells};
+    return listeners_open(&daemon->listeners, reason);
 }
 
 /* Connections to a socket that nobody accepts from would hang: what has no use is closed, and said. */
@@ -656,29 +548,25 @@ static int init_guard(struct daemon *daemon, char *reason)
 
 static int open_receivers(struct daemon *daemon, char *reason)
 {
-    _Static_assert((int)RECEIVERS_REASON_BYTES <= (int)DAEMON_REASON_BYTES, "a reason fits");
-
+    struct receivers *receivers = &daemon->receivers;
     const struct config_access_logs *logs = &daemon->config->receivers.access_logs;
-    int error = receivers_open_statsd(&daemon->receivers, daemon->config, daemon->shards[0], reason);
 
-    if (error == 0) {
-        /* Another shard than statsd's where there is one. */
-        struct shard *shard = daemon->shards[daemon->shard_count - 1];
-        error = receivers_open_xray(&daemon->receivers, daemon->config, shard, reason);
+    (void)reason; /* what cannot be opened is no reason not to start */
+    receivers->failed = listeners_tell_failed;
+    receivers->user = &daemon->listeners;
+    receivers_open_statsd(receivers, daemon->config, daemon->shards[0]);
+    /* Another shard than statsd's where there is one. */
+    receivers_open_xray(receivers, daemon->config, daemon->shards[daemon->shard_count - 1]);
+    for (uint32_t i = 0; i < logs->count; i++) {
+        receivers_open_log(receivers, daemon->config, i, daemon->shards[i % daemon->shard_count]);
     }
-    for (uint32_t i = 0; error == 0 && i < logs->count; i++) {
-        if (logs->items[i].path != NULL) {
-            error = receivers_open_log(
-                &daemon->receivers, daemon->config, i, daemon->shards[i % daemon->shard_count], reason);
-        }
-    }
-    for (size_t i = 0; error == 0 && i < daemon->receivers.socket_count; i++) {
-        const struct datagram_socket *socket = &daemon->receivers.sockets[i];
+    for (size_t i = 0; i < receivers->socket_count; i++) {
+        const struct datagram_socket *socket = &receivers->sockets[i];
         log_event(daemon->log, LOG_LEVEL_INFO, "listening",
             LOG_S("at", socket->is_udp ? socket->address : socket->path),
             LOG_I("buffer_bytes", socket->buffer_bytes));
     }
-    return error;
+    return 0;
 }
 
 static int start_accepting(struct daemon *daemon, char *reason)
@@ -690,8 +578,8 @@ static int start_accepting(struct daemon *daemon, char *reason)
             &daemon->config->limits, daemon->cells);
     }
     daemon->accepting = true;
-    for (size_t i = 0; i < daemon->listener_count; i++) {
-        struct listener *listener = &daemon->listeners[i];
+    for (size_t i = 0; i < daemon->listeners.count; i++) {
+        struct listener *listener = &daemon->listeners.items[i];
         int error =
             acceptor_add(listener_takes_records(listener->kind) ? &daemon->records : &daemon->http, listener);
         if (error < 0) {
@@ -755,9 +643,7 @@ void daemon_free(struct daemon *daemon)
         acceptor_stop(&daemon->records);
         acceptor_stop(&daemon->http);
     }
-    for (size_t i = 0; i < daemon->listener_count; i++) {
-        listener_close(&daemon->listeners[i]);
-    }
+    listeners_close(&daemon->listeners);
     aggregator_thread_stop(daemon->aggregator);
     trace_thread_stop(daemon->traces);
     for (size_t i = 0; i < daemon->shard_count; i++) {

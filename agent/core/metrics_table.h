@@ -263,6 +263,7 @@
     X(CONFIG_RELOAD_TIME,    "weft_config_last_reload_success_timestamp_seconds", GAUGE, PROCESS, "", "seconds", "stable", "When the configuration in force was read, in seconds since 1970.") \
     X(CONFIG_RELOADS_OK,     "weft_config_reloads", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the configuration was read anew, by result.") \
     X(CONFIG_RELOADS_FAILED, "weft_config_reloads", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the configuration was read anew, by result.") \
+    X(LISTENERS_FAILED,      "weft_listeners_failed", GAUGE, PROCESS, "", "", "stable", "Sockets under receivers that could not be opened at start; the log names their keys.") \
     X(CONFIG_PENDING,        "weft_config_keys_waiting_for_restart", GAUGE, PROCESS, "", "", "stable", "Keys whose value in the file, when it was read last, is not the one in force: they need a new start.") \
     /* identity */                                                                                                                         \
     X(KUBELET_POLLS_OK,      "weft_kubelet_polls", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the table of pods was asked for, by result.") \

@@ -9,29 +9,29 @@
 #include "listen/datagram.h"
 #include "shard.h"
 
-enum { RECEIVERS_SOCKET_COUNT_MAX = 64, RECEIVERS_REASON_BYTES = 256 };
+enum { RECEIVERS_SOCKET_COUNT_MAX = 64 };
 
-/* All zero: none is open. */
+/* All zero but for whom to tell: none is open. */
 struct receivers {
     struct datagram_socket sockets[RECEIVERS_SOCKET_COUNT_MAX];
     size_t socket_count;
+    /* One could not be opened; the reason names its key. The agent does without. */
+    void (*failed)(void *user, const char *reason);
+    void *user;
 };
 
 /*
  * Opens statsd's datagram sockets and gives them to the shard, whose thread has not started: one shard, as
- * the order of a gauge's lines matters. On an error *reason names the key; what was opened stays for
- * receivers_close.
+ * the order of a gauge's lines matters.
  */
-int receivers_open_statsd(struct receivers *receivers, const struct config *config, struct shard *shard,
-    char reason[static RECEIVERS_REASON_BYTES]);
+void receivers_open_statsd(struct receivers *receivers, const struct config *config, struct shard *shard);
 
 /* The same for X-Ray's UDP socket, where one is configured. */
-int receivers_open_xray(struct receivers *receivers, const struct config *config, struct shard *shard,
-    char reason[static RECEIVERS_REASON_BYTES]);
+void receivers_open_xray(struct receivers *receivers, const struct config *config, struct shard *shard);
 
-/* The same for one entry of receivers.access_logs that has a path. */
-int receivers_open_log(struct receivers *receivers, const struct config *config, uint32_t index,
-    struct shard *shard, char reason[static RECEIVERS_REASON_BYTES]);
+/* The same for one entry of receivers.access_logs, where it has a path. */
+void receivers_open_log(
+    struct receivers *receivers, const struct config *config, uint32_t index, struct shard *shard);
 
 /* After the shards have ended. */
 void receivers_close(struct receivers *receivers);

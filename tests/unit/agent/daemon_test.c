@@ -316,6 +316,68 @@ static void a_second_instance_is_refused(void **state)
     assert_int_equal(open_descriptors_count(), before_count);
 }
 
+/* A bound socket of loopback on a port that the kernel chose. */
+static int take_port(int type, unsigned *ret_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(type == SOCK_STREAM ? listen(fd, 1) : 0, 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* Of a sample without labels on /metrics; -1 when it is not there. */
+static double metric_of(const struct daemon_rig *rig, const char *name)
+{
+    struct http_answer answer = http_get(rig->api_path, "/metrics");
+    char line[128];
+
+    assert_int_equal(answer.status, 200);
+    (void)snprintf(line, sizeof line, "\n%s ", name);
+    const char *found = strstr(answer.body, line);
+    double value = found != NULL ? strtod(found + strlen(line), NULL) : -1;
+    free(answer.text);
+    return value;
+}
+
+/* What receivers cannot have they do without; everything else is there, and the metric says how many. */
+static void a_receiver_that_cannot_open_is_counted(void **state)
+{
+    struct daemon_rig rig;
+    unsigned udp_port;
+    unsigned tcp_port;
+    char more[1024];
+    size_t before_count = open_descriptors_count();
+    int udp_fd = take_port(SOCK_DGRAM, &udp_port);
+    int tcp_fd = take_port(SOCK_STREAM, &tcp_port);
+
+    (void)state;
+    (void)snprintf(more, sizeof more,
+        "receivers:\n"
+        "  statsd: {udp: \"127.0.0.1:%u\", stream_path: /proc/none/statsd.sock}\n"
+        "  xray: {udp: \"127.0.0.1:%u\"}\n"
+        "  otlp: {grpc: \"127.0.0.1:%u\", http: \"127.0.0.1:0\"}\n"
+        "  access_logs: [{path: /proc/none/log.sock}, {path: /proc/none/l.sock, stream_path: "
+        "/proc/none/s}]\n",
+        udp_port, udp_port, tcp_port);
+    assert_int_equal(daemon_rig_start(&rig, more), 0);
+    struct http_answer answer = http_get(rig.api_path, "/readyz");
+    assert_int_equal(answer.status, 200);
+    free(answer.text);
+    assert_true(metric_of(&rig, "weft_listeners_failed") == 7);
+    daemon_rig_stop(&rig);
+    assert_int_equal(daemon_rig_start(&rig, "receivers: {xray: {udp: \"127.0.0.1:0\"}}\n"), 0);
+    assert_true(metric_of(&rig, "weft_listeners_failed") == 0);
+    daemon_rig_stop(&rig);
+    (void)close(udp_fd);
+    (void)close(tcp_fd);
+    assert_int_equal(open_descriptors_count(), before_count);
+}
+
 /* ---- back-ends ---- */
 
 static void start_with_backend(struct daemon_rig *rig, uint16_t port, unsigned drain_ms)
@@ -443,6 +505,7 @@ int main(void)
         cmocka_unit_test(drains_under_scrapes),
         cmocka_unit_test(a_failed_start_leaves_nothing),
         cmocka_unit_test(a_second_instance_is_refused),
+        cmocka_unit_test(a_receiver_that_cannot_open_is_counted),
         cmocka_unit_test(the_ledger_agrees_with_the_backend),
         cmocka_unit_test(a_backend_that_is_down_keeps_the_queue),
         cmocka_unit_test(clients_killed_in_a_message_leave_the_ledger_even),

@@ -477,10 +477,20 @@ static void describe_sender(struct slice sender, struct sender_description *ret_
 
 static struct snapshot_settings view_of(const struct config *config)
 {
-    return (struct snapshot_settings){
-        .native_scale = (int32_t)config->metrics.native_schema,
-        .native_buckets_max = native_buckets_max((int)config->metrics.native_schema),
+    const struct config_metrics *metrics = &config->metrics;
+    struct snapshot_settings view = {
+        .native_scale = (int32_t)metrics->native_schema,
+        .native_buckets_max = native_buckets_max((int)metrics->native_schema),
+        .filter = {.keep = {.items = metrics->keep.items, .count = metrics->keep.count},
+            .drop = {.items = metrics->drop.items, .count = metrics->drop.count}},
+        .dropped_labels = metrics->drop_labels,
     };
+
+    for (size_t i = 0; i < metrics->labels.count && i < METRIC_LABELS_COUNT_MAX; i++) {
+        view.labels[view.label_count++] = (struct snapshot_label){
+            .name = metrics->labels.items[i].name, .value = metrics->labels.items[i].value};
+    }
+    return view;
 }
 
 /* Of our own families, and of each profile that is enabled. */

@@ -486,6 +486,7 @@ static int init_pipeline(struct shard *shard)
         .counts = common->counts,
         .meshes = common->meshes,
         .route_rules = common->config->routes,
+        .dropped_labels = common->config->metrics.drop_labels,
         .pods = common->pods,
         .refuse_conflicts = common->config->identity.refuse_conflicts,
         .cells = shard->cells,

@@ -130,9 +130,26 @@ uint32_t directory_obtain_series(struct directory *directory, const struct serie
     return SLOT_NONE;
 }
 
-static struct series_key request_key(const struct request *request)
+/* What the configuration does not tell apart is as if it had not been told. */
+static void drop_labels(struct series_key *key, uint32_t dropped)
 {
-    return (struct series_key){
+    if (label_is_dropped(dropped, DROPPABLE_METHOD)) {
+        key->method = 0;
+    }
+    if (label_is_dropped(dropped, DROPPABLE_PROTOCOL)) {
+        key->protocol = 0;
+    }
+    if (label_is_dropped(dropped, DROPPABLE_RESPONSE_CODE)) {
+        key->response_code = 0;
+    }
+    if (label_is_dropped(dropped, DROPPABLE_GRPC_STATUS)) {
+        key->grpc_status = GRPC_STATUS_NONE;
+    }
+}
+
+static struct series_key request_key(const struct directory *directory, const struct request *request)
+{
+    struct series_key key = {
         .source = request->source,
         .source_namespace = request->source_namespace,
         .destination = request->destination,
@@ -147,6 +164,11 @@ static struct series_key request_key(const struct request *request)
         .protocol = request->protocol,
         .outcome = request->outcome,
     };
+
+    if (directory->settings.dropped_labels != 0) {
+        drop_labels(&key, directory->settings.dropped_labels);
+    }
+    return key;
 }
 
 static struct series_key duration_key(const struct series_key *requests)
@@ -493,7 +515,7 @@ static struct record_note note_of(const struct directory *directory, const struc
 
 struct record_note directory_note(const struct directory *directory, const struct request *request)
 {
-    struct series_key requests = request_key(request);
+    struct series_key requests = request_key(directory, request);
     struct series_key key = duration_key(&requests);
     uint32_t id = find_series(directory, &key, series_key_hash(&key));
 
@@ -502,7 +524,7 @@ struct record_note directory_note(const struct directory *directory, const struc
 
 struct record_note directory_record(struct directory *directory, const struct request *request)
 {
-    struct series_key key = request_key(request);
+    struct series_key key = request_key(directory, request);
 
     if (!is_countable(request)) {
         return (struct record_note){.p90_ns = 0};

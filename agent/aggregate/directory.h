@@ -27,6 +27,7 @@
 #include "core/budget.h"
 #include "core/clock.h"
 #include "core/limits.h"
+#include "core/metric_filter.h"
 #include "core/metrics.h"
 #include "histogram/bounds.h"
 
@@ -44,6 +45,7 @@ struct directory_settings {
     const struct clock *clock;
     struct profile_settings profiles; /* zeroes: none */
     uint8_t rare_count;               /* so many first requests of a series are new */
+    uint32_t dropped_labels;          /* bits 1 << enum droppable_label: of these series are not told apart */
 };
 
 /* 0 with *ret_directory, or WERR_NOMEM. About 600 KiB, outside the budget, are set aside for overflow. */

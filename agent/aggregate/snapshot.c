@@ -36,6 +36,7 @@ void view_add_label(struct view *view, const char *name, const char *value)
 
 void view_end_labels(struct view *view, struct snapshot_series *series)
 {
+    view_add_static_labels(view);
     buffer_append_byte(&view->text, 0);
     series->labels_text = view->text.error == 0 ? (const char *)view->text.data : "";
     series->labels_text_length = view->text.error == 0 ? view->text.length - 1 : 0;
@@ -101,10 +102,22 @@ static size_t requests_end(const struct view *view)
     return REQUESTS_OVERFLOW_PLACES + view->aggregator->families[FAMILY_REQUESTS].series.used;
 }
 
+static bool shows_label(const struct view *view, enum droppable_label label)
+{
+    return !label_is_dropped(view->settings.dropped_labels, label);
+}
+
 static void add_number_label(struct view *view, const char *name, char text[VIEW_NUMBER_BYTES], int number)
 {
     (void)snprintf(text, VIEW_NUMBER_BYTES, "%d", number);
     view_add_label(view, name, text);
+}
+
+static void add_protocol_label(struct view *view, uint8_t protocol)
+{
+    if (shows_label(view, DROPPABLE_PROTOCOL)) {
+        view_add_label(view, "protocol", protocol_name((enum protocol)protocol));
+    }
 }
 
 static bool fill_requests_overflow(struct view *view, size_t place, struct snapshot_series *series)
@@ -117,6 +130,7 @@ static bool fill_requests_overflow(struct view *view, size_t place, struct snaps
         return false;
     }
     begin_overflow_labels(view, set / OUTCOME_COUNT);
+    /* Also where the label is dropped: overflow is counted by code. */
     add_number_label(view, "response_code", view->numbers[0], code == 0 ? 0 : (int)code + 99);
     view_add_label(view, "outcome", outcome_name((enum outcome)(set % OUTCOME_COUNT)));
     end_overflow_labels(view, series);
@@ -135,9 +149,13 @@ static bool fill_requests(struct view *view, size_t place, struct snapshot_serie
         return false;
     }
     begin_edge_labels(view, from->edge);
-    view_add_label(view, "method", method_name((enum method)from->key.method));
-    view_add_label(view, "protocol", protocol_name((enum protocol)from->key.protocol));
-    add_number_label(view, "response_code", view->numbers[0], from->key.response_code);
+    if (shows_label(view, DROPPABLE_METHOD)) {
+        view_add_label(view, "method", method_name((enum method)from->key.method));
+    }
+    add_protocol_label(view, from->key.protocol);
+    if (shows_label(view, DROPPABLE_RESPONSE_CODE)) {
+        add_number_label(view, "response_code", view->numbers[0], from->key.response_code);
+    }
     if (from->key.grpc_status != GRPC_STATUS_NONE) {
         add_number_label(view, "grpc_status", view->numbers[1], from->key.grpc_status);
     }
@@ -242,7 +260,7 @@ static bool fill_durations(struct view *view, size_t place, struct snapshot_seri
     const struct duration_value *value = from->duration.values[place % OUTCOME_COUNT];
 
     begin_edge_labels(view, from->edge);
-    view_add_label(view, "protocol", protocol_name((enum protocol)from->key.protocol));
+    add_protocol_label(view, from->key.protocol);
     view_add_label(view, "outcome", outcome_name((enum outcome)(place % OUTCOME_COUNT)));
     view_end_labels(view, series);
     series->created_unix_ns = from->base.created_unix_ns;
@@ -676,6 +694,23 @@ static bool next_place(struct view *view, struct snapshot_cursor *cursor,
     }
 }
 
+/* Whether a family is shown; of proxies' there may be none at a number any more. */
+static bool is_shown(const struct view *view, size_t number)
+{
+    size_t self_end = SOURCE_COUNT + view->self_count;
+
+    if (number < SOURCE_COUNT) {
+        return view_shows(view, &sources[number].family);
+    }
+    if (number < self_end) {
+        return view_shows(view, &view->self[number - SOURCE_COUNT].family);
+    }
+    const struct point_family *family =
+        table_at(&view->aggregator->point_families, (uint32_t)(number - self_end));
+
+    return family == NULL || view_shows(view, &family->shown);
+}
+
 static int view_next(struct snapshot *snapshot, struct snapshot_cursor *cursor,
     const struct snapshot_family **ret_family, struct snapshot_series *ret_series)
 {
@@ -686,7 +721,8 @@ static int view_next(struct snapshot *snapshot, struct snapshot_cursor *cursor,
         const struct snapshot_family *family = NULL;
         struct snapshot_series series;
 
-        if (next_place(view, cursor, &family, &series)) {
+        if ((cursor->series > 0 || is_shown(view, cursor->family)) &&
+            next_place(view, cursor, &family, &series)) {
             *ret_family = family;
             *ret_series = series;
             return 1;
@@ -707,6 +743,7 @@ int view_init(struct view *view, struct aggregator *aggregator, const struct sna
         .native_scale = settings->native_scale,
         .native_buckets_max = settings->native_buckets_max,
     };
+    view->settings = *settings;
     view->aggregator = aggregator;
     view->shown = &aggregator->shown;
     buffer_init(&view->text, LABELS_BYTES_MAX);
@@ -734,6 +771,9 @@ int aggregator_snapshot_new(struct aggregator *aggregator, const struct metric_r
 
 void aggregator_snapshot_set(struct snapshot *snapshot, const struct snapshot_settings *settings)
 {
+    struct view *view = (struct view *)snapshot;
+
+    view->settings = *settings;
     snapshot->native_scale = settings->native_scale;
     snapshot->native_buckets_max = settings->native_buckets_max;
 }

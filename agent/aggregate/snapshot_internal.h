@@ -25,6 +25,7 @@ struct view {
     struct snapshot snapshot; /* first member */
     struct aggregator *aggregator;
     const struct shown_bounds *shown;
+    struct snapshot_settings settings;
     enum profile profile; /* of a profile's view: snapshot_profile.c */
     const struct metric_registry *registry;
     struct self_family self[METRIC_COUNT];
@@ -43,6 +44,11 @@ struct view {
     uint64_t bound_counts[BOUNDS_COUNT_MAX];
     struct snapshot_exemplar exemplars[VIEW_EXEMPLAR_COUNT_MAX];
 };
+
+/* snapshot_filter.c: what the configuration leaves out and adds. */
+bool view_shows(const struct view *view, const struct snapshot_family *family);
+void view_add_static_labels(struct view *view);
+void view_extend_labels(struct view *view, struct snapshot_series *series); /* that are ready-made */
 
 void view_begin_labels(struct view *view);
 void view_add_label(struct view *view, const char *name, const char *value); /* borrows; "" is left out */

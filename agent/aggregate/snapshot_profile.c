@@ -175,7 +175,8 @@ static int profile_next(struct snapshot *snapshot, struct snapshot_cursor *curso
         const struct measure_row *row = &measure_rows[shown->measure];
         const struct table *table = &view->aggregator->families[row->family].series;
 
-        while (row->profile == (uint8_t)view->profile && cursor->series < table->used) {
+        while (row->profile == (uint8_t)view->profile &&
+               (cursor->series > 0 || view_shows(view, &shown->family)) && cursor->series < table->used) {
             if (fill(view, shown, cursor->series++, ret_series)) {
                 *ret_family = &shown->family;
                 return 1;

@@ -226,6 +226,7 @@ bool view_points(struct view *view, size_t number, size_t place, const struct sn
     if (family->type == METRIC_POINT_HISTOGRAM) {
         set_distribution(view, from->distribution, family->shown.unit, series);
     }
+    view_extend_labels(view, series);
     *ret_filled = true;
     return true;
 }

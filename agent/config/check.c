@@ -264,6 +264,9 @@ int check_config(struct loader *loader)
         status = check_routes(loader);
     }
     if (status == 0) {
+        status = check_labels(loader, "metrics.labels", &config->metrics.labels, NULL);
+    }
+    if (status == 0) {
         status = check_trace(loader);
     }
     if (status == 0) {

@@ -8,7 +8,6 @@
 #include "core/error.h"
 
 static const char name_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-static const char label_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
 
 __attribute__((format(printf, 4, 5))) static int fail_target(
     struct loader *loader, size_t index, const char *key, const char *format, ...)
@@ -45,44 +44,10 @@ static int check_name(struct loader *loader, size_t index)
     return 0;
 }
 
-static bool is_label_name(const char *name)
-{
-    bool is_reserved = strncmp(name, "__", 2) == 0 || strncmp(name, "sender_", 7) == 0 ||
-                       strcmp(name, "le") == 0 || strcmp(name, "quantile") == 0;
-
-    return !is_reserved && (name[0] < '0' || name[0] > '9') && name[strspn(name, label_characters)] == '\0';
-}
-
-static int check_labels(struct loader *loader, size_t index)
-{
-    const struct config_scrape *target = &loader->config->receivers.scrape.items[index];
-    char key[32];
-
-    if (target->labels.count > CONFIG_LABEL_COUNT_MAX) {
-        return fail_target(loader, index, "labels", "expected at most %d labels", CONFIG_LABEL_COUNT_MAX);
-    }
-    for (size_t i = 0; i < target->labels.count; i++) {
-        const struct config_label *label = &target->labels.items[i];
-
-        (void)snprintf(key, sizeof key, "labels[%zu]", i);
-        if (label->name == NULL || label->value == NULL || !is_label_name(label->name)) {
-            return fail_target(loader, index, key,
-                "expected value, and name: letters, digits and _, none that begins with __ or sender_");
-        }
-        bool is_taken = target->mesh != NULL && strcmp(label->name, "mesh") == 0;
-        for (size_t j = 0; j < i; j++) {
-            is_taken = is_taken || strcmp(target->labels.items[j].name, label->name) == 0;
-        }
-        if (is_taken) {
-            return fail_target(loader, index, key, "expected a label that is not there yet");
-        }
-    }
-    return 0;
-}
-
 static int check_target(struct loader *loader, size_t index)
 {
     const struct config_scrape *target = &loader->config->receivers.scrape.items[index];
+    char key[CONFIG_PATH_BYTES_MAX];
     int status = check_name(loader, index);
 
     if (status < 0) {
@@ -100,7 +65,8 @@ static int check_target(struct loader *loader, size_t index)
     if ((target->tls.cert_file == NULL) != (target->tls.key_file == NULL)) {
         return fail_target(loader, index, "tls", "expected cert_file and key_file together, or neither");
     }
-    return check_labels(loader, index);
+    (void)snprintf(key, sizeof key, "receivers.scrape[%zu].labels", index);
+    return check_labels(loader, key, &target->labels, target->mesh != NULL ? "mesh" : NULL);
 }
 
 int check_scrapes(struct loader *loader)

@@ -212,6 +212,10 @@ struct config_metrics {
     struct config_numbers bounds_ns; /* of classic buckets, nanoseconds, rising; +Inf is not among them */
     int64_t native_schema;           /* of native histograms, -4..5 */
     bool classic;                    /* classic buckets are served beside native ones */
+    struct config_strings keep;      /* patterns over names of families; none: all are shown */
+    struct config_strings drop;      /* those that are not */
+    uint32_t drop_labels;            /* bits 1 << enum droppable_label (core/metric_filter.h) */
+    struct config_labels labels;     /* static ones */
 };
 
 struct config_redact {

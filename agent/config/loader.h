@@ -116,6 +116,10 @@ int check_scrapes(struct loader *loader);
 int check_meshes(struct loader *loader);
 int check_routes(struct loader *loader);
 
+/* `path`: of the key; `taken`: a label that the series have already, or NULL. */
+int check_labels(
+    struct loader *loader, const char *path, const struct config_labels *labels, const char *taken);
+
 /* As check_config, for receivers.access_logs. After check_receivers. */
 int check_access_logs(struct loader *loader);
 

@@ -32,6 +32,8 @@ static const char *const temporality_choices[] = {"cumulative", "delta", NULL};
 static const char *const aws_credentials_choices[] = {
     "auto", "environment", "file", "container", "instance", NULL};
 static const char *const trace_export_choices[] = {"kept", "all", NULL};
+static const char *const droppable_choices[] = {
+    "method", "protocol", "response_code", "grpc_status", NULL}; /* enum droppable_label */
 static const char *const histogram_choices[] = {"exponential", "explicit", NULL};
 
 /* clang-format off */
@@ -179,6 +181,13 @@ static const struct config_field metrics_fields[] = {
     {.name = "native_schema", .kind = CONFIG_KIND_SIGNED, .smallest = (uint64_t)-4, .largest = 5, .value = "3", LIVE,
         .offset = offsetof(struct config_metrics, native_schema)},
     {BOOLEAN(classic, "true"), LIVE, .offset = offsetof(struct config_metrics, classic)},
+    {.name = "keep", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 255, .value = "", LIVE,
+        .offset = offsetof(struct config_metrics, keep)},
+    {.name = "drop", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 255, .value = "", LIVE,
+        .offset = offsetof(struct config_metrics, drop)},
+    {.name = "drop_labels", .kind = CONFIG_KIND_CHOICES, .choices = droppable_choices, .value = "", RESTART,
+        .offset = offsetof(struct config_metrics, drop_labels)},
+    {.name = "labels", .kind = CONFIG_KIND_GROUPS, .group = &label_group, .offset = offsetof(struct config_metrics, labels)},
 };
 
 static const struct config_field redact_fields[] = {

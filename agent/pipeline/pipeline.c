@@ -42,6 +42,7 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
         .clock = config->clock,
         .profiles = config->profiles,
         .rare_count = config->keep.rare_count,
+        .dropped_labels = config->dropped_labels,
     };
     pipeline->counts = config->counts;
     held_requests_init(&pipeline->held, pipeline->interner, (size_t)limits->held_requests_count_max);

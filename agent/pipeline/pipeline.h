@@ -71,6 +71,7 @@ struct pipeline_config {
     uint32_t shard;                  /* its index */
     struct sender_mesh_rules meshes; /* of senders */
     struct route_rules route_rules;  /* of paths; borrowed */
+    uint32_t dropped_labels;         /* bits 1 << enum droppable_label */
     const struct limits *limits;
     const struct clock *clock;
     const struct split_bounds *bounds;

@@ -32,6 +32,7 @@ struct fixture {
     struct profile_settings profiles; /* set before */
     struct mesh_names meshes;         /* set before */
     bool exemplars_are_pinned;        /* set before */
+    uint32_t dropped_labels;          /* set before */
     struct metric_registry registry;
     struct metric_cells *aggregator_cells;
     struct metric_cells *shard_cells[FIXTURE_SHARDS_MAX];
@@ -70,7 +71,8 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
             .cells = f->shard_cells[i],
             .clock = &f->clock.clock,
             .profiles = f->profiles,
-            .rare_count = 5};
+            .rare_count = 5,
+            .dropped_labels = f->dropped_labels};
 
         assert_int_equal(directory_new(&settings, &f->directories[i]), 0);
     }

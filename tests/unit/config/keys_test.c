@@ -65,6 +65,8 @@ static const struct sibling_row sibling_rows[] = {
     {"receivers.scrape[]", "url", "url: \"http://h/\"", NULL},
     {"receivers.scrape[].labels[]", "name", "name: zone", NULL},
     {"receivers.scrape[].labels[]", "value", "value: a", NULL},
+    {"metrics.labels[]", "name", "name: zone", NULL},
+    {"metrics.labels[]", "value", "value: a", NULL},
     {"receivers.otlp", "", "cert_file: \"@A\", key_file: \"@A\"", "receivers.otlp.client_ca_file"},
     {"identity.kubelet", "url", "url: \"https://n:1/pods\"", NULL},
     {"meshes[]", "name", "name: m", NULL},

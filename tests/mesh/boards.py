@@ -186,7 +186,7 @@ class Traffic:
                 answer = stream.future(self._connections())
                 while not self._ended.wait(TICK_SECONDS):
                     spans = [each for at in range(TRACES_PER_TICK) for each in trace_lines(number + at)]
-                    self._agent.emit("--stdin", lines="".join(json.dumps(each) + "\n" for each in spans))
+                    self._agent.emit("--stdin", "--timeout", "60s", lines="".join(json.dumps(each) + "\n" for each in spans))
                     number += TRACES_PER_TICK
                 answer.cancel()
         except Exception as error:  # told by the test's own thread

@@ -40,7 +40,11 @@ static const char help[] =
     "  --workload NAME  --workload-namespace NAME   who is said to send\n"
     "  --timeout TIME          for the acknowledgement (default 5s)\n"
     "  --compress              compress with zstd\n"
-    "  --json                  print what became of the records as JSON\n"
+    "  --json                  print what became of the records as JSON\n\n"
+    "examples:\n"
+    "  weft emit --source web --destination cart --route '/cart/{id}' --code 503 --count 20\n"
+    "  weft emit --stdin < spans.csv\n"
+    "  weft emit --count 0 --counter orders_total=12 --workload cart\n\n"
     "Exit code 0 when all was acknowledged and nothing was rejected or dropped, else 1; 2 for wrong usage.\n";
 
 struct emit {

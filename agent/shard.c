@@ -32,6 +32,33 @@ static void connection_ended(struct shard *shard, enum listener_kind kind)
     shard_inlet_release(shard->inlet, kind);
 }
 
+static void identify(const struct shard *shard, int fd, struct sender *ret_sender)
+{
+    if (!tcp_sender(shard->tls, fd, ret_sender)) {
+        (void)sender_of_socket(fd, "/proc", ret_sender); /* what cannot be told leaves it unknown */
+    }
+    (void)pods_describe(shard->common->pods, ret_sender);
+}
+
+/* Whoever may not send is told by the end of its connection. */
+static bool is_welcome(const struct shard *shard, int fd)
+{
+    struct sender sender = {.pid = 0};
+
+    if (sender_rules_are_none(&shard->senders)) {
+        return true;
+    }
+    identify(shard, fd, &sender);
+    return sender_rules_allow(&shard->senders, sender.id);
+}
+
+static void turn_away(struct shard *shard, int fd, enum listener_kind kind)
+{
+    metric_add(shard->cells, METRIC_CONNECTIONS_DENIED, 1);
+    (void)close(fd);
+    connection_ended(shard, kind);
+}
+
 static void init_peer(struct shard *shard, struct peer *peer, int fd)
 {
     *peer = (struct peer){.pipeline = &shard->pipeline, .next = shard->peers};
@@ -39,10 +66,7 @@ static void init_peer(struct shard *shard, struct peer *peer, int fd)
         peer->next->previous = peer;
     }
     shard->peers = peer;
-    if (!tcp_sender(shard->tls, fd, &peer->sender)) {
-        (void)sender_of_socket(fd, "/proc", &peer->sender); /* what cannot be told leaves it unknown */
-    }
-    (void)pods_describe(shard->common->pods, &peer->sender);
+    identify(shard, fd, &peer->sender);
     context_sender_bind(&shard->pipeline.context, &peer->sender);
 }
 
@@ -217,6 +241,10 @@ static void on_sniffed(void *user, int fd, enum sniffed sniffed)
     enum listener_kind kind = tcp_carries(fd) ? LISTENER_OTLP : LISTENER_INGEST;
     int error = WERR_PROTOCOL;
 
+    if (!is_welcome(shard, fd)) {
+        turn_away(shard, fd, kind);
+        return;
+    }
     switch (sniffed) {
     case SNIFFED_NATIVE:
         error = add_native(shard, fd, kind);
@@ -262,6 +290,10 @@ static void on_stream_ended(void *user)
 
 static void add_stream(struct shard *shard, enum listener_kind kind, uint32_t index, int fd)
 {
+    if (!is_welcome(shard, fd)) {
+        turn_away(shard, fd, kind);
+        return;
+    }
     if (shard_receivers_add(&shard->receivers, kind, index, fd, on_stream_ended, shard) < 0) {
         (void)close(fd);
         connection_ended(shard, kind);
@@ -305,9 +337,7 @@ static void add_tcp(struct shard *shard, int fd)
     int yes = 1;
 
     if (!tcp_guard_allows(&shard->guard, fd)) {
-        metric_add(shard->cells, METRIC_CONNECTIONS_DENIED, 1);
-        (void)close(fd);
-        connection_ended(shard, LISTENER_OTLP);
+        turn_away(shard, fd, LISTENER_OTLP);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
@@ -646,6 +676,7 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
     shard->common = common;
     shard->limits = common->config->limits;
     shard->guard = *common->guard;
+    shard->senders = shard_sender_rules(common->config);
     shard->index = index;
     shard->cells = cells;
     shard->inlet = inlet;

@@ -3,6 +3,7 @@
 #define WEFT_AGENT_SHARD_INTERNAL_H
 
 #include "aggregator_thread.h"
+#include "context/sender_rules.h"
 #include "core/loop_thread.h"
 #include "exporter_thread.h"
 #include "http/http_routes.h"
@@ -22,8 +23,9 @@
 struct shard {
     struct loop_thread thread;
     const struct shard_common *common;
-    struct limits limits;   /* of the configuration in force; all parts of the shard read them here */
-    struct tcp_guard guard; /* the shard's own copy */
+    struct limits limits;        /* of the configuration in force; all parts of the shard read them here */
+    struct tcp_guard guard;      /* the shard's own copy */
+    struct sender_rules senders; /* who may send; patterns are the configuration's */
     size_t index;
     struct metric_cells *cells;
     struct shard_inlet *inlet;
@@ -60,6 +62,17 @@ struct shard {
 
 /* Before any thread starts: enters the shard with everybody who writes to it. shard_letters.c. */
 void shard_letters_enter(struct shard *shard);
+
+/* Who may send, as the configuration in force says. */
+static inline struct sender_rules shard_sender_rules(const struct config *config)
+{
+    const struct config_identity *identity = &config->identity;
+
+    return (struct sender_rules){
+        .allow = {.items = identity->allow.items, .count = identity->allow.count},
+        .deny = {.items = identity->deny.items, .count = identity->deny.count},
+    };
+}
 
 /* What the shard's pipeline tells others; `user` is the shard. */
 void shard_tell_kept(void *user, const struct kept *kept);

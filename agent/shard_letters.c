@@ -108,6 +108,7 @@ static void on_config(struct mail *mail, void *receiver)
     shard->limits = config->limits; /* first: the parts read them where they lie */
     pipeline_reconfigure(&shard->pipeline, config, shard->common->shard_count);
     tcp_guard_set_allow(&shard->guard, &config->receivers.otlp.allow);
+    shard->senders = shard_sender_rules(config);
     shard_receivers_reconfigure(&shard->receivers, config);
     http_server_set_hosts(shard->http, config->http.hosts.items, config->http.hosts.count);
     shard->routes.classic_histograms = config->metrics.classic;

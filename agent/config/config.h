@@ -198,6 +198,8 @@ struct config_identity {
     const char *downward_api; /* directory with uid, name, namespace and labels of the agent's own pod */
     struct config_kubelet kubelet;
     bool refuse_conflicts; /* records whose claims contradict their sender are dropped, else only counted */
+    struct config_strings allow; /* patterns over sender ids: who may send; none: everybody */
+    struct config_strings deny;  /* who may not, though allowed */
 };
 
 /* What requests are counted from when a proxy tells them by spans and by an access log. */

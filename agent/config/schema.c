@@ -301,6 +301,10 @@ static const struct config_field identity_fields[] = {
     {TEXT(downward_api, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_identity, downward_api)},
     {NESTED(kubelet, &kubelet_group), .offset = offsetof(struct config_identity, kubelet)},
     {BOOLEAN(refuse_conflicts, "false"), LIVE, .offset = offsetof(struct config_identity, refuse_conflicts)},
+    {.name = "allow", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 256, .value = "", LIVE,
+        .offset = offsetof(struct config_identity, allow)},
+    {.name = "deny", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = 256, .value = "", LIVE,
+        .offset = offsetof(struct config_identity, deny)},
 };
 static const struct config_group identity_group = GROUP(identity_fields, struct config_identity);
 

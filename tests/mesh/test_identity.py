@@ -1,14 +1,17 @@
 """Who senders are: pods from a kubelet's list, over TLS, with a token that changes."""
 
 import json
+import os
+import signal
 import ssl
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import yaml
 
-from agent import Weftd
+from agent import WEFT, Weftd
 from harness import wait_for
 
 pytestmark = pytest.mark.agent_needed
@@ -140,3 +143,30 @@ def test_a_kubelet_that_is_not_trusted(directory):
             wait_for(lambda: polls(agent, "failed") >= 2, "refused certificates", pause=0.2)
             assert known(agent) == 0
     assert kubelet.refused == 0  # the token was shown to nobody
+
+
+def emit(agent, *arguments):
+    """(exit code, whether the agent turned the connection away)"""
+    before = agent.samples().total("weft_connections_closed_total", reason="not_allowed")
+    done = subprocess.run(
+        [WEFT, "emit", "--socket", agent.socket, "--timeout", "2s", *arguments], capture_output=True, timeout=60
+    )
+    after = agent.samples().total("weft_connections_closed_total", reason="not_allowed")
+    return done.returncode, after > before
+
+
+def test_who_may_send_is_asked_of_each_connection(directory):
+    """Whoever is not allowed loses its connection and nothing is counted of it; a reload lets it in, and the agent's
+    own HTTP server answers all the while."""
+    with Weftd(directory, identity={"deny": ["*"]}) as agent:
+        assert emit(agent) == (1, True)
+        assert agent.samples().records("received", "spans") == 0
+        path = agent.log_path.with_suffix(".yaml")
+        config = yaml.safe_load(path.read_text())
+        for identity, code in (({"allow": ["nobody/*"]}, 1), ({"allow": ["*"], "deny": ["nobody/*"]}, 0)):
+            reloads = agent.samples().total("weft_config_reloads_total")
+            path.write_text(yaml.safe_dump({**config, "identity": identity}))
+            os.kill(agent.pid, signal.SIGHUP)
+            wait_for(lambda: agent.samples().total("weft_config_reloads_total") > reloads, "the reload")
+            assert emit(agent) == (code, code == 1)
+        assert agent.wait_spans(1).total("mesh_requests_total") == 1

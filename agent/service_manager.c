@@ -245,6 +245,17 @@ int service_manager_reloading(const struct service_manager *manager, uint64_t mo
     return tell(manager, text);
 }
 
+int service_manager_reloaded(const struct service_manager *manager, const char *status, const char *refusal)
+{
+    char text[SERVICE_MANAGER_STATUS_BYTES];
+
+    if (refusal[0] == '\0') {
+        return service_manager_ready(manager, status);
+    }
+    (void)snprintf(text, sizeof text, "%s; the last reload was refused: %s", status, refusal);
+    return service_manager_ready(manager, text);
+}
+
 int service_manager_stopping(const struct service_manager *manager, const char *status, uint64_t at_most_ms)
 {
     char line[SERVICE_MANAGER_STATUS_BYTES];

@@ -78,6 +78,8 @@ const char *service_manager_drop_next(struct service_manager *manager);
  */
 int service_manager_ready(const struct service_manager *manager, const char *status);
 int service_manager_reloading(const struct service_manager *manager, uint64_t monotonic_ns);
+/* Ready again; `refusal` says why the old configuration stays in force, "" when it does not. */
+int service_manager_reloaded(const struct service_manager *manager, const char *status, const char *refusal);
 int service_manager_stopping(const struct service_manager *manager, const char *status, uint64_t at_most_ms);
 int service_manager_status(const struct service_manager *manager, const char *status);
 int service_manager_alive(const struct service_manager *manager); /* feeds the watchdog, where there is one */

@@ -149,6 +149,12 @@ def test_what_is_told_and_when(directory, abstract):
         assert answers_ok(agent.url("/readyz"))
         for _ in range(3):
             assert manager.next() == {"WATCHDOG": "1"}
+        for more, status in (("", "taking records"), ("shards: many", "refused: ")):
+            with open(f"{directory}/weftd.yaml", "a", encoding="utf-8") as file:
+                file.write(f"{more}\n")
+            agent.send_signal(signal.SIGHUP)
+            assert int(manager.next_with("RELOADING")["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+            assert status in manager.next_with("READY")["STATUS"]
         agent.send_signal(signal.SIGTERM)
         told = manager.next_with("STOPPING")
         # limits.drain_ms and some more, so that a long drain is not cut short by the unit's time.

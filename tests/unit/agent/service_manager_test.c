@@ -113,6 +113,10 @@ static void tell_all(bool is_abstract)
     expect_told(&listening, "WATCHDOG=1");
     assert_int_equal(service_manager_reloading(&manager, 7000000001), 0);
     expect_told(&listening, "RELOADING=1\nMONOTONIC_USEC=7000000");
+    assert_int_equal(service_manager_reloaded(&manager, "up", ""), 0);
+    expect_told(&listening, "READY=1\nSTATUS=up");
+    assert_int_equal(service_manager_reloaded(&manager, "up", "weft.yaml:3: no such key"), 0);
+    expect_told(&listening, "READY=1\nSTATUS=up; the last reload was refused: weft.yaml:3: no such key");
     assert_int_equal(service_manager_status(&manager, "two\nlines\r\nof it"), 0);
     expect_told(&listening, "STATUS=two lines  of it");
     assert_int_equal(service_manager_stopping(&manager, "draining", 20000), 0);

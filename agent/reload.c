@@ -22,7 +22,9 @@ static struct shared_bytes *make_text(const struct reload *reload)
 
     buffer_init(&out, CONFIG_EFFECTIVE_BYTES_MAX);
     log_format_time(reload->success_unix_ns, when);
-    (void)buffer_append_format(&out, "# In force since %s, after %" PRIu64 " reloads\n", when, reload->count);
+    (void)buffer_append_format(&out,
+        "# In force since %s. Reloads since the start: %" PRIu64 ", failed: %" PRIu64 "\n", when,
+        reload->count, reload->failed_count);
     if (reload->error.text[0] != '\0') {
         (void)buffer_append_format(&out, "# The last reload failed: %s\n", reload->error.text);
     }
@@ -125,6 +127,7 @@ static void reload_now(struct reload *reload)
         take_over(reload, next, &changes);
     } else {
         reload->error = error;
+        reload->failed_count++;
         metric_add(settings->cells, METRIC_CONFIG_RELOADS_FAILED, 1);
         log_event(settings->log, LOG_LEVEL_ERROR, "reload_failed", LOG_S("reason", error.text));
     }

@@ -47,6 +47,7 @@ struct reload {
     struct config_error error; /* of the last attempt; empty when it was fine */
     uint64_t success_unix_ns;
     uint64_t count; /* of successful reloads */
+    uint64_t failed_count;
     struct shared_bytes *text;
     struct reload_party parties[RELOAD_PARTIES_COUNT_MAX];
     struct config_letter letters[RELOAD_PARTIES_COUNT_MAX];

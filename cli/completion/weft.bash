@@ -5,7 +5,8 @@ _weft_commands() {
 }
 
 _weft_options() {
-    weft "$1" --help 2>/dev/null | grep -E '^  --' | grep -oE -e '--[a-z][a-z-]*'
+    weft "$1" --help 2>/dev/null |
+        awk -F '   *' '/^  --/ { for (i = 2; i <= NF; i++) if ($i ~ /^--/) { split($i, word, / /); print word[1] } }'
     echo --help
 }
 

@@ -6,7 +6,7 @@
 #include "cli/plain_text.h"
 #include "cli/units.h"
 
-enum { NAME_BYTES_SHOWN = 2 * TABLE_CELL_BYTES, NAME_COLUMNS_MIN = 4 };
+enum { NAME_BYTES_SHOWN = 2 * TABLE_CELL_BYTES, NAME_COLUMNS_MIN = 4, THREE_NAMES_FROM = 100 };
 
 enum column_kind {
     COLUMN_SOURCE,
@@ -68,7 +68,7 @@ static bool is_shown(const struct table_column *column, struct table_names names
     case COLUMN_ROUTE:
         return names.has_route;
     case COLUMN_CALLER:
-        return names.has_caller;
+        return names.has_caller && (width >= THREE_NAMES_FROM || !names.has_destination || !names.has_route);
     default:
         return width >= column->from;
     }

@@ -54,7 +54,7 @@ static void tables_of_routes_and_edges(void **state)
     text = COMMAND(api, cmd_edges, "--source", "web", "cart");
     assert_contains(api->requests[2], "?by=edge&");
     assert_contains(api->requests[2], "&service=cart&source=web");
-    assert_contains(text, "web             cart.shop");
+    assert_contains(text, "web              cart.shop");
     (void)COMMAND(api, cmd_top, "--match", "car"); /* standard output is no terminal here */
     assert_contains(api->requests[3], "?by=destination&");
     assert_contains(api->requests[3], "&match=car");

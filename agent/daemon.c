@@ -8,6 +8,7 @@
 
 #include "aggregator_thread.h"
 #include "config/cpu.h"
+#include "config/memory.h"
 #include "context/count_source.h"
 #include "core/error.h"
 #include "core/mailbox.h"
@@ -364,6 +365,28 @@ static int init_shared(struct daemon *daemon, char *reason)
     return 0;
 }
 
+/* Before anything is allocated by these budgets. */
+static int check_memory(struct daemon *daemon, char *reason)
+{
+    _Static_assert((int)MEMORY_TEXT_BYTES <= (int)DAEMON_REASON_BYTES, "a reason fits");
+
+    struct cgroup_paths paths = cgroup_paths_system();
+    uint64_t limit_bytes = memory_limit_bytes(&paths);
+    char text[MEMORY_TEXT_BYTES];
+    int error = memory_check(daemon->config, daemon->shard_count, limit_bytes, text);
+
+    if (error < 0) {
+        (void)snprintf(reason, DAEMON_REASON_BYTES, "%s", text);
+        return error;
+    }
+    if (error > 0) {
+        log_event(daemon->log, LOG_LEVEL_WARN, "memory_is_tight", LOG_S("reason", text));
+    }
+    metric_set(daemon->cells, METRIC_MEMORY_LIMIT, limit_bytes);
+    metric_set(daemon->cells, METRIC_MEMORY_BUDGET, memory_budget_bytes(daemon->config, daemon->shard_count));
+    return 0;
+}
+
 static int start_exporter(struct daemon *daemon, char *reason)
 {
     const char *what = "exporters.otlp";
@@ -595,15 +618,15 @@ static int start_accepting(struct daemon *daemon, char *reason)
 int daemon_start(const struct config *config, const struct config_source *source, struct log *log,
     uv_loop_t *loop, struct daemon **ret_daemon, char reason[static DAEMON_REASON_BYTES])
 {
-    static int (*const steps[])(struct daemon *, char *) = {init_manager, init_shared, init_reload,
-        start_exporter, start_aggregator, start_traces, init_guard, make_shards, open_listeners, drop_passed,
-        open_receivers, start_pods, start_threads, start_accepting};
+    static int (*const steps[])(struct daemon *, char *) = {init_manager, init_shared, check_memory,
+        init_reload, start_exporter, start_aggregator, start_traces, init_guard, make_shards, open_listeners,
+        drop_passed, open_receivers, start_pods, start_threads, start_accepting};
     struct daemon *daemon = calloc(1, sizeof *daemon);
 
     if (daemon == NULL) {
         return fail(reason, WERR_NOMEM, "start");
     }
-    struct cpu_paths paths = cpu_paths_system();
+    struct cgroup_paths paths = cgroup_paths_system();
     daemon->config = config;
     daemon->source = source;
     daemon->log = log;

@@ -5,16 +5,9 @@
 #ifndef WEFT_CONFIG_CPU_H
 #define WEFT_CONFIG_CPU_H
 
-/* Where the kernel's files are; tests give trees of their own. */
-struct cpu_paths {
-    const char *cgroup_root; /* "/sys/fs/cgroup" */
-    const char *proc_cgroup; /* "/proc/self/cgroup" */
-};
+#include "config/cgroup.h"
 
 enum { CPU_SHARDS_DEFAULT_MAX = 4 };
-
-/* The real ones. */
-struct cpu_paths cpu_paths_system(void);
 
 /* CPUs in the affinity mask, at least 1. */
 unsigned cpu_affinity_count(void);
@@ -24,9 +17,9 @@ unsigned cpu_affinity_count(void);
  * limits. Reads version 2 (cpu.max: "QUOTA PERIOD" or "max PERIOD", microseconds) and version 1
  * (cpu.cfs_quota_us, -1 for none, and cpu.cfs_period_us). What is missing or makes no sense limits nothing.
  */
-unsigned cpu_quota_count(const struct cpu_paths *paths);
+unsigned cpu_quota_count(const struct cgroup_paths *paths);
 
 /* Shards to start when nobody says: the smaller of both, 1 to CPU_SHARDS_DEFAULT_MAX. */
-unsigned cpu_shard_count(const struct cpu_paths *paths, unsigned affinity_count);
+unsigned cpu_shard_count(const struct cgroup_paths *paths, unsigned affinity_count);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Every limit of the agent: its name (the key under `limits:` in the configuration), default, and what
- * happens past it. X(name, default, smallest, largest, apply, help); apply says whether a reload changes it (LIVE)
- * or only a new start (RESTART). Going past any of them is counted and visible.
+ * happens past it. X(name, default, smallest, largest, apply, help); apply says whether a reload changes it
+ * (LIVE) or only a new start (RESTART). Going past any of them is counted and visible.
  */
 #ifndef WEFT_CORE_LIMITS_H
 #define WEFT_CORE_LIMITS_H

@@ -263,6 +263,8 @@
     X(CONFIG_RELOAD_TIME,    "weft_config_last_reload_success_timestamp_seconds", GAUGE, PROCESS, "", "seconds", "stable", "When the configuration in force was read, in seconds since 1970.") \
     X(CONFIG_RELOADS_OK,     "weft_config_reloads", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the configuration was read anew, by result.") \
     X(CONFIG_RELOADS_FAILED, "weft_config_reloads", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the configuration was read anew, by result.") \
+    X(MEMORY_BUDGET,         "weft_memory_budget_bytes", GAUGE, PROCESS, "", "bytes", "stable", "What all budgets of the configuration may take together, and the agent itself.") \
+    X(MEMORY_LIMIT,          "weft_memory_limit_bytes", GAUGE, PROCESS, "", "bytes", "stable", "memory.max of the agent's control groups when it started; 0: none.") \
     X(LISTENERS_FAILED,      "weft_listeners_failed", GAUGE, PROCESS, "", "", "stable", "Sockets under receivers that could not be opened at start; the log names their keys.") \
     X(CONFIG_PENDING,        "weft_config_keys_waiting_for_restart", GAUGE, PROCESS, "", "", "stable", "Keys whose value in the file, when it was read last, is not the one in force: they need a new start.") \
     /* identity */                                                                                                                         \

@@ -8,7 +8,7 @@ struct tree {
     struct temporary temporary;
     char proc[512];
     char root[512];
-    struct cpu_paths paths;
+    struct cgroup_paths paths;
 };
 
 static int set_up(void **state)
@@ -19,7 +19,7 @@ static int set_up(void **state)
     temporary_init(&tree->temporary);
     (void)snprintf(tree->root, sizeof tree->root, "%s/cgroup", tree->temporary.path);
     (void)snprintf(tree->proc, sizeof tree->proc, "%s/self", tree->temporary.path);
-    tree->paths = (struct cpu_paths){.cgroup_root = tree->root, .proc_cgroup = tree->proc};
+    tree->paths = (struct cgroup_paths){.root = tree->root, .self = tree->proc};
     *state = tree;
     return 0;
 }
@@ -153,7 +153,7 @@ static void test_malformed(void **state)
 
 static void test_this_machine(void **state)
 {
-    struct cpu_paths paths = cpu_paths_system();
+    struct cgroup_paths paths = cgroup_paths_system();
 
     (void)state;
     unsigned affinity_count = cpu_affinity_count();

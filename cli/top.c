@@ -26,6 +26,8 @@ enum {
     REDRAW_MS = 1000, /* the clock in the corner */
     ESCAPE_MS = 25,
     PAIR_ERROR = 1,
+    SCREEN_ROWS = 24, /* until the terminal tells */
+    SCREEN_COLUMNS = 80,
 };
 
 struct terminal_ui {
@@ -90,10 +92,10 @@ static void show_screen(struct terminal_ui *ui)
 
 static bool fit_terminal(struct terminal_ui *ui)
 {
-    struct winsize size = {.ws_row = 24, .ws_col = 80};
+    struct winsize size = {.ws_row = SCREEN_ROWS, .ws_col = SCREEN_COLUMNS};
 
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0) {
-        size = (struct winsize){.ws_row = 24, .ws_col = 80};
+        size = (struct winsize){.ws_row = SCREEN_ROWS, .ws_col = SCREEN_COLUMNS};
     }
     (void)resizeterm(size.ws_row, size.ws_col);
     if (!screen_resize(&ui->screen, size.ws_row, size.ws_col)) {
@@ -321,6 +323,7 @@ static int run_live(const struct top_options *options)
     if (!top_init(&ui.top, &options->filters)) {
         return fail(&ui, "out of memory");
     }
+    top_resize(&ui.top, SCREEN_ROWS, SCREEN_COLUMNS);
     json_t *answer = top_question(&ui.top, path) ? api_get(options->answer.api, path, reason) : NULL;
     if (answer == NULL) {
         return fail(&ui, reason);

@@ -215,7 +215,7 @@ void top_draw(const struct top *top, double now_unix_s, struct screen *screen)
 {
     screen_clear(screen);
     if (screen->rows < TOP_ROWS_MIN || screen->columns < TOP_COLUMNS_MIN) {
-        (void)screen_put(screen, 0, 0, STYLE_PLAIN, "weft top: this terminal is too small; q quits");
+        (void)screen_put(screen, 0, 0, STYLE_PLAIN, "too small a terminal; q quits");
         return;
     }
     if (top->shows_help) {

@@ -18,6 +18,7 @@
 #include "listeners.h"
 #include "receivers/pod_source.h"
 #include "receivers/receivers.h"
+#include "http/http_gate.h"
 #include "receivers/tcp_guard.h"
 #include "reload.h"
 #include "kept_hub.h"
@@ -74,6 +75,7 @@ struct daemon {
     struct listeners listeners;
     struct receivers receivers;
     struct tcp_guard guard;  /* of records over TCP */
+    struct http_gate http_gate;   /* of queries over TCP */
     struct acceptor records; /* weft.sock: ends with the drain */
     struct acceptor http;    /* api.sock and TCP: goes on, so that /readyz can say 503 */
     bool accepting;
@@ -489,6 +491,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         .health = &daemon->health,
         .registry = &daemon->registry,
         .shard_count = daemon->shard_count,
+        .gate = &daemon->http_gate,
         .guard = &daemon->guard,
         .config_text = daemon->reload.text,
         .pods = &daemon->pods,
@@ -569,6 +572,18 @@ static int init_guard(struct daemon *daemon, char *reason)
     return error;
 }
 
+static int init_http_gate(struct daemon *daemon, char *reason)
+{
+    const char *group;
+    const char *what = "start of TLS";
+    int error = http_gate_init(&daemon->http_gate, daemon->config, &group, &what);
+
+    if (error < 0) {
+        (void)snprintf(reason, DAEMON_REASON_BYTES, "%s: %s", group, what);
+    }
+    return error;
+}
+
 static int open_receivers(struct daemon *daemon, char *reason)
 {
     struct receivers *receivers = &daemon->receivers;
@@ -619,8 +634,8 @@ int daemon_start(const struct config *config, const struct config_source *source
     uv_loop_t *loop, struct daemon **ret_daemon, char reason[static DAEMON_REASON_BYTES])
 {
     static int (*const steps[])(struct daemon *, char *) = {init_manager, init_shared, check_memory,
-        init_reload, start_exporter, start_aggregator, start_traces, init_guard, make_shards, open_listeners,
-        drop_passed, open_receivers, start_pods, start_threads, start_accepting};
+        init_reload, start_exporter, start_aggregator, start_traces, init_guard, init_http_gate, make_shards,
+        open_listeners, drop_passed, open_receivers, start_pods, start_threads, start_accepting};
     struct daemon *daemon = calloc(1, sizeof *daemon);
 
     if (daemon == NULL) {
@@ -677,6 +692,7 @@ void daemon_free(struct daemon *daemon)
     }
     receivers_close(&daemon->receivers);
     tcp_guard_deinit(&daemon->guard);
+    http_gate_deinit(&daemon->http_gate);
     aggregator_thread_free(daemon->aggregator);
     trace_thread_free(daemon->traces);
     if (daemon->has_gate) {

@@ -10,9 +10,12 @@
  * it. 1 when there was one, 0 when there is none; or an error with its reason. */
 static int adopt_passed(struct listeners *listeners, enum listener_kind kind, const char *key, char *reason)
 {
-    static const char *const names[] = {
-        [LISTENER_INGEST] = "weft.sock", [LISTENER_API] = "api.sock", [LISTENER_HTTP] = "http"};
-    const char *name = (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : NULL;
+    static const char *const names[] = {[LISTENER_INGEST] = "weft.sock",
+        [LISTENER_API] = "api.sock",
+        [LISTENER_HTTP] = "http",
+        [LISTENER_METRICS] = "metrics"};
+    const char *name =
+        (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : NULL; /* receivers have none */
     int fd = name != NULL ? service_manager_take(listeners->manager, name) : WERR_NOT_FOUND;
 
     if (fd < 0) {
@@ -22,7 +25,7 @@ static int adopt_passed(struct listeners *listeners, enum listener_kind kind, co
     if (error < 0) {
         (void)snprintf(reason, LISTENERS_REASON_BYTES,
             "%s: descriptor %d, which was passed as \"%s\", is no listening %s stream socket", key, fd, name,
-            kind == LISTENER_HTTP ? "TCP" : "Unix");
+            kind == LISTENER_HTTP || kind == LISTENER_METRICS ? "TCP" : "Unix");
         (void)close(fd);
         return error;
     }
@@ -96,11 +99,12 @@ static bool open_receiver(struct listeners *listeners, enum listener_kind kind, 
     return error == 0;
 }
 
-static void open_receiver_tcp(struct listeners *listeners, const char *address, const char *key)
+static void open_optional_tcp(
+    struct listeners *listeners, enum listener_kind kind, const char *address, const char *key)
 {
     char reason[LISTENERS_REASON_BYTES];
 
-    if (open_tcp(listeners, LISTENER_OTLP, address, key, reason) < 0) {
+    if (open_tcp(listeners, kind, address, key, reason) < 0) {
         listeners_tell_failed(listeners, reason);
     }
 }
@@ -119,8 +123,8 @@ static void open_receivers(struct listeners *listeners)
             listeners->items[listeners->count - 1].receiver = (uint32_t)i;
         }
     }
-    open_receiver_tcp(listeners, receivers->otlp.grpc, "receivers.otlp.grpc");
-    open_receiver_tcp(listeners, receivers->otlp.http, "receivers.otlp.http");
+    open_optional_tcp(listeners, LISTENER_OTLP, receivers->otlp.grpc, "receivers.otlp.grpc");
+    open_optional_tcp(listeners, LISTENER_OTLP, receivers->otlp.http, "receivers.otlp.http");
 }
 
 int listeners_open(struct listeners *listeners, char reason[static LISTENERS_REASON_BYTES])
@@ -137,6 +141,7 @@ int listeners_open(struct listeners *listeners, char reason[static LISTENERS_REA
         error = open_tcp(listeners, LISTENER_HTTP, config->http.address, "http.address", reason);
     }
     if (error == 0) {
+        open_optional_tcp(listeners, LISTENER_METRICS, config->metrics_http.address, "metrics_http.address");
         open_receivers(listeners);
     }
     return error;

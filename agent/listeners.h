@@ -15,7 +15,7 @@
 #include "listen/listener.h"
 #include "service_manager.h"
 
-enum { LISTENERS_COUNT_MAX = 6 + CONFIG_ACCESS_LOG_COUNT_MAX, LISTENERS_REASON_BYTES = 512 };
+enum { LISTENERS_COUNT_MAX = 7 + CONFIG_ACCESS_LOG_COUNT_MAX, LISTENERS_REASON_BYTES = 512 };
 
 /* All zero but for what it borrows: none is open. */
 struct listeners {

@@ -108,7 +108,7 @@ static void *on_http_opened(void *user, int fd, enum listener_kind kind)
     struct shard *shard = user;
 
     if (!listener_takes_records(kind)) {
-        return (void *)(uintptr_t)http_origin(fd);
+        return (void *)(uintptr_t)http_origin(fd, http_inlets_peer(&shard->inlets, fd));
     }
     struct peer *peer = malloc(sizeof *peer);
     if (peer != NULL) {
@@ -362,7 +362,7 @@ void shard_on_arrival(struct mail *mail, void *receiver)
     free(arrival);
     metric_add(shard->cells, METRIC_CONNECTIONS_ACCEPTED, 1);
     if (!listener_takes_records(kind)) {
-        http_server_add(shard->http, fd, kind);
+        http_inlets_add(&shard->inlets, fd, kind);
     } else if (shard->pipeline.draining) {
         (void)close(fd);
         connection_ended(shard, kind);
@@ -488,6 +488,7 @@ static void close_all(struct shard *shard)
     trace_shard_close(&shard->trace_shard);
     http_server_close(shard->http);
     tls_inlet_close(shard->tls);
+    http_inlets_close(&shard->inlets);
     uv_close((uv_handle_t *)&shard->tick, NULL);
     uv_close((uv_handle_t *)&shard->drain_timer, NULL);
     loop_thread_finish(&shard->thread);
@@ -578,6 +579,11 @@ static int init_native(struct shard *shard)
     return native_shard_new(&config, &shard->thread.loop, &shard->native);
 }
 
+static void on_reader_ended(void *user, enum listener_kind kind)
+{
+    connection_ended(user, kind);
+}
+
 static int init_http(struct shard *shard)
 {
     const struct shard_common *common = shard->common;
@@ -611,10 +617,20 @@ static int init_http(struct shard *shard)
         .kept_hub = common->kept_hub,
         .notice_gate = common->notice_gate,
         .config_text = shared_bytes_ref(common->config_text),
-        .peer_token = common->config->trace.peer_token,
+        .gate = common->gate,
     };
     inflater_init(&shard->routes.inflater);
     shard->http = http_server_new(&config);
+    shard->inlets = (struct http_inlets){
+        .gate = common->gate,
+        .server = shard->http,
+        .config = {.loop = &shard->thread.loop,
+            .handshake_ms_max = shard->limits.sniff_timeout_ms,
+            .linger_ms_max = TLS_LINGER_MS,
+            .cells = shard->cells},
+        .ended = on_reader_ended,
+        .user = shard,
+    };
     return shard->http != NULL ? 0 : WERR_NOMEM;
 }
 
@@ -652,6 +668,7 @@ static void free_parts(struct shard *shard)
     loop_thread_deinit(&shard->thread);
     http_server_free(shard->http);
     tls_inlet_free(shard->tls);
+    http_inlets_free(&shard->inlets);
     inflater_deinit(&shard->routes.inflater);
     shared_bytes_unref(shard->routes.config_text);
     scraper_free(shard->scraper);

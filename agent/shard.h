@@ -33,6 +33,7 @@ struct kept_hub;
 struct notice_gate;
 struct trace_thread;
 struct metric_registry;
+struct http_gate;
 struct tcp_guard;
 
 /* What all shards share; must outlive them. */
@@ -52,6 +53,7 @@ struct shard_common {
     struct exporter_thread *exporter; /* NULL: nothing is exported */
     const struct health *health;
     size_t shard_count;
+    const struct http_gate *gate;     /* of queries over TCP */
     const struct tcp_guard *guard;    /* of records over TCP; each shard copies it when it is made */
     struct shared_bytes *config_text; /* what /api/v1/config answers at first */
     struct pods *pods;                /* of this node; NULL: known by uid alone */

@@ -34,6 +34,7 @@ struct shard {
     struct sniffer sniffer;
     struct tls_inlet *tls; /* NULL until a connection needs it */
     struct http_server *http;
+    struct http_inlets inlets; /* of connections that ask, not send */
     struct h2_endpoint h2;
     struct native_shard *native;
     struct scraper *scraper; /* NULL: no target is this shard's */

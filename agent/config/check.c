@@ -249,6 +249,9 @@ int check_config(struct loader *loader)
         status = check_http(loader);
     }
     if (status == 0) {
+        status = check_http_listeners(loader);
+    }
+    if (status == 0) {
         status = check_receivers(loader);
     }
     if (status == 0) {

@@ -83,20 +83,6 @@ static int check_peer(struct loader *loader, size_t index)
     return 0;
 }
 
-/* It stands in a header, and guards what anybody on the network can reach. */
-static bool is_token(const char *text)
-{
-    if (strlen(text) < CONFIG_PEER_TOKEN_BYTES_MIN) {
-        return false;
-    }
-    for (const unsigned char *byte = (const unsigned char *)text; *byte != '\0'; byte++) {
-        if (*byte <= ' ' || *byte >= 0x7f) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* What is kept leaves from the ring. */
 static int check_ring(struct loader *loader)
 {
@@ -117,13 +103,11 @@ int check_trace(struct loader *loader)
     const struct config_trace *trace = &loader->config->trace;
     int status = check_ring(loader);
 
+    if (status == 0) {
+        status = check_token(loader, "trace.peer_token_file", trace->peer_token);
+    }
     if (status < 0) {
         return status;
-    }
-    if (trace->peer_token != NULL && !is_token(trace->peer_token)) {
-        return loader_fail(loader, WERR_CONFIG, "trace.peer_token_file",
-            "expected a file with a token of at least %d letters, digits and signs, without spaces",
-            CONFIG_PEER_TOKEN_BYTES_MIN);
     }
     if ((trace->peer_tls.cert_file == NULL) != (trace->peer_tls.key_file == NULL)) {
         return loader_fail(

@@ -34,8 +34,8 @@ enum {
     CONFIG_LABEL_COUNT_MAX = 16,       /* labels of one target */
     CONFIG_PEER_COUNT_MAX = 64,        /* entries of trace.peers */
     CONFIG_RING_SHARE_BYTES_MIN =
-        262144,                       /* of limits.trace_ring_bytes, for each shard; below it has no ring */
-    CONFIG_PEER_TOKEN_BYTES_MIN = 16, /* of trace.peer_token_file */
+        262144,                  /* of limits.trace_ring_bytes, for each shard; below it has no ring */
+    CONFIG_TOKEN_BYTES_MIN = 16, /* of a secret that requests bear */
     CONFIG_WARNING_COUNT_MAX = 32,
     CONFIG_ERROR_BYTES_MAX = 1024,
     CONFIG_SHARD_COUNT_MAX = 64
@@ -178,11 +178,28 @@ struct config_api_socket {
     gid_t gid; /* as config_socket's */
 };
 
+/* The server's side of TLS. */
+struct config_server_tls {
+    const char *cert_file; /* both or none: TLS */
+    const char *key_file;
+    const char *client_ca_file; /* NULL: no certificate is asked for */
+};
+
 struct config_http {
     struct config_strings hosts; /* names that a Host header may hold besides this machine's own */
     const char *address; /* "127.0.0.1:9464": as written, but with the address that localhost stands for */
     struct sockaddr_storage sockaddr;
     socklen_t sockaddr_bytes;
+    struct config_server_tls tls;
+    const char *token;      /* that requests must bear; NULL: none */
+    const char *token_file; /* where it was read */
+    bool insecure;          /* whoever reaches an address beyond loopback may ask */
+};
+
+/* A listener for /metrics and health alone, which may be public. */
+struct config_metrics_http {
+    const char *address; /* numeric; NULL: none */
+    struct config_server_tls tls;
 };
 
 struct config_kubelet {
@@ -345,6 +362,7 @@ struct config {
     struct config_socket socket;
     struct config_api_socket api_socket;
     struct config_http http;
+    struct config_metrics_http metrics_http;
     struct config_receivers receivers;
     struct config_identity identity;
     uint64_t shards;     /* 0: as many as cpu_shard_count says */

@@ -114,6 +114,11 @@ int check_scrapes(struct loader *loader);
 
 /* As check_config, for `meshes` and all that names one. After the receivers' own checks. */
 int check_meshes(struct loader *loader);
+int check_http_listeners(struct loader *loader);
+
+/* A secret that requests bear; NULL is fine. */
+int check_token(struct loader *loader, const char *path, const char *token);
+
 int check_routes(struct loader *loader);
 
 /* `path`: of the key; `taken`: a label that the series have already, or NULL. */

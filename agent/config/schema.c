@@ -62,6 +62,19 @@ static const struct config_field http_fields[] = {
     {TEXT(address, 1, 128), .value = "127.0.0.1:9464", RESTART, .offset = offsetof(struct config_http, address)},
     {.name = "hosts", .kind = CONFIG_KIND_STRINGS, .smallest = 1, .largest = STRING_BYTES_MAX, LIVE,
         .offset = offsetof(struct config_http, hosts), .value = ""},
+    {.name = "cert_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_http, tls.cert_file)},
+    {.name = "key_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_http, tls.key_file)},
+    {.name = "client_ca_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_http, tls.client_ca_file)},
+    {.name = "token_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = 4096, RESTART, .offset = offsetof(struct config_http, token),
+        .file_offset = offsetof(struct config_http, token_file)},
+    {BOOLEAN(insecure, "false"), RESTART, .offset = offsetof(struct config_http, insecure)},
+};
+
+static const struct config_field metrics_http_fields[] = {
+    {TEXT(address, 1, 128), RESTART, .offset = offsetof(struct config_metrics_http, address)},
+    {.name = "cert_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_metrics_http, tls.cert_file)},
+    {.name = "key_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_metrics_http, tls.key_file)},
+    {.name = "client_ca_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_metrics_http, tls.client_ca_file)},
 };
 
 static const struct config_field statsd_fields[] = {
@@ -288,6 +301,7 @@ static const struct config_field exporters_fields[] = {
 static const struct config_group socket_group = GROUP(socket_fields, struct config_socket);
 static const struct config_group api_socket_group = GROUP(api_socket_fields, struct config_api_socket);
 static const struct config_group http_group = GROUP(http_fields, struct config_http);
+static const struct config_group metrics_http_group = GROUP(metrics_http_fields, struct config_metrics_http);
 static const struct config_field kubelet_fields[] = {
     {TEXT(url, 1, STRING_BYTES_MAX), RESTART, .offset = offsetof(struct config_kubelet, url)},
     {.name = "token_file", .kind = CONFIG_KIND_FILE, RESTART, .offset = offsetof(struct config_kubelet, token_file)},
@@ -333,6 +347,7 @@ static const struct config_field top_fields[] = {
     {NESTED(socket, &socket_group), .offset = offsetof(struct config, socket)},
     {NESTED(api_socket, &api_socket_group), .offset = offsetof(struct config, api_socket)},
     {NESTED(http, &http_group), .offset = offsetof(struct config, http)},
+    {NESTED(metrics_http, &metrics_http_group), .offset = offsetof(struct config, metrics_http)},
     {NESTED(receivers, &receivers_group), .offset = offsetof(struct config, receivers)},
     {NESTED(identity, &identity_group), .offset = offsetof(struct config, identity)},
     {INTEGER(shards, 0, CONFIG_SHARD_COUNT_MAX, "0"), RESTART, .offset = offsetof(struct config, shards)},

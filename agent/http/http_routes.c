@@ -11,6 +11,7 @@
 enum {
     STATUS_OK = 200,
     STATUS_BAD_REQUEST = 400,
+    STATUS_UNAUTHORIZED = 401,
     STATUS_FORBIDDEN = 403,
     STATUS_NOT_FOUND = 404,
     STATUS_METHOD = 405,
@@ -225,6 +226,12 @@ static bool is_path(const struct http_exchange *exchange, const char *path)
     return strcmp(http_exchange_path(exchange), path) == 0;
 }
 
+/* What a listener that may be public has. */
+static bool is_for_everybody(const struct http_exchange *exchange)
+{
+    return is_path(exchange, "/metrics") || is_path(exchange, "/healthz") || is_path(exchange, "/readyz");
+}
+
 /* weft.sock takes records and answers no reads; the other listeners answer reads and take no records. */
 void http_routes_handle(struct http_routes *routes, struct http_exchange *exchange)
 {
@@ -245,7 +252,13 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
         }
         return;
     }
-    if (strcmp(method, "POST") == 0 && is_path(exchange, "/api/v1/keep")) {
+    if (!http_gate_allows(routes->gate, exchange)) {
+        http_reply(exchange, STATUS_UNAUTHORIZED, NULL,
+            &(struct http_header){.name = "WWW-Authenticate", .value = "Bearer realm=\"weft\""}, 1);
+    } else if (http_exchange_kind(exchange) == LISTENER_METRICS && !is_for_everybody(exchange)) {
+        http_reply_text(
+            exchange, STATUS_NOT_FOUND, "this listener has /metrics, /healthz and /readyz alone\n");
+    } else if (strcmp(method, "POST") == 0 && is_path(exchange, "/api/v1/keep")) {
         http_traces_keep(routes, exchange);
     } else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
         http_reply(

@@ -11,6 +11,7 @@
 #include "aggregator_thread.h"
 #include "core/inflate.h"
 #include "health.h"
+#include "http/http_gate.h"
 #include "kept_hub.h"
 #include "listen/http_server.h"
 #include "notice_gate.h"
@@ -31,12 +32,12 @@ struct http_routes {
     const struct kept_hub *kept_hub;
     struct notice_gate *notice_gate;  /* how many traces others may have kept; NULL: any number */
     struct shared_bytes *config_text; /* the configuration in force; one reference, the shard's */
-    const char *peer_token; /* that a request from another machine must bear to keep traces; NULL: none may */
+    const struct http_gate *gate;     /* who may ask over TCP, and keep traces */
 };
 
 /* What hangs on a connection that takes no records: whether it comes from this machine, else from which.
  * Static, never freed. */
-const void *http_origin(int fd);
+const void *http_origin(int fd, const struct tls_peer *peer); /* peer: NULL, but of one that came by TLS */
 bool http_is_origin(const void *connection_user);
 bool http_is_from_here(const void *connection_user);
 

@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #define XXH_INLINE_ALL
@@ -24,7 +23,6 @@ enum {
     ANSWER_BYTES_MAX = 256,
 };
 
-static const char bearer[] = "Bearer ";
 static const char keep_path[] = "/api/v1/keep";
 
 /* ---- who asks ---- */
@@ -64,12 +62,14 @@ static uint32_t hash_of(const struct sockaddr_storage *address)
                                                      : XXH3_64bits(&four->sin_addr, sizeof four->sin_addr));
 }
 
-const void *http_origin(int fd)
+const void *http_origin(int fd, const struct tls_peer *peer)
 {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
 
-    if (getpeername(fd, (struct sockaddr *)&address, &length) < 0) {
+    if (peer != NULL) {
+        address = peer->address;
+    } else if (getpeername(fd, (struct sockaddr *)&address, &length) < 0) {
         return from_elsewhere;
     }
     return is_loopback(&address) ? from_here : from_elsewhere + hash_of(&address) % ORIGINS_COUNT;
@@ -100,18 +100,6 @@ static uint32_t origin_number(const void *connection_user)
                : 0;
 }
 
-/* In a time that does not tell how much of it was right. */
-static bool is_token(const char *given, const char *wanted)
-{
-    size_t length = strlen(wanted);
-    unsigned char difference = strlen(given) != length;
-
-    for (size_t i = 0; i < length && given[i] != '\0'; i++) {
-        difference |= (unsigned char)(given[i] ^ wanted[i]);
-    }
-    return difference == 0;
-}
-
 /* A token that is given must be the right one, wherever it comes from. A browser is no operator: a page from
  * anywhere can have it post to this machine. */
 static bool may_keep(const struct http_routes *routes, struct http_exchange *exchange)
@@ -122,11 +110,10 @@ static bool may_keep(const struct http_routes *routes, struct http_exchange *exc
     if (http_exchange_header(exchange, "Origin") != NULL) {
         return false;
     }
-    if (header != NULL && routes->peer_token != NULL) {
-        return strncasecmp(header, bearer, sizeof bearer - 1) == 0 &&
-               is_token(header + sizeof bearer - 1, routes->peer_token);
+    if (header != NULL && routes->gate->peer_token != NULL) {
+        return http_bears_token(header, routes->gate->peer_token);
     }
-    return is_here;
+    return is_here || (routes->gate->verifies_clients && http_exchange_kind(exchange) == LISTENER_HTTP);
 }
 
 bool http_traces_takes_body(struct http_routes *routes, struct http_exchange *exchange)

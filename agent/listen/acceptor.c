@@ -45,6 +45,7 @@ enum connection_group connection_group_of(enum listener_kind kind)
         return CONNECTION_TCP;
     case LISTENER_API:
     case LISTENER_HTTP:
+    case LISTENER_METRICS:
         return CONNECTION_READERS;
     case LISTENER_INGEST:
     default:

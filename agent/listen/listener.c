@@ -63,7 +63,7 @@ static void read_unix_path(int fd, char out[static LISTENER_PATH_BYTES_MAX])
 
 int listener_adopt(struct listener *listener, enum listener_kind kind, int fd)
 {
-    bool is_tcp = kind == LISTENER_HTTP || kind == LISTENER_OTLP;
+    bool is_tcp = kind == LISTENER_HTTP || kind == LISTENER_METRICS || kind == LISTENER_OTLP;
     struct listener adopted = {.kind = kind, .fd = fd, .lock_fd = -1, .is_passed = true};
 
     if (!socket_option_is(fd, SO_TYPE, SOCK_STREAM) || !socket_option_is(fd, SO_ACCEPTCONN, 1)) {

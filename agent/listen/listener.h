@@ -18,11 +18,12 @@ enum listener_kind {
     LISTENER_STATSD, /* Unix stream: statsd lines */
     LISTENER_LOG,    /* Unix stream: access log lines, as entry `receiver` of the configuration says */
     LISTENER_OTLP,   /* TCP, perhaps TLS: takes records as weft.sock does */
+    LISTENER_METRICS /* TCP: /metrics and health alone */
 };
 
 static inline bool listener_takes_records(enum listener_kind kind)
 {
-    return kind != LISTENER_API && kind != LISTENER_HTTP;
+    return kind != LISTENER_API && kind != LISTENER_HTTP && kind != LISTENER_METRICS;
 }
 
 enum {

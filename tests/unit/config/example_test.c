@@ -225,6 +225,7 @@ static void test_it_loads_with_everything_on(void **state)
     temporary_init(&directory);
     temporary_write(&directory, "peers", "0123456789abcdef\n", token);
     replace(text, "/var/run/secrets/weft/peer-token", token);
+    replace(text, "/var/run/secrets/weft/http-token", token);
     replace(text, "/run/secrets/otlp-token", "/dev/null");
     replace(text, "/etc/weft/ca.pem", "/dev/null");
     replace(text, "/var/run/secrets/kubernetes.io/serviceaccount/token", "/dev/null");

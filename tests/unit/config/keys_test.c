@@ -30,7 +30,8 @@ struct value_row {
 static const struct value_row value_rows[] = {
     {"socket.group", "\"0\"", "no-such-group-here", "\"1\""},
     {"api_socket.group", "\"0\"", "no-such-group-here", "\"1\""},
-    {"http.address", "127.0.0.1:0", "nowhere", "127.0.0.1:1"},
+    {"http.address", "127.0.0.1:0", "0.0.0.0:0", "127.0.0.1:1"},
+    {"metrics_http.address", "0.0.0.0:1", "nowhere", "127.0.0.1:1"},
     {"receivers.statsd.udp", "127.0.0.1:8125", "10.0.0.1:8125", "127.0.0.1:8126"},
     {"receivers.statsd.group", "\"0\"", "no-such-group-here", "\"1\""},
     {"receivers.xray.udp", "127.0.0.1:2000", "10.0.0.1:2000", "127.0.0.1:2001"},
@@ -67,6 +68,8 @@ static const struct sibling_row sibling_rows[] = {
     {"receivers.scrape[].labels[]", "value", "value: a", NULL},
     {"metrics.labels[]", "name", "name: zone", NULL},
     {"metrics.labels[]", "value", "value: a", NULL},
+    {"http", "", "cert_file: \"@A\", key_file: \"@A\"", "http.client_ca_file"},
+    {"metrics_http", "", "cert_file: \"@A\", key_file: \"@A\"", "metrics_http.client_ca_file"},
     {"receivers.otlp", "", "cert_file: \"@A\", key_file: \"@A\"", "receivers.otlp.client_ca_file"},
     {"identity.kubelet", "url", "url: \"https://n:1/pods\"", NULL},
     {"meshes[]", "name", "name: m", NULL},

@@ -1,5 +1,5 @@
 /* `receivers.otlp` and `receivers.metrics_service`: off unless a key says where; beyond loopback only with
- * TLS or a list of networks. */
+ * TLS or a list of networks. `http`: beyond it only with TLS and proof of who asks. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -99,6 +99,49 @@ static void too_many_networks_are_refused(void **state)
     expect_error_with(text, no_environment, 4, "receivers.otlp.allow", "at most 64");
 }
 
+static void what_may_answer_queries(void **state)
+{
+    static const char *const rows[] = {
+        "http:\n  address: '[::1]:9464'\n",
+        "http:\n  address: localhost:9464\n",
+        "http:\n  address: 0.0.0.0:9464\n  insecure: true\n",
+        "http:\n  address: 10.0.0.1:1\n  cert_file: /dev/null\n  key_file: /dev/null\n  client_ca_file: "
+        "/dev/null\n",
+        "metrics_http:\n  address: '[::]:9465'\n",
+        "metrics_http:\n  address: 0.0.0.0:1\n  cert_file: /dev/null\n  key_file: /dev/null\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        config_free(load(rows[i], no_environment));
+    }
+}
+
+static void what_may_not_answer_queries(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned line;
+        const char *key;
+        const char *said;
+    } rows[] = {
+        {"http:\n  address: 0.0.0.0:9464\n", 2, "http.address", "is not loopback"},
+        {"http:\n  address: '[::]:1'\n  cert_file: /dev/null\n  key_file: /dev/null\n", 2, "http.address",
+            "token_file or client_ca_file"},
+        {"http:\n  cert_file: /dev/null\n", 2, "http.cert_file", "together"},
+        {"http:\n  client_ca_file: /dev/null\n", 2, "http.client_ca_file", "only TLS"},
+        {"http:\n  token_file: /dev/null\n", 2, "http.token_file", "at least 16 letters"},
+        {"metrics_http:\n  address: localhost:1\n", 2, "metrics_http.address", "numeric address"},
+        {"metrics_http:\n  address: 0.0.0.0:1\n  key_file: /dev/null\n", 3, "metrics_http.key_file",
+            "together"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        expect_error_with(rows[i].text, no_environment, rows[i].line, rows[i].key, rows[i].said);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +149,8 @@ int main(void)
         cmocka_unit_test(what_may_listen),
         cmocka_unit_test(what_may_not),
         cmocka_unit_test(too_many_networks_are_refused),
+        cmocka_unit_test(what_may_answer_queries),
+        cmocka_unit_test(what_may_not_answer_queries),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,11 +84,28 @@ static void a_loud_peer_leaves_the_others_their_share(void **state)
     notice_gate_deinit(&gate);
 }
 
+static void a_reload_changes_the_rates(void **state)
+{
+    const struct config slow = config_of(10, 3, 65536);
+    const struct config fast = config_of(20, 3, 65536);
+    struct notice_gate gate;
+
+    (void)state;
+    assert_int_equal(notice_gate_init(&gate, &slow, 0), 0);
+    assert_near(notice_gate_take(&gate, false, LOUD, MANY, 0), 10);
+    notice_gate_reconfigure(&gate, &slow, 0); /* the same: no burst anew */
+    assert_int_equal(notice_gate_take(&gate, false, LOUD, MANY, 0), 0);
+    notice_gate_reconfigure(&gate, &fast, 0);
+    assert_near(notice_gate_take(&gate, false, LOUD, MANY, 0), 20);
+    notice_gate_deinit(&gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rates_are_those_of_the_configuration),
         cmocka_unit_test(a_loud_peer_leaves_the_others_their_share),
+        cmocka_unit_test(a_reload_changes_the_rates),
     };
 
     return cmocka_run_group_tests_name("notice_gate", tests, NULL, NULL);

@@ -58,11 +58,37 @@ static void a_tcp_peer_is_its_address(void **state)
     (void)close(listening);
 }
 
+/* A reload: the list of a copy becomes another, its TLS stays. */
+static void another_list_of_networks(void **state)
+{
+    const char *first[] = {"10.0.0.0/8", "fd00::/8"};
+    const char *second[] = {"192.168.1.0/24"};
+    struct config_otlp_listeners config = {.allow = {.items = first, .count = 2}};
+    const struct config_strings none = {.count = 0};
+    struct network same;
+    struct tcp_guard guard;
+    const char *what;
+
+    (void)state;
+    assert_int_equal(tcp_guard_init(&guard, &config, &what), 0);
+    assert_int_equal(guard.allow_count, 2);
+    config.allow = (struct config_strings){.items = second, .count = 1};
+    tcp_guard_set_allow(&guard, &config.allow);
+    assert_int_equal(guard.allow_count, 1);
+    assert_int_equal(network_parse(second[0], &same), 0);
+    assert_int_equal(guard.allow[0].length, same.length);
+    assert_memory_equal(guard.allow[0].bytes, same.bytes, same.length);
+    tcp_guard_set_allow(&guard, &none);
+    assert_int_equal(guard.allow_count, 0);
+    tcp_guard_deinit(&guard);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_that_has_gone_is_not_the_agent_itself),
         cmocka_unit_test(a_tcp_peer_is_its_address),
+        cmocka_unit_test(another_list_of_networks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

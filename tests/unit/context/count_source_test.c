@@ -403,6 +403,26 @@ static void a_place_given_away_twice_at_once_is_one(void **state)
     stop(&f);
 }
 
+/* A reload decides for what comes from then on. */
+static void the_configuration_changes(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, COUNT_FROM_AUTO);
+    assert_int_equal(span_at(&f, 0), COUNT_HOLD);
+    count_sources_reconfigure(f.sources, COUNT_FROM_SPANS, &f.limits);
+    assert_int_equal(span_at(&f, MS), COUNT_NOW);
+    assert_int_equal(log_at(&f, MS), COUNT_SUPERSEDED);
+    count_sources_reconfigure(f.sources, COUNT_FROM_ACCESS_LOG, &f.limits);
+    assert_int_equal(span_at(&f, 2 * MS), COUNT_SUPERSEDED);
+    f.limits.count_decision_ms = 10;
+    count_sources_reconfigure(f.sources, COUNT_FROM_AUTO, &f.limits);
+    assert_int_equal(span_at(&f, 9 * MS), COUNT_HOLD); /* it waits since 0 */
+    assert_int_equal(span_at(&f, 10 * MS), COUNT_NOW);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +433,7 @@ int main(void)
         cmocka_unit_test(otlp_logs_stand_between),
         cmocka_unit_test(an_access_log_beats_held_otlp_logs),
         cmocka_unit_test(the_configuration_decides),
+        cmocka_unit_test(the_configuration_changes),
         cmocka_unit_test(voiceless_records_always_count),
         cmocka_unit_test(proxies_and_sides_are_kept_apart),
         cmocka_unit_test(a_full_table_counts_everything_and_makes_room_later),

@@ -192,6 +192,23 @@ static void test_time(void **state)
     assert_string_equal(text, "2000-02-28T23:59:59.999Z");
 }
 
+static void test_another_level_and_format(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_false(log_takes(&fixture->log, LOG_LEVEL_DEBUG));
+    assert_true(log_takes(&fixture->log, LOG_LEVEL_INFO));
+    assert_false(log_takes(NULL, LOG_LEVEL_ERROR));
+    log_reconfigure(&fixture->log, LOG_LEVEL_DEBUG, LOG_FORMAT_JSON);
+    log_event(&fixture->log, LOG_LEVEL_DEBUG, "seen", LOG_I("a", 1));
+    assert_non_null(strstr(take_output(fixture), "\"event\":\"seen\",\"a\":1}"));
+    log_reconfigure(&fixture->log, LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+    log_event(&fixture->log, LOG_LEVEL_WARN, "unseen", LOG_I("a", 1));
+    assert_string_equal(take_output(fixture), "");
+    log_event(&fixture->log, LOG_LEVEL_ERROR, "seen", LOG_I("a", 2));
+    assert_non_null(strstr(take_output(fixture), "event=seen a=2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +217,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_value_forges_a_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_levels_and_no_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_values_are_cut, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_another_level_and_format, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rate_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_more_sites_than_the_table, set_up, tear_down),
         cmocka_unit_test(test_time),

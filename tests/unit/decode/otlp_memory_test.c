@@ -370,6 +370,33 @@ static void limits_hold_for_patterns(void **state)
     check_made_up(16, 64);
 }
 
+/* Forgets what it knew, and gives no id twice: others remember by them. */
+static void test_clear(void **state)
+{
+    static const uint8_t first[] = {0x0a, 0x0b, 0x0a, 0x01, 'a', 0x12, 0x06, 0x0a, 0x04, 'o', 'n', 'e', '1'};
+    struct memory_case *c = case_new(512, 8192);
+    const struct otlp_resource *read;
+    struct otlp_resource room;
+    uint64_t before_id;
+    uint64_t same_id;
+    uint64_t after_id;
+
+    (void)state;
+    assert_int_equal(
+        otlp_memory_resource(c->memory, &c->scanner, slice_of(first, sizeof first), &room, &read, &before_id),
+        0);
+    assert_int_equal(
+        otlp_memory_resource(c->memory, &c->scanner, slice_of(first, sizeof first), &room, &read, &same_id),
+        0);
+    assert_true(before_id != 0 && same_id == before_id);
+    otlp_memory_clear(c->memory);
+    assert_int_equal(
+        otlp_memory_resource(c->memory, &c->scanner, slice_of(first, sizeof first), &room, &read, &after_id),
+        0);
+    assert_true(after_id > before_id);
+    case_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +404,7 @@ int main(void)
         cmocka_unit_test(spans_of_a_pattern_agree),
         cmocka_unit_test(made_up_spans_are_read_alike),
         cmocka_unit_test(limits_hold_for_patterns),
+        cmocka_unit_test(test_clear),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,30 @@ static void test_waiting(void **state)
     rig_free(rig);
 }
 
+/* A reload changes how long traces are kept; entries still end in their order. */
+static void test_another_linger_time(void **state)
+{
+    struct rig *rig = rig_new(COUNT_MAX);
+
+    (void)state;
+    (void)kept_add(&rig->kept, id_of(1), ERROR_BIT, S);
+    kept_set_linger(&rig->kept, 5 * S, 2 * S);
+    (void)kept_add(&rig->kept, id_of(2), ERROR_BIT, 3 * S);
+    assert_int_equal(kept_reasons(&rig->kept, id_of(1), 7 * S - 1), ERROR_BIT);
+    assert_int_equal(kept_reasons(&rig->kept, id_of(1), 7 * S), 0);
+    assert_int_equal(kept_reasons(&rig->kept, id_of(2), 8 * S - 1), ERROR_BIT);
+    kept_expire(&rig->kept, 8 * S);
+    assert_int_equal(rig->kept.count, 0);
+    (void)kept_add(&rig->kept, id_of(3), ERROR_BIT, 9 * S);
+    kept_set_linger(&rig->kept, 100 * S, 9 * S);
+    for (uint64_t i = 10; i < 100; i++) { /* turns of the filter lose nobody */
+        (void)kept_add(&rig->kept, id_of(i), ERROR_BIT, i * S);
+        assert_int_equal(kept_reasons(&rig->kept, id_of(10), i * S), ERROR_BIT);
+        assert_int_equal(kept_reasons(&rig->kept, id_of(3), i * S), i < 14 ? ERROR_BIT : 0);
+    }
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_another_linger_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

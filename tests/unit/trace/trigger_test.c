@@ -289,6 +289,40 @@ static void test_names(void **state)
     assert_null(trigger_name(TRIGGER_COUNT));
 }
 
+static uint32_t allowed_of(struct triggers *triggers, uint32_t count)
+{
+    uint32_t allowed = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        enum trace_trigger first;
+        allowed += trigger_allow(triggers, TRIGGER_BIT(SLOW), 7, 0, &first);
+    }
+    return allowed;
+}
+
+/* A reload: other thresholds at once; the rates begin anew only where theirs is another. */
+static void test_other_settings(void **state)
+{
+    struct metric_cells *cells;
+    struct triggers *triggers = triggers_new(&cells);
+    struct trigger_settings settings = settings_of();
+
+    (void)state;
+    assert_in_range(allowed_of(triggers, 1000), 100, 200);
+    settings.slow_ns = 7 * MS;
+    triggers_reconfigure(triggers, &settings, 0);
+    assert_int_equal(triggers->settings.slow_ns, 7 * MS);
+    assert_int_equal(allowed_of(triggers, 1000), 0);
+    settings.rate_per_s = 10;
+    triggers_reconfigure(triggers, &settings, 0);
+    assert_in_range(allowed_of(triggers, 1000), 10, 20);
+    settings.rate_per_s = 0;
+    triggers_reconfigure(triggers, &settings, 0);
+    assert_int_equal(allowed_of(triggers, 1000), 0);
+    free(triggers);
+    free(cells);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_no_trace_id),
         cmocka_unit_test(test_switched_off),
         cmocka_unit_test(test_rates_by_reason),
+        cmocka_unit_test(test_other_settings),
         cmocka_unit_test(test_storm_leaves_others_their_share),
         cmocka_unit_test(test_attribute),
         cmocka_unit_test(test_names),

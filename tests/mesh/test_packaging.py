@@ -108,8 +108,9 @@ def test_manifests_are_of_known_kinds_and_belong_together():
     assert one("ClusterRoleBinding")["roleRef"]["name"] == one("ClusterRole")["metadata"]["name"]
 
 
-def test_the_port_is_the_one_that_is_scraped_and_probed():
+def test_the_port_is_the_one_that_is_scraped_and_probed(directory):
     (port,) = agent_container()["ports"]
+    assert effective(configuration(directory))["metrics_http"]["address"].endswith(f":{port['containerPort']}")
     assert one("Service")["spec"]["ports"] == [
         {"name": port["name"], "port": port["containerPort"], "targetPort": port["name"]}
     ]
@@ -167,9 +168,12 @@ class Mounted(Weftd):
         self.socket, self.port = Path(directory) / "weft.sock", free_port()
         self.address = f"127.0.0.1:{self.port}"
         path = configuration(directory)
-        path.write_text(path.read_text().replace("/run/weft/", f"{directory}/"))
+        config = effective(path)
+        text = path.read_text().replace("/run/weft/", f"{directory}/")
+        text = text.replace(config["metrics_http"]["address"], self.address)
+        path.write_text(text.replace(config["http"]["address"], f"127.0.0.1:{free_port()}"))
         arguments = [str(path) if word.startswith("/etc/") else word for word in agent_container()["args"]]
-        self.start([WEFTD, *arguments, "--http", self.address], {"NODE_IP": NODE_IP})
+        self.start([WEFTD, *arguments], {"NODE_IP": NODE_IP})
         self.wait_until(lambda: answers_ok(self.url(agent_container()["readinessProbe"]["httpGet"]["path"])), "ready")
 
 
@@ -177,12 +181,11 @@ def test_the_container_runs_and_answers_its_probes(directory):
     with Mounted(directory) as agent:
         assert agent.get(agent_container()["livenessProbe"]["httpGet"]["path"])[0] == 200
         agent.emit("--source", "a", "--destination", "b", "--count", 3)
-        # By the service's names, and by none other.
+        # By the service's name, and nothing that is not for everybody.
         service = one("Service")["metadata"]
         name = f"{service['name']}.{service['namespace']}.svc.cluster.local:{agent.port}"
         assert agent.get("/metrics", {"Host": name})[0] == 200
-        assert agent.get("/metrics", {"Host": service["name"]})[0] == 200
-        assert agent.get("/metrics", {"Host": "elsewhere.example"})[0] != 200
+        assert agent.get("/api/v1/traces", {"Host": name})[0] == 404
         assert json.loads(agent.log().splitlines()[0])["level"] in ("info", "warn")  # log.format
 
 

@@ -140,7 +140,7 @@ static struct trace_memo *find_memo(struct trace_shard *self, const struct trace
     const struct ring_entry *entry, bool *ret_is_known)
 {
     const void *resource =
-        entry->form == RING_FORM_OTLP ? (const void *)entry->resource_fields.ptr : (const void *)entry->block;
+        entry->form == RING_FORM_OTLP ? (const void *)entry->resource_fields.ptr : (const void *)entry->view.header;
     uintptr_t hash = ((uintptr_t)resource >> 3) * 31 + ((uintptr_t)entry->service.ptr >> 1);
     struct trace_memo *memo = &self->memo[hash % TRACE_MEMO_COUNT];
 
@@ -395,7 +395,7 @@ static bool walk(struct trace_shard *self, struct trace_task *task, uint64_t dea
 /* As much of a task as fits a slice; true when it is done. */
 static bool work(struct trace_shard *self, struct trace_task *task)
 {
-    uint64_t deadline_ns = clock_monotonic_ns(self->clock) + TRACE_SLICE_US * NS_PER_US;
+    uint64_t deadline_ns = clock_monotonic_ns(self->clock) + (uint64_t)TRACE_SLICE_US * NS_PER_US;
 
     if (self->ring == NULL) {
         return true;

@@ -456,6 +456,7 @@ static void close_all(struct shard *shard)
     close_records(shard);
     pipeline_close(&shard->pipeline);
     trace_shard_close(&shard->trace_shard);
+    trace_cooling_close(&shard->trace_cooling);
     http_server_close(shard->http);
     tls_inlet_close(shard->tls);
     uv_close((uv_handle_t *)&shard->tick, NULL);
@@ -494,6 +495,7 @@ static int init_pipeline(struct shard *shard)
         .counters_are_deltas = common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
         .cluster = common->config->cluster,
         .ring_bytes = common->config->limits.trace_ring_bytes / common->shard_count,
+        .ring_compresses = common->config->trace.compress,
         .exporter = exports ? common->exporter : NULL,
         .log_exporter = ships ? common->exporter : NULL,
         .keep = pipeline_keep_config_of(common->config, common->shard_count),
@@ -655,6 +657,8 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
         return error;
     }
     trace_shard_init(&shard->trace_shard, &shard->thread.loop, shard->pipeline.ring, common->clock);
+    trace_cooling_init(
+        &shard->trace_cooling, &shard->thread.loop, shard->pipeline.ring, common->config->trace.compress);
     shard_receivers_init(
         &shard->receivers, &shard->pipeline, &shard->thread.loop, common->config, common->log);
     sniffer_init(&shard->sniffer, &shard->thread.loop, common->config->limits.sniff_timeout_ms, cells,

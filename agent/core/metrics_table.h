@@ -26,6 +26,7 @@
     "Spans handed to the thread that joins them to tell self and network times, and what became of them."
 #define TRACE_JOIN "Joined spans that could not be told as usual, by kind; see agent/trace/attribution.h."
 #define TRACE_EXPIRED "Records that the ring wrote over before their trace was kept."
+#define TRACE_BLOCKS "Blocks of the ring that were to be compressed (trace.compress), by what became of them."
 #define TRACE_RING "Records in the ring of traces whose trace is not kept; stored less kept less expired."
 
 #define EXEMPLARS_REFUSED                                                                                    \
@@ -198,6 +199,11 @@
     X(TRACE_RING_LOGS,       "weft_trace_ring_spans", GAUGE, PROCESS, "signal=\"logs\"", "", "experimental", TRACE_RING) \
     X(TRACE_RING_BYTES,      "weft_trace_ring_bytes", GAUGE, SHARD, "", "bytes", "experimental", "Bytes of this shard's ring that are in use; once it has gone round, all of it.") \
     X(TRACE_REACH,           "weft_trace_reach_seconds", GAUGE, SHARD, "", "seconds", "experimental", "How long ago the oldest record of this shard's ring arrived.") \
+    X(TRACE_BLOCKS_COMPRESSED, "weft_trace_blocks_cooled", COUNTER, PROCESS, "result=\"compressed\"", "", "experimental", TRACE_BLOCKS) \
+    X(TRACE_BLOCKS_NOT_SMALLER, "weft_trace_blocks_cooled", COUNTER, PROCESS, "result=\"not_smaller\"", "", "experimental", TRACE_BLOCKS) \
+    X(TRACE_BLOCKS_NOT_COMPRESSED, "weft_trace_blocks_cooled", COUNTER, PROCESS, "result=\"no_memory\"", "", "experimental", TRACE_BLOCKS) \
+    X(TRACE_BLOCKS_DAMAGED,  "weft_trace_blocks_damaged", COUNTER, PROCESS, "", "", "experimental", "Times that a compressed block could not be read.") \
+    X(TRACE_SAVED_BYTES,     "weft_trace_saved_bytes", GAUGE, SHARD, "", "bytes", "experimental", "Bytes more that this shard's ring would take for what it holds if nothing of it were compressed.") \
     X(TRACE_WALKS_CUT,       "weft_trace_walks_cut", COUNTER, PROCESS, "", "", "experimental", "Times a trace was read from the ring and not all of it was looked at: limits.trace_spans_count_max.") \
     /* traces that are kept: rows by reason in the order of enum trace_trigger (trace/trigger.h) */                                                                             \
     X(TRACES_KEPT_ERROR, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"error\"", "", "stable", TRACES_KEPT) \

@@ -83,6 +83,7 @@ struct pipeline_config {
     bool counters_are_deltas;             /* of Envoy's metrics service */
     struct exporter_thread *exporter;     /* NULL: spans are not exported */
     uint64_t ring_bytes;                  /* of this shard's ring; below RING_SHARE_BYTES_MIN: it has none */
+    bool ring_compresses;                 /* what lies there for a while; who owns the loop calls ring_freeze */
     struct exporter_thread *log_exporter; /* NULL: log records are not exported */
     struct pipeline_keep_config keep;     /* zeroes: no trace is kept, all spans are exported as they come */
     struct pipeline_timing_config timing; /* zeroes: nobody joins spans */

@@ -19,6 +19,7 @@
 #include "kept_hub.h"
 #include "notice_gate.h"
 #include "shard.h"
+#include "tap_hub.h"
 #include "trace_thread.h"
 
 enum { HEALTH_CHECK_MS = 1000, DAEMON_LISTENER_COUNT = 6 + CONFIG_ACCESS_LOG_COUNT_MAX };
@@ -51,6 +52,7 @@ struct daemon {
     struct trace_thread *traces;
     struct shard_common common;
     struct kept_hub kept_hub;
+    struct tap_hub tap_hub;
     struct notice_gate notice_gate;
     bool has_gate;
     struct shard *shards[CONFIG_SHARD_COUNT_MAX];
@@ -336,6 +338,7 @@ static int start_traces(struct daemon *daemon, char *reason)
 
 static int make_shards(struct daemon *daemon, char *reason)
 {
+    daemon->tap_hub.taps_count_max = (uint32_t)daemon->config->limits.taps_count_max;
     daemon->common = (struct shard_common){
         .config = daemon->config,
         .clock = clock_system(),
@@ -356,6 +359,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         .guard = &daemon->guard,
         .pods = &daemon->pods,
         .kept_hub = &daemon->kept_hub,
+        .tap_hub = &daemon->tap_hub,
         .notice_gate = &daemon->notice_gate,
         .traces = daemon->traces,
     };

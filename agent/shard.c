@@ -454,6 +454,7 @@ void shard_drain(struct shard *shard, struct mailbox *reply_to, struct mail *don
 static void close_all(struct shard *shard)
 {
     close_records(shard);
+    tap_shard_close(&shard->tap_shard);
     pipeline_close(&shard->pipeline);
     trace_shard_close(&shard->trace_shard);
     trace_cooling_close(&shard->trace_cooling);
@@ -510,6 +511,19 @@ static int init_pipeline(struct shard *shard)
     config.keep.tell = shard_tell_kept;
     config.keep.user = shard;
     return pipeline_init(&shard->pipeline, &config);
+}
+
+static void init_taps(struct shard *shard)
+{
+    shard->tap_shard = (struct tap_shard){
+        .hub = shard->common->tap_hub,
+        .mailbox = &shard->thread.mailbox,
+        .pipeline = &shard->pipeline,
+        .limits = &shard->common->config->limits,
+        .clock = shard->common->clock,
+        .cells = shard->cells,
+    };
+    tap_shard_init(&shard->tap_shard, &shard->thread.loop);
 }
 
 static int init_h2(struct shard *shard)
@@ -578,6 +592,7 @@ static int init_http(struct shard *shard)
         .profiles = common->config->exporters.prometheus.profiles,
         .classic_histograms = common->config->metrics.classic,
         .traces = common->traces,
+        .taps = &shard->tap_shard,
         .kept_hub = common->kept_hub,
         .notice_gate = common->notice_gate,
         .peer_token = common->config->trace.peer_token,
@@ -659,6 +674,7 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
     trace_shard_init(&shard->trace_shard, &shard->thread.loop, shard->pipeline.ring, common->clock);
     trace_cooling_init(
         &shard->trace_cooling, &shard->thread.loop, shard->pipeline.ring, common->config->trace.compress);
+    init_taps(shard);
     shard_receivers_init(
         &shard->receivers, &shard->pipeline, &shard->thread.loop, common->config, common->log);
     sniffer_init(&shard->sniffer, &shard->thread.loop, common->config->limits.sniff_timeout_ms, cells,

@@ -15,6 +15,7 @@
 #include "receivers/scraper.h"
 #include "receivers/shard_receivers.h"
 #include "shard.h"
+#include "tap_shard.h"
 #include "trace_cooling.h"
 #include "trace_shard.h"
 #include "trace_thread.h"
@@ -39,6 +40,7 @@ struct shard {
     struct shard_receivers receivers;
     struct trace_shard trace_shard;
     struct trace_cooling trace_cooling;
+    struct tap_shard tap_shard;
     uv_timer_t tick;
     uv_timer_t drain_timer;
     uint64_t cpu_ns;  /* that the thread had used at the last tick */

@@ -4,8 +4,9 @@
  *   {"time_unix_ns":"…","reporter":…,"source":…,"destination":…,"route":…,"method":…,"response_code":…,
  *    "grpc_status":…,"outcome":…,"response_flags":"UO,URX","duration_seconds":…,"attempts":…,"trace_id":…}
  *
- * Members that a request does not tell are left out; {"dropped":N} says that N were not sent, as the reader
- * was too slow. One thread.
+ * Members that a request does not tell are left out; {"dropped":N} says that N were lost, as reader or agent
+ * were too slow; {"left_out":N} that N were let through by the filters and are more than the rate, which the
+ * agent sees to. One thread.
  */
 #include <getopt.h>
 #include <stdbool.h>
@@ -32,10 +33,10 @@ static const char help[] =
     "usage: weft tap [OPTION…]\n"
     "Shows requests as they arrive, at most so many a second as a person can read; ends with Ctrl-C.\n"
     "What was let through by the filters and not shown is counted.\n\n"
-    "  --service NAME          its requests and its calls\n"
+    "  --service NAME          its requests and its calls; NAME or NAME.NAMESPACE\n"
     "  --source NAME  --destination NAME  --route ROUTE\n"
-    "  --reporter SIDE         source or destination (default: both)\n"
-    "  --min-duration D        of at least this: 250ms\n"
+    "  --reporter SIDE         source, destination or waypoint (default: all)\n"
+    "  --min-duration D  --max-duration D    that took so long: 250ms\n"
     "  --flags FLAGS           with any of these response flags: UO,UT\n"
     "  --error                 only failed ones\n"
     "  --rate N                lines a second (default 10)\n"
@@ -54,9 +55,6 @@ struct tap {
     unsigned long rate;      /* lines a second */
     unsigned long count_max; /* 0: for ever */
     unsigned long shown_count;
-    unsigned long left_out_count; /* since the last line that said so */
-    unsigned long second_count;   /* lines in the second `second_s` */
-    time_t second_s;
     struct terminal terminal;
 };
 
@@ -124,42 +122,36 @@ static void print_request(const struct tap *tap, const json_t *request)
     printf("\n");
 }
 
-static void say_left_out(struct tap *tap)
+static void say_missing(const struct tap *tap, json_int_t count, const char *why)
 {
-    if (tap->left_out_count > 0) {
-        terminal_style(&tap->terminal, STYLE_FAINT);
-        printf("             … %lu more\n", tap->left_out_count);
-        terminal_style(&tap->terminal, STYLE_PLAIN);
-        tap->left_out_count = 0;
-    }
-}
-
-/* Whether this second still has room for a line. */
-static bool has_room(struct tap *tap)
-{
-    time_t now_s = time(NULL);
-
-    if (now_s != tap->second_s) {
-        tap->second_s = now_s;
-        tap->second_count = 0;
-        say_left_out(tap);
-    }
-    return tap->second_count++ < tap->rate;
+    terminal_style(&tap->terminal, STYLE_FAINT);
+    printf("             … %" JSON_INTEGER_FORMAT "%s\n", count, why);
+    terminal_style(&tap->terminal, STYLE_PLAIN);
 }
 
 static void show_line(struct tap *tap, const char *text, size_t length)
 {
     json_t *request = json_loadb(text, length, 0, NULL);
     const json_t *dropped = json_object_get(request, "dropped");
+    const json_t *left_out = json_object_get(request, "left_out");
 
     if (json_is_integer(dropped)) {
-        printf("             … %lld dropped: the agent could not send them in time\n",
-            (long long)json_integer_value(dropped));
+        say_missing(tap, json_integer_value(dropped), " dropped: they could not be sent in time");
+    } else if (json_is_integer(left_out)) {
+        say_missing(tap, json_integer_value(left_out), " more");
     } else if (json_is_object(request)) {
         print_request(tap, request);
         tap->shown_count++;
     }
     json_decref(request);
+}
+
+/* Counts of what is missing are no requests. */
+static bool is_request(const char *text, size_t length)
+{
+    static const char begin[] = "{\"time_unix_ns\"";
+
+    return length >= sizeof begin - 1 && memcmp(text, begin, sizeof begin - 1) == 0;
 }
 
 static bool on_line(void *user, const char *text, size_t length)
@@ -172,11 +164,9 @@ static bool on_line(void *user, const char *text, size_t length)
     if (tap->as_json) {
         (void)fwrite(text, 1, length, stdout);
         printf("\n");
-        tap->shown_count++;
-    } else if (has_room(tap)) {
-        show_line(tap, text, length);
+        tap->shown_count += is_request(text, length);
     } else {
-        tap->left_out_count++;
+        show_line(tap, text, length);
     }
     return fflush(stdout) == 0 && (tap->count_max == 0 || tap->shown_count < tap->count_max);
 }
@@ -212,6 +202,8 @@ static bool take_option(int option, const char *name, struct tap *tap, char *pat
         return api_add_argument(path, PATH_BYTES, "error", "true");
     case 'm':
         return api_add_argument(path, PATH_BYTES, "min_duration", optarg);
+    case 'M':
+        return api_add_argument(path, PATH_BYTES, "max_duration", optarg);
     case 'f':
         return api_add_argument(path, PATH_BYTES, name, optarg);
     default:
@@ -229,6 +221,7 @@ int cmd_tap(int argc, char **argv)
         {"reporter", required_argument, NULL, 'f'},
         {"flags", required_argument, NULL, 'f'},
         {"min-duration", required_argument, NULL, 'm'},
+        {"max-duration", required_argument, NULL, 'M'},
         {"error", no_argument, NULL, 'e'},
         {"rate", required_argument, NULL, 'r'},
         {"count", required_argument, NULL, 'n'},
@@ -240,6 +233,7 @@ int cmd_tap(int argc, char **argv)
     struct tap tap = {.rate = RATE, .terminal = terminal_look()};
     char path[PATH_BYTES] = "/api/v1/tap";
     char reason[API_REASON_BYTES];
+    char rate[24];
     int index = 0;
     int option;
 
@@ -256,10 +250,12 @@ int cmd_tap(int argc, char **argv)
         fprintf(stderr, "weft tap: unexpected '%s'; --help tells more\n", argv[optind]);
         return EXIT_USAGE;
     }
-    int error = api_stream(tap.api, path, on_line, &tap, reason);
-    if (!tap.as_json) {
-        say_left_out(&tap);
+    (void)snprintf(rate, sizeof rate, "%lu", tap.rate);
+    if (!api_add_argument(path, PATH_BYTES, "rate", tap.as_json ? "all" : rate)) {
+        fputs("weft tap: the filters are too long\n", stderr);
+        return EXIT_USAGE;
     }
+    int error = api_stream(tap.api, path, on_line, &tap, reason);
     if (error < 0) {
         fprintf(stderr, "weft tap: %s\n", reason);
     }

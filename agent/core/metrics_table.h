@@ -32,6 +32,7 @@
 #define EXEMPLARS_REFUSED                                                                                    \
     "Requests that became no exemplar: too many were asked for at once, no room for their trace, it is too " \
     "large, or the ring has forgotten it."
+#define TAP_LINES "Requests for those who watch them live, by whether they were written, or dropped for want of room."
 #define TRACES_KEPT "Traces that a shard began to keep, by the first reason that had a share left."
 #define TRACES_LIMITED "Times that a reason would have kept a trace but had used up its rate."
 
@@ -264,6 +265,10 @@
     X(TRACE_PEER_NOTICES_SENT, "weft_trace_peer_notices_sent", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer was told of, peer by peer.") \
     X(TRACE_PEER_NOTICES_LOST, "weft_trace_peer_notices_lost", COUNTER, PROCESS, "", "", "experimental", "Kept traces that a peer could not be told of, peer by peer.") \
     X(TRACE_PEER_NOTICES_RECEIVED, "weft_trace_peer_notices_received", COUNTER, PROCESS, "", "", "experimental", "Kept traces that peers told of, those past their rate (weft_trace_limited_traces) among them.") \
+    X(TAPS_OPEN,             "weft_taps", GAUGE, PROCESS, "", "", "experimental", "Who watches live requests now.") \
+    X(TAPS_REFUSED,          "weft_taps_refused", COUNTER, PROCESS, "", "", "experimental", "Times somebody was not let watch live requests: limits.taps_count_max watched.") \
+    X(TAP_LINES_WRITTEN,     "weft_tap_lines", COUNTER, PROCESS, "result=\"written\"", "", "experimental", TAP_LINES) \
+    X(TAP_LINES_DROPPED,     "weft_tap_lines", COUNTER, PROCESS, "result=\"dropped\"", "", "experimental", TAP_LINES) \
     /* identity */                                                                                                                         \
     X(KUBELET_POLLS_OK,      "weft_kubelet_polls", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the table of pods was asked for, by result.") \
     X(KUBELET_POLLS_FAILED,  "weft_kubelet_polls", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the table of pods was asked for, by result.") \

@@ -199,6 +199,7 @@ static void serve_index(struct http_exchange *exchange)
         "/api/v1/latency     quantiles of one route or edge\n"
         "/api/v1/heatmap     latencies by time\n"
         "/api/v1/why         why a service is slow\n"
+        "/api/v1/tap         requests as they arrive\n"
         "/api/v1/ledger      what became of every record\n"
         "/api/v1/traces      recent traces: a search, or /ID for one; POST /api/v1/keep keeps some\n"
         "/api/traces …       the same as Jaeger's query API: /api/services, /api/operations, /api/v3\n"
@@ -244,6 +245,8 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
         serve_readiness(routes, exchange);
     } else if (is_path(exchange, "/")) {
         serve_index(exchange);
+    } else if (is_path(exchange, TAP_PATH)) {
+        http_tap(routes, exchange);
     } else if (query_knows(http_exchange_path(exchange))) {
         serve_query(routes, exchange);
     } else if (trace_endpoint_of(http_exchange_path(exchange)) != TRACE_ENDPOINT_NONE ||

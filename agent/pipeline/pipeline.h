@@ -32,6 +32,7 @@
 #include "pipeline/pipeline_timing.h"
 #include "pipeline/span_segment.h"
 #include "trace/ring.h"
+#include "trace/tap.h"
 
 enum {
     PIPELINE_ARENA_FIRST_BYTES = 1048576,
@@ -56,6 +57,7 @@ struct pipeline {
     struct ring *ring;                     /* of recent spans; owned; NULL: none */
     struct pipeline_keep keep;             /* which of their traces leave */
     struct pipeline_timing timing;         /* when they were, for the trace thread */
+    struct tap_feed *taps;                 /* of those who watch live; NULL: nobody does; borrowed */
     struct span_segment segment;
     struct span_segment log_segment;
     struct arena arena;               /* of one native payload */
@@ -157,6 +159,14 @@ void pipeline_expire_attempts(struct pipeline *pipeline, bool all);
 /* Counts a request, holds it, or leaves it to what tells its proxy's requests better. What is known of its
  * series: whether it is new only where it is counted now. */
 struct record_note pipeline_count_request(struct pipeline *pipeline, const struct request *request);
+
+/* Shows a request to those who watch. */
+static inline void pipeline_tap(const struct pipeline *pipeline, const struct request *request)
+{
+    if (pipeline->taps != NULL) {
+        tap_feeds_offer(pipeline->taps, request, pipeline->interner, pipeline->context.now_monotonic_ns);
+    }
+}
 
 /*
  * Takes one access-log record, whatever it came as: counts it as received and as what it is. Within a batch

@@ -80,12 +80,12 @@ struct pipeline_config {
     struct pods *pods;     /* of this node; NULL: known by uid alone */
     struct metric_cells *cells;
     uv_loop_t *loop;
-    struct profile_settings profiles;     /* the naming profiles that are served; zeroes: none */
-    const char *cluster;                  /* the configured one, or NULL */
-    bool counters_are_deltas;             /* of Envoy's metrics service */
-    struct exporter_thread *exporter;     /* NULL: spans are not exported */
-    uint64_t ring_bytes;                  /* of this shard's ring; below RING_SHARE_BYTES_MIN: it has none */
-    bool ring_compresses;                 /* what lies there for a while; who owns the loop calls ring_freeze */
+    struct profile_settings profiles; /* the naming profiles that are served; zeroes: none */
+    const char *cluster;              /* the configured one, or NULL */
+    bool counters_are_deltas;         /* of Envoy's metrics service */
+    struct exporter_thread *exporter; /* NULL: spans are not exported */
+    uint64_t ring_bytes;              /* of this shard's ring; below RING_SHARE_BYTES_MIN: it has none */
+    bool ring_compresses;             /* what lies there for a while; who owns the loop calls ring_freeze */
     struct exporter_thread *log_exporter; /* NULL: log records are not exported */
     struct pipeline_keep_config keep;     /* zeroes: no trace is kept, all spans are exported as they come */
     struct pipeline_timing_config timing; /* zeroes: nobody joins spans */

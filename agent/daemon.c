@@ -25,6 +25,7 @@
 #include "notice_gate.h"
 #include "service_manager.h"
 #include "shard.h"
+#include "tap_hub.h"
 #include "trace_thread.h"
 
 enum { HEALTH_CHECK_MS = 1000, STOP_MARGIN_MS = 10000 };
@@ -64,6 +65,7 @@ struct daemon {
     struct trace_thread *traces;
     struct shard_common common;
     struct kept_hub kept_hub;
+    struct tap_hub tap_hub;
     struct notice_gate notice_gate;
     bool has_gate;
     struct shard *shards[CONFIG_SHARD_COUNT_MAX];
@@ -474,6 +476,7 @@ static int start_traces(struct daemon *daemon, char *reason)
 
 static int make_shards(struct daemon *daemon, char *reason)
 {
+    daemon->tap_hub.taps_count_max = (uint32_t)daemon->config->limits.taps_count_max;
     daemon->common = (struct shard_common){
         .config = daemon->config,
         .clock = clock_system(),
@@ -496,6 +499,7 @@ static int make_shards(struct daemon *daemon, char *reason)
         .config_text = daemon->reload.text,
         .pods = &daemon->pods,
         .kept_hub = &daemon->kept_hub,
+        .tap_hub = &daemon->tap_hub,
         .notice_gate = &daemon->notice_gate,
         .traces = daemon->traces,
     };

@@ -484,8 +484,10 @@ void shard_drain(struct shard *shard, struct mailbox *reply_to, struct mail *don
 static void close_all(struct shard *shard)
 {
     close_records(shard);
+    tap_shard_close(&shard->tap_shard);
     pipeline_close(&shard->pipeline);
     trace_shard_close(&shard->trace_shard);
+    trace_cooling_close(&shard->trace_cooling);
     http_server_close(shard->http);
     tls_inlet_close(shard->tls);
     http_inlets_close(&shard->inlets);
@@ -527,6 +529,7 @@ static int init_pipeline(struct shard *shard)
         .counters_are_deltas = common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
         .cluster = common->config->cluster,
         .ring_bytes = shard->limits.trace_ring_bytes / common->shard_count,
+        .ring_compresses = common->config->trace.compress,
         .exporter = exports ? common->exporter : NULL,
         .log_exporter = ships ? common->exporter : NULL,
         .keep = pipeline_keep_config_of(common->config, common->shard_count),
@@ -541,6 +544,19 @@ static int init_pipeline(struct shard *shard)
     config.keep.tell = shard_tell_kept;
     config.keep.user = shard;
     return pipeline_init(&shard->pipeline, &config);
+}
+
+static void init_taps(struct shard *shard)
+{
+    shard->tap_shard = (struct tap_shard){
+        .hub = shard->common->tap_hub,
+        .mailbox = &shard->thread.mailbox,
+        .pipeline = &shard->pipeline,
+        .limits = &shard->common->config->limits,
+        .clock = shard->common->clock,
+        .cells = shard->cells,
+    };
+    tap_shard_init(&shard->tap_shard, &shard->thread.loop);
 }
 
 static int init_h2(struct shard *shard)
@@ -614,6 +630,7 @@ static int init_http(struct shard *shard)
         .profiles = common->config->exporters.prometheus.profiles,
         .classic_histograms = common->config->metrics.classic,
         .traces = common->traces,
+        .taps = &shard->tap_shard,
         .kept_hub = common->kept_hub,
         .notice_gate = common->notice_gate,
         .config_text = shared_bytes_ref(common->config_text),
@@ -709,6 +726,9 @@ int shard_new(const struct shard_common *common, size_t index, struct metric_cel
         return error;
     }
     trace_shard_init(&shard->trace_shard, &shard->thread.loop, shard->pipeline.ring, common->clock);
+    trace_cooling_init(
+        &shard->trace_cooling, &shard->thread.loop, shard->pipeline.ring, common->config->trace.compress);
+    init_taps(shard);
     shard_receivers_init(
         &shard->receivers, &shard->pipeline, &shard->thread.loop, common->config, common->log);
     sniffer_init(

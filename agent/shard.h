@@ -31,6 +31,7 @@ struct aggregator_thread;
 struct exporter_thread;
 struct kept_hub;
 struct notice_gate;
+struct tap_hub;
 struct trace_thread;
 struct metric_registry;
 struct http_gate;
@@ -59,6 +60,7 @@ struct shard_common {
     struct pods *pods;                /* of this node; NULL: known by uid alone */
     struct metric_registry *registry; /* for the cells of what shards scrape; at start only */
     struct kept_hub *kept_hub;        /* shards enter themselves */
+    struct tap_hub *tap_hub;          /* likewise */
     struct notice_gate *notice_gate;  /* NULL: others may keep any number of traces */
     struct trace_thread *traces;      /* who is asked about traces; NULL: nobody */
 };

@@ -17,6 +17,8 @@
 #include "receivers/tcp_guard.h"
 #include "receivers/shard_receivers.h"
 #include "shard.h"
+#include "tap_shard.h"
+#include "trace_cooling.h"
 #include "trace_shard.h"
 #include "trace_thread.h"
 
@@ -43,6 +45,8 @@ struct shard {
     struct native_peer *native_peers; /* open native connections, doubly linked */
     struct shard_receivers receivers;
     struct trace_shard trace_shard;
+    struct trace_cooling trace_cooling;
+    struct tap_shard tap_shard;
     uv_timer_t tick;
     uv_timer_t drain_timer;
     uint64_t cpu_ns;  /* that the thread had used at the last tick */

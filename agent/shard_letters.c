@@ -83,6 +83,11 @@ static void post_trace_task(void *user, struct trace_task *task)
 
 static const struct trace_shard_ops trace_ops = {.task = post_trace_task};
 
+static void on_tap(struct mail *mail, void *receiver)
+{
+    tap_shard_take(&((struct shard *)receiver)->tap_shard, mail);
+}
+
 void shard_tell_kept(void *user, const struct kept *kept)
 {
     const struct shard *shard = user;
@@ -128,6 +133,7 @@ void shard_letters_enter(struct shard *shard)
 
     aggregator_thread_add_shard(common->aggregator, shard, &aggregator_ops);
     (void)kept_hub_enter(common->kept_hub, &shard->thread.mailbox, on_kept);
+    tap_hub_enter(common->tap_hub, &shard->thread.mailbox, on_tap);
     if (common->traces != NULL) {
         trace_thread_add_shard(common->traces, shard, &trace_ops);
     }

@@ -245,8 +245,64 @@ bool trace_join_knows(const char *path)
     return strcmp(path, WHY_PATH) == 0;
 }
 
+/* False when nothing is known of the service, or nothing can be. */
+static bool select_requests(struct trace_join *join, const struct why_query *query)
+{
+    uint64_t now_unix_ns = clock_unix_ns(join->config.clock);
+    struct why_question question = {
+        .service = interner_find(join->interner, query->service),
+        .service_namespace = query->any_namespace ? (uint32_t)INTERNED_NONE
+                                                  : interner_find(join->interner, query->service_namespace),
+        .any_namespace = query->any_namespace,
+        .from_unix_ns = now_unix_ns > query->window_ns ? now_unix_ns - query->window_ns : 0,
+        .until_unix_ns = UINT64_MAX,
+        .slow_ns = query->slow_ns,
+    };
+
+    if (question.service == INTERNED_FULL || question.service_namespace == INTERNED_FULL) {
+        return false;
+    }
+    why_select(join->why, join->observations, &question);
+    return true;
+}
+
+static void add_sample(
+    struct trace_join *join, bool is_slow, uint32_t sample, struct trace_join_samples *samples)
+{
+    const uint8_t *trace_id = why_sample_trace_id(join->why, is_slow, sample);
+
+    for (uint32_t i = 0; i < samples->count; i++) {
+        if (memcmp(samples->ids[i], trace_id, sizeof samples->ids[i]) == 0) {
+            return; /* a trace may call a service more than once */
+        }
+    }
+    memcpy(samples->ids[samples->count++], trace_id, sizeof samples->ids[0]);
+}
+
+/* Slow and usual ones by turns: when there is no room for all of them, there are some of each. */
+void trace_join_samples(struct trace_join *join, const struct query_argument *arguments,
+    size_t argument_count, struct trace_join_samples *ret_samples)
+{
+    struct why_query query;
+
+    ret_samples->count = 0;
+    if (why_query_parse(&query, arguments, argument_count) < 0 || !select_requests(join, &query)) {
+        return;
+    }
+    uint32_t slow_count = why_sample_count(join->why, true);
+    uint32_t rest_count = why_sample_count(join->why, false);
+    for (uint32_t i = 0; slow_count > 0 && (i < slow_count || i < rest_count); i++) {
+        if (i < slow_count) {
+            add_sample(join, true, i, ret_samples);
+        }
+        if (i < rest_count) {
+            add_sample(join, false, i, ret_samples);
+        }
+    }
+}
+
 unsigned trace_join_ask(struct trace_join *join, const struct query_argument *arguments,
-    size_t argument_count, struct buffer *out)
+    size_t argument_count, const struct why_trace *traces, uint32_t trace_count, struct buffer *out)
 {
     const struct why_names names = {.text = text_of, .user = join};
     struct why_query query;
@@ -256,18 +312,10 @@ unsigned trace_join_ask(struct trace_join *join, const struct query_argument *ar
         why_query_error(out, &query);
         return STATUS_BAD_REQUEST;
     }
-    uint64_t now_unix_ns = clock_unix_ns(join->config.clock);
-    struct why_question question = {
-        .service = interner_find(join->interner, query.service),
-        .service_namespace = query.any_namespace ? (uint32_t)INTERNED_NONE
-                                                 : interner_find(join->interner, query.service_namespace),
-        .any_namespace = query.any_namespace,
-        .from_unix_ns = now_unix_ns > query.window_ns ? now_unix_ns - query.window_ns : 0,
-        .until_unix_ns = UINT64_MAX,
-        .slow_ns = query.slow_ns,
-    };
-    if (question.service != INTERNED_FULL && question.service_namespace != INTERNED_FULL) {
-        why_select(join->why, join->observations, &question);
+    if (select_requests(join, &query)) {
+        if (trace_count > 0) {
+            (void)why_tell_spans(join->why, query.service, traces, trace_count); /* else without them */
+        }
         why_rank(join->why, &result);
     }
     why_json(out, &query, &result, &names);

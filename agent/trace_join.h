@@ -23,6 +23,7 @@
 #include "core/metrics.h"
 #include "histogram/bounds.h"
 #include "query/query.h"
+#include "query/why_spans.h"
 #include "trace/thinning.h"
 #include "trace/timing_batch.h"
 
@@ -61,9 +62,20 @@ bool trace_join_post(struct trace_join *join, struct timing_batch *batch);
 /* Whether a path is answered here. */
 bool trace_join_knows(const char *path);
 
-/* Answers a question; the status. */
+/* Traces whose spans may tell more, no order: at most WHY_SAMPLE_COUNT of slow requests and of the others. */
+struct trace_join_samples {
+    uint8_t ids[2 * WHY_SAMPLE_COUNT][16];
+    uint32_t count;
+};
+
+/* None, too, for a question that cannot be answered. */
+void trace_join_samples(struct trace_join *join, const struct query_argument *arguments,
+    size_t argument_count, struct trace_join_samples *ret_samples);
+
+/* Answers a question; the status. traces: what became of the samples, sorted (query/why_spans.h); may be
+ * NULL. */
 unsigned trace_join_ask(struct trace_join *join, const struct query_argument *arguments,
-    size_t argument_count, struct buffer *out);
+    size_t argument_count, const struct why_trace *traces, uint32_t trace_count, struct buffer *out);
 
 /* Tells what still waits, and closes the timer. NULL is fine. */
 void trace_join_close(struct trace_join *join);

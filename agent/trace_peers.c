@@ -258,7 +258,7 @@ static void send_notices(struct peer *peer)
         *at++ = i > 0 ? ',' : ' ';
         *at++ = '"';
         trace_id_text(peer->ids[i], TRACE_MODEL_ID_BYTES, at);
-        at += 2 * TRACE_MODEL_ID_BYTES;
+        at += (size_t)2 * TRACE_MODEL_ID_BYTES;
         *at++ = '"';
     }
     *at++ = ']';

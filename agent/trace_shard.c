@@ -43,7 +43,9 @@ static bool fetch(struct trace_shard *self, struct trace_task *task)
         task->is_cut = true;
         return true;
     }
-    buffer_init(&out, task->bytes_max - task->part_bytes);
+    size_t bytes_max = task->bytes_max - task->part_bytes;
+    buffer_init(&out,
+        task->part_bytes_max > 0 && task->part_bytes_max < bytes_max ? task->part_bytes_max : bytes_max);
     int error = ring_write_trace(self->ring, task->ids[task->at], &how, &out, &written);
     if (error == 0) {
         task->left_out_count += written.left_out_count;
@@ -139,8 +141,8 @@ static bool read_service(const struct ring_entry *entry, struct slice *ret_name,
 static struct trace_memo *find_memo(struct trace_shard *self, const struct trace_task *task,
     const struct ring_entry *entry, bool *ret_is_known)
 {
-    const void *resource =
-        entry->form == RING_FORM_OTLP ? (const void *)entry->resource_fields.ptr : (const void *)entry->block;
+    const void *resource = entry->form == RING_FORM_OTLP ? (const void *)entry->resource_fields.ptr
+                                                         : (const void *)entry->view.header;
     uintptr_t hash = ((uintptr_t)resource >> 3) * 31 + ((uintptr_t)entry->service.ptr >> 1);
     struct trace_memo *memo = &self->memo[hash % TRACE_MEMO_COUNT];
 
@@ -395,7 +397,7 @@ static bool walk(struct trace_shard *self, struct trace_task *task, uint64_t dea
 /* As much of a task as fits a slice; true when it is done. */
 static bool work(struct trace_shard *self, struct trace_task *task)
 {
-    uint64_t deadline_ns = clock_monotonic_ns(self->clock) + TRACE_SLICE_US * NS_PER_US;
+    uint64_t deadline_ns = clock_monotonic_ns(self->clock) + (uint64_t)TRACE_SLICE_US * NS_PER_US;
 
     if (self->ring == NULL) {
         return true;

@@ -38,7 +38,8 @@ struct trace_task {
     const struct trace_query *query;
     const uint8_t (*ids)[TRACE_MODEL_ID_BYTES]; /* of FETCH */
     size_t id_count;
-    size_t bytes_max; /* of all parts together */
+    size_t bytes_max;      /* of all parts together */
+    size_t part_bytes_max; /* of one; 0: whatever is left of bytes_max */
     /* the answer: the asker frees it by trace_task_deinit */
     struct shared_bytes **parts; /* one an id; NULL where there is nothing */
     size_t part_bytes;

@@ -5,8 +5,6 @@
 
 #include "core/error.h"
 
-enum { HTTP_UNAVAILABLE = 503 };
-
 struct trace_thread {
     struct loop_thread thread;
     struct trace_thread_config config;
@@ -14,23 +12,9 @@ struct trace_thread {
     struct trace_desk desk;
     struct trace_peers *peers;
     struct trace_join *join; /* NULL: spans are not joined */
+    struct trace_why *why;
     struct trace_pins *pins; /* NULL: nothing is pinned */
 };
-
-static void answer_from_join(struct trace_thread *self, struct trace_ask *ask)
-{
-    struct buffer out;
-    unsigned status = HTTP_UNAVAILABLE;
-
-    buffer_init(&out, self->limits.query_answer_bytes_max);
-    if (self->join != NULL) {
-        status = trace_join_ask(self->join, ask->arguments, ask->argument_count, &out);
-    }
-    struct shared_bytes *body = out.error == 0 && out.length > 0 ? shared_bytes_take(&out) : NULL;
-    buffer_deinit(&out);
-    metric_add(self->config.cells, METRIC_TRACE_QUESTIONS, 1);
-    trace_ask_answer(ask, body != NULL ? status : HTTP_UNAVAILABLE, body);
-}
 
 static void on_ask(struct mail *mail, void *receiver)
 {
@@ -38,7 +22,7 @@ static void on_ask(struct mail *mail, void *receiver)
     struct trace_ask *ask = (struct trace_ask *)mail;
 
     if (trace_join_knows(ask->path)) {
-        answer_from_join(self, ask);
+        trace_why_take(self->why, ask);
     } else {
         trace_desk_take(&self->desk, ask);
     }
@@ -153,6 +137,9 @@ int trace_thread_new(const struct trace_thread_config *config, struct trace_thre
     if (error == 0) {
         error = make_join(self);
     }
+    if (error == 0) {
+        error = trace_why_new(&self->desk, self->join, &self->why);
+    }
     if (error == 0 && config->pins_exemplars) {
         error = trace_pins_new(&config->config->trace, &self->desk, &self->pins);
     }
@@ -206,6 +193,7 @@ static void close_handles(struct trace_thread *self)
     loop_thread_finish(&self->thread); /* delivers what is there, so it comes before what letters use */
     trace_desk_close(&self->desk);
     trace_peers_close(self->peers);
+    trace_why_close(self->why);
     trace_join_close(self->join);
     trace_pins_close(self->pins);
 }
@@ -240,6 +228,7 @@ void trace_thread_free(struct trace_thread *self)
     trace_desk_deinit(&self->desk);
     trace_pins_free(self->pins);
     trace_peers_free(self->peers);
+    trace_why_free(self->why);
     trace_join_free(self->join);
     free(self);
 }

@@ -18,6 +18,7 @@
 #include "trace_join.h"
 #include "trace_job.h"
 #include "trace_pins.h"
+#include "trace_why.h"
 
 struct trace_thread;
 

@@ -6,7 +6,11 @@
  * Adding: the same messages scanned and put into context without a ring and with one, in turn, the best round
  * of each; "fresh" is the first time round, when the kernel gives the pages. Look-up and search: in a ring
  * that is full, of OTLP spans and of native ones. "slice" is the longest that one call held its caller with a
- * deadline of 1 ms.
+ * deadline as the agent's.
+ *
+ * Compression (trace.compress): a quarter of the memory is filled until it has gone round, compressing
+ * whenever that is due; "frozen" is the processor time of that for a million spans, "ratio" how many times as
+ * many spans there are as without, "slice" its longest step. Then the same look-ups and searches.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +32,9 @@ enum {
     NATIVE_SERIES_COUNT = 1000,
     NATIVE_ROUND_COUNT = 1000000,
     LOOKUPS_COUNT = 5000,
-    SLICE_NS = 1000000,
+    SLICE_NS = 900000, /* as trace_shard.h has it: with what it takes to stop, a millisecond */
     TRACE_BYTES_MAX = 1 << 26,
+    FROZEN_RING_FRACTION = 4,
 };
 
 struct bench {
@@ -44,6 +49,8 @@ struct bench {
     struct otlp_memory *memory;
     struct ring *ring; /* NULL while the path without is measured */
     uint64_t ring_bytes;
+    uint64_t freeze_ns; /* processor time, and the longest step of it */
+    uint64_t freeze_longest_ns;
     uint64_t now_unix_ns;
     uint64_t span_count;
     struct corpus corpus;
@@ -62,7 +69,7 @@ static void show(const char *name, double value, const char *unit)
     (void)printf("%s %.4f %s\n", name, value, unit);
 }
 
-static void new_ring(struct bench *bench)
+static void new_ring(struct bench *bench, bool compresses)
 {
     struct ring_settings settings = {
         .share_bytes = bench->ring_bytes,
@@ -72,6 +79,7 @@ static void new_ring(struct bench *bench)
         .cells = bench->cells,
         .clock = clock_system(),
         .scanner = &bench->scanner,
+        .compresses = compresses,
     };
 
     ring_free(bench->ring);
@@ -124,6 +132,18 @@ static void on_refused(void *user, const struct decode_error *where)
     (void)where;
 }
 
+/* As a shard does between messages. */
+static void freeze(struct bench *bench)
+{
+    while (ring_freeze_is_due(bench->ring)) {
+        uint64_t begin = time_ns(CLOCK_THREAD_CPUTIME_ID);
+        ring_freeze(bench->ring);
+        uint64_t took_ns = time_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
+        bench->freeze_ns += took_ns;
+        bench->freeze_longest_ns = took_ns > bench->freeze_longest_ns ? took_ns : bench->freeze_longest_ns;
+    }
+}
+
 static void take(struct bench *bench, const struct corpus_batches *batches)
 {
     const struct otlp_trace_sink sink = {.user = bench, .on_span = on_span, .on_refused = on_refused};
@@ -134,6 +154,7 @@ static void take(struct bench *bench, const struct corpus_batches *batches)
         context_batch_begin(&bench->context, true, 0);
         (void)otlp_trace_scan(
             &bench->scanner, bench->memory, batches->messages[i], bench->now_unix_ns, &sink, &result, &error);
+        freeze(bench);
     }
 }
 
@@ -166,7 +187,7 @@ static int bench_add_otlp(struct bench *bench)
     }
     (void)pass_ns(bench, &batches); /* patterns and names are learnt */
     double warm_ns = pass_ns(bench, &batches);
-    new_ring(bench);
+    new_ring(bench, false);
     for (; !ring_has_turned(bench); fresh_count++) {
         fresh_ns += pass_ns(bench, &batches) - warm_ns;
     }
@@ -382,6 +403,65 @@ static int fill_with_otlp(struct bench *bench)
     return 0;
 }
 
+/* ---- compression ---- */
+
+static void show_of(const char *form, const char *what, double value, const char *unit)
+{
+    char name[64];
+
+    (void)snprintf(name, sizeof name, "ring_%s_%s", form, what);
+    show(name, value, unit);
+}
+
+/* After the ring has gone round: without compressing it held `plain_count` spans. */
+static void show_frozen(struct bench *bench, const char *form, uint64_t plain_count)
+{
+    uint64_t blocks_count = metric_get(bench->cells, METRIC_TRACE_BLOCKS_COMPRESSED);
+    struct ring_counts counts;
+
+    ring_count(bench->ring, &counts);
+    show_of(form, "frozen", (double)bench->freeze_ns / (double)bench->span_count / 1000, "s/Mspan");
+    show_of(form, "frozen_slice", (double)bench->freeze_longest_ns / 1e6, "ms");
+    show_of(form, "frozen_ratio", (double)counts.spans_count / (double)plain_count, "times");
+    show_of(form, "frozen_blocks", (double)blocks_count, "block");
+    show_of(form, "frozen_saved", (double)counts.saved_bytes / 1048576, "MiB");
+}
+
+static uint64_t spans_in(const struct bench *bench)
+{
+    struct ring_counts counts;
+
+    ring_count(bench->ring, &counts);
+    return counts.spans_count;
+}
+
+static int bench_frozen_otlp(struct bench *bench)
+{
+    uint64_t whole_bytes = bench->ring_bytes;
+    struct corpus_shape shape = {
+        .spans_per_message = SPANS_PER_MESSAGE, .bytes_min = whole_bytes + whole_bytes / 2};
+    struct corpus_batches batches;
+
+    if (corpus_batch(&bench->corpus, &shape, &batches) < 0) {
+        return -1;
+    }
+    bench->ring_bytes = whole_bytes / FROZEN_RING_FRACTION;
+    new_ring(bench, false);
+    take(bench, &batches);
+    uint64_t plain_count = spans_in(bench);
+    new_ring(bench, true);
+    bench->freeze_ns = 0;
+    bench->freeze_longest_ns = 0;
+    bench->span_count = 0;
+    take(bench, &batches);
+    show_frozen(bench, "otlp", plain_count);
+    corpus_batches_deinit(&batches);
+    bench_lookup(bench, "frozen");
+    bench_search(bench, "frozen");
+    bench->ring_bytes = whole_bytes;
+    return 0;
+}
+
 static int start(struct bench *bench, const char *path)
 {
     limits_init(&bench->limits);
@@ -423,6 +503,10 @@ int main(int argc, char **argv)
     bench_add_native(&bench);
     bench_lookup(&bench, "native");
     bench_search(&bench, "native");
+    if (bench_frozen_otlp(&bench) < 0) {
+        (void)fprintf(stderr, "no messages could be made of the corpus\n");
+        return 1;
+    }
     ring_free(bench.ring);
     context_sender_release(&bench.context, &bench.sender);
     context_deinit(&bench.context);

@@ -4,8 +4,9 @@
  *   {"time_unix_ns":"…","reporter":…,"source":…,"destination":…,"route":…,"method":…,"response_code":…,
  *    "grpc_status":…,"outcome":…,"response_flags":"UO,URX","duration_seconds":…,"attempts":…,"trace_id":…}
  *
- * Members that a request does not tell are left out; {"dropped":N} says that N were not sent, as the reader
- * was too slow. One thread.
+ * Members that a request does not tell are left out; {"dropped":N} says that N were lost, as reader or agent
+ * were too slow; {"left_out":N} that N were let through by the filters and are more than the rate, which the
+ * agent sees to. One thread.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,14 +37,12 @@ struct tap {
     const char *route;
     const char *reporter;
     const char *min_duration;
+    const char *max_duration;
     const char *flags;
     bool errors;
     unsigned long rate;      /* lines a second */
     unsigned long count_max; /* 0: for ever */
     unsigned long shown_count;
-    unsigned long left_out_count; /* since the last line that said so */
-    unsigned long second_count;   /* lines in the second `second_s` */
-    time_t second_s;
     struct terminal terminal;
 };
 
@@ -111,42 +110,36 @@ static void print_request(const struct tap *tap, const json_t *request)
     printf("\n");
 }
 
-static void say_left_out(struct tap *tap)
+static void say_missing(const struct tap *tap, json_int_t count, const char *why)
 {
-    if (tap->left_out_count > 0) {
-        terminal_style(&tap->terminal, STYLE_FAINT);
-        printf("             … %lu more\n", tap->left_out_count);
-        terminal_style(&tap->terminal, STYLE_PLAIN);
-        tap->left_out_count = 0;
-    }
-}
-
-/* Whether this second still has room for a line. */
-static bool has_room(struct tap *tap)
-{
-    time_t now_s = time(NULL);
-
-    if (now_s != tap->second_s) {
-        tap->second_s = now_s;
-        tap->second_count = 0;
-        say_left_out(tap);
-    }
-    return tap->second_count++ < tap->rate;
+    terminal_style(&tap->terminal, STYLE_FAINT);
+    printf("             … %" JSON_INTEGER_FORMAT "%s\n", count, why);
+    terminal_style(&tap->terminal, STYLE_PLAIN);
 }
 
 static void show_line(struct tap *tap, const char *text, size_t length)
 {
     json_t *request = json_loadb(text, length, 0, NULL);
     const json_t *dropped = json_object_get(request, "dropped");
+    const json_t *left_out = json_object_get(request, "left_out");
 
     if (json_is_integer(dropped)) {
-        printf("             … %lld dropped: the agent could not send them in time\n",
-            (long long)json_integer_value(dropped));
+        say_missing(tap, json_integer_value(dropped), " dropped: they could not be sent in time");
+    } else if (json_is_integer(left_out)) {
+        say_missing(tap, json_integer_value(left_out), " more");
     } else if (json_is_object(request)) {
         print_request(tap, request);
         tap->shown_count++;
     }
     json_decref(request);
+}
+
+/* Counts of what is missing are no requests. */
+static bool is_request(const char *text, size_t length)
+{
+    static const char begin[] = "{\"time_unix_ns\"";
+
+    return length >= sizeof begin - 1 && memcmp(text, begin, sizeof begin - 1) == 0;
 }
 
 static bool on_line(void *user, const char *text, size_t length)
@@ -159,11 +152,9 @@ static bool on_line(void *user, const char *text, size_t length)
     if (tap->answer.as_json) {
         (void)fwrite(text, 1, length, stdout);
         printf("\n");
-        tap->shown_count++;
-    } else if (has_room(tap)) {
-        show_line(tap, text, length);
+        tap->shown_count += is_request(text, length);
     } else {
-        tap->left_out_count++;
+        show_line(tap, text, length);
     }
     return fflush(stdout) == 0 && (tap->count_max == 0 || tap->shown_count < tap->count_max);
 }
@@ -171,7 +162,7 @@ static bool on_line(void *user, const char *text, size_t length)
 static const struct option_row rows[] = {
     {.name = "service",
         .value = "NAME",
-        .help = "its requests and its calls",
+        .help = "its requests and its calls; NAME or NAME.NAMESPACE",
         .kind = OPTION_TEXT,
         .offset = offsetof(struct tap, service)},
     {.name = "source",
@@ -191,7 +182,7 @@ static const struct option_row rows[] = {
         .offset = offsetof(struct tap, route)},
     {.name = "reporter",
         .value = "SIDE",
-        .help = "source or destination (default: both)",
+        .help = "source, destination or waypoint (default: all)",
         .kind = OPTION_TEXT,
         .offset = offsetof(struct tap, reporter)},
     {.name = "min-duration",
@@ -199,6 +190,11 @@ static const struct option_row rows[] = {
         .help = "of at least this: 250ms",
         .kind = OPTION_TEXT,
         .offset = offsetof(struct tap, min_duration)},
+    {.name = "max-duration",
+        .value = "D",
+        .help = "of at most this",
+        .kind = OPTION_TEXT,
+        .offset = offsetof(struct tap, max_duration)},
     {.name = "flags",
         .value = "FLAGS",
         .help = "with any of these response flags: UO,UT",
@@ -231,6 +227,7 @@ static bool make_path(const struct command_line *line, const struct tap *tap, ch
            answers_add_argument(line, path, PATH_BYTES, "route", tap->route) &&
            answers_add_argument(line, path, PATH_BYTES, "reporter", tap->reporter) &&
            answers_add_argument(line, path, PATH_BYTES, "min_duration", tap->min_duration) &&
+           answers_add_argument(line, path, PATH_BYTES, "max_duration", tap->max_duration) &&
            answers_add_argument(line, path, PATH_BYTES, "flags", tap->flags) &&
            answers_add_argument(line, path, PATH_BYTES, "error", tap->errors ? "true" : NULL);
 }
@@ -241,6 +238,7 @@ int cmd_tap(int argc, char **argv)
     const char *operands[OPERANDS_MAX];
     char path[PATH_BYTES] = "/api/v1/tap";
     char reason[API_REASON_BYTES];
+    char rate[24];
     const struct command_line line = {
         .name = "tap",
         .operands = "",
@@ -259,13 +257,12 @@ int cmd_tap(int argc, char **argv)
     if (code != OPTIONS_GO_ON) {
         return code;
     }
-    if (!make_path(&line, &tap, path)) {
+    (void)snprintf(rate, sizeof rate, "%lu", tap.rate);
+    if (!make_path(&line, &tap, path) ||
+        !answers_add_argument(&line, path, PATH_BYTES, "rate", tap.answer.as_json ? "all" : rate)) {
         return EXIT_USAGE;
     }
     int error = api_stream(tap.answer.api, path, on_line, &tap, reason);
-    if (!tap.answer.as_json) {
-        say_left_out(&tap);
-    }
     if (error < 0) {
         fprintf(stderr, "weft tap: %s\n", reason);
     }

@@ -247,6 +247,7 @@ enum config_trace_export { CONFIG_TRACE_EXPORT_KEPT, CONFIG_TRACE_EXPORT_ALL };
 /* Which traces are kept, and who else is to keep them. */
 struct config_trace {
     enum config_trace_export export;
+    bool compress;                   /* what lies in the ring for a while */
     uint64_t slow_ms;                /* a longer request is slow; 0: none is */
     uint64_t slow_factor;            /* times its route's rolling p90; 0: none is */
     uint64_t slow_for_series_min_ms; /* what is no longer than this is not slow for its route */

@@ -212,6 +212,7 @@ static const struct config_field redact_fields[] = {
 
 static const struct config_field trace_fields[] = {
     {CHOICE(export, trace_export_choices, "kept"), RESTART, .offset = offsetof(struct config_trace, export)},
+    {BOOLEAN(compress, "false"), RESTART, .offset = offsetof(struct config_trace, compress)},
     {INTEGER(slow_ms, 0, 3600000, "1000"), LIVE, .offset = offsetof(struct config_trace, slow_ms)},
     {INTEGER(slow_factor, 0, 1000, "4"), LIVE, .offset = offsetof(struct config_trace, slow_factor)},
     {INTEGER(slow_for_series_min_ms, 0, 3600000, "10"), LIVE, .offset = offsetof(struct config_trace, slow_for_series_min_ms)},

@@ -55,6 +55,9 @@
     X(trace_join_wait_ms,          6000,       100, 60000, RESTART, "how long a span waits for the others of its trace before its times are told; proxies send theirs within 5 s; ten times that it is remembered") \
     X(trace_observations_count_max, 24576,     1024, 4194304, RESTART, "requests that /api/v1/why compares; past it the oldest are forgotten; 170 bytes each") \
     X(trace_answer_ms,             2000,       50, 60000, LIVE,    "how long shards and peers have for their part of an answer about traces; what is late is said in its warnings") \
+    X(taps_count_max,              8,          0, 64, RESTART,          "who may watch live requests at once (/api/v1/tap); a further one gets 503") \
+    X(tap_records_count_max,       8192,       64, 1048576, RESTART,    "requests of one shard that wait to be written for one who watches, 72 bytes each; past it they are dropped, which is told") \
+    X(tap_bytes_max,               4194304,    65536, 268435456, RESTART, "what waits for one who watches to read it; past it requests are dropped, which is told") \
     X(h2_resets_unanswered_max,    2000,       10, 1000000, LIVE,    "resets of unanswered streams before the connection ends")                  \
     X(h2_streams_count_max,        1024,       1, 65536, LIVE,    "streams at once on a connection")                                          \
     X(sniff_timeout_ms,            5000,       100, 60000, RESTART, "how long a connection may take to say its protocol")                       \

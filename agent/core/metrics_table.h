@@ -26,11 +26,13 @@
     "Spans handed to the thread that joins them to tell self and network times, and what became of them."
 #define TRACE_JOIN "Joined spans that could not be told as usual, by kind; see agent/trace/attribution.h."
 #define TRACE_EXPIRED "Records that the ring wrote over before their trace was kept."
+#define TRACE_BLOCKS "Blocks of the ring that were to be compressed (trace.compress), by what became of them."
 #define TRACE_RING "Records in the ring of traces whose trace is not kept; stored less kept less expired."
 
 #define EXEMPLARS_REFUSED                                                                                    \
     "Requests that became no exemplar: too many were asked for at once, no room for their trace, it is too " \
     "large, or the ring has forgotten it."
+#define TAP_LINES "Requests for those who watch them live, by whether they were written, or dropped for want of room."
 #define TRACES_KEPT "Traces that a shard began to keep, by the first reason that had a share left."
 #define TRACES_LIMITED "Times that a reason would have kept a trace but had used up its rate."
 
@@ -198,6 +200,11 @@
     X(TRACE_RING_LOGS,       "weft_trace_ring_spans", GAUGE, PROCESS, "signal=\"logs\"", "", "experimental", TRACE_RING) \
     X(TRACE_RING_BYTES,      "weft_trace_ring_bytes", GAUGE, SHARD, "", "bytes", "experimental", "Bytes of this shard's ring that are in use; once it has gone round, all of it.") \
     X(TRACE_REACH,           "weft_trace_reach_seconds", GAUGE, SHARD, "", "seconds", "experimental", "How long ago the oldest record of this shard's ring arrived.") \
+    X(TRACE_BLOCKS_COMPRESSED, "weft_trace_blocks_cooled", COUNTER, PROCESS, "result=\"compressed\"", "", "experimental", TRACE_BLOCKS) \
+    X(TRACE_BLOCKS_NOT_SMALLER, "weft_trace_blocks_cooled", COUNTER, PROCESS, "result=\"not_smaller\"", "", "experimental", TRACE_BLOCKS) \
+    X(TRACE_BLOCKS_NOT_COMPRESSED, "weft_trace_blocks_cooled", COUNTER, PROCESS, "result=\"no_memory\"", "", "experimental", TRACE_BLOCKS) \
+    X(TRACE_BLOCKS_DAMAGED,  "weft_trace_blocks_damaged", COUNTER, PROCESS, "", "", "experimental", "Times that a compressed block could not be read.") \
+    X(TRACE_SAVED_BYTES,     "weft_trace_saved_bytes", GAUGE, SHARD, "", "bytes", "experimental", "Bytes more that this shard's ring would take for what it holds if nothing of it were compressed.") \
     X(TRACE_WALKS_CUT,       "weft_trace_walks_cut", COUNTER, PROCESS, "", "", "experimental", "Times a trace was read from the ring and not all of it was looked at: limits.trace_spans_count_max.") \
     /* traces that are kept: rows by reason in the order of enum trace_trigger (trace/trigger.h) */                                                                             \
     X(TRACES_KEPT_ERROR, "weft_trace_kept_traces", COUNTER, PROCESS, "reason=\"error\"", "", "stable", TRACES_KEPT) \
@@ -267,6 +274,10 @@
     X(MEMORY_LIMIT,          "weft_memory_limit_bytes", GAUGE, PROCESS, "", "bytes", "stable", "memory.max of the agent's control groups when it started; 0: none.") \
     X(LISTENERS_FAILED,      "weft_listeners_failed", GAUGE, PROCESS, "", "", "stable", "Sockets under receivers that could not be opened at start; the log names their keys.") \
     X(CONFIG_PENDING,        "weft_config_keys_waiting_for_restart", GAUGE, PROCESS, "", "", "stable", "Keys whose value in the file, when it was read last, is not the one in force: they need a new start.") \
+    X(TAPS_OPEN,             "weft_taps", GAUGE, PROCESS, "", "", "experimental", "Who watches live requests now.") \
+    X(TAPS_REFUSED,          "weft_taps_refused", COUNTER, PROCESS, "", "", "experimental", "Times somebody was not let watch live requests: limits.taps_count_max watched.") \
+    X(TAP_LINES_WRITTEN,     "weft_tap_lines", COUNTER, PROCESS, "result=\"written\"", "", "experimental", TAP_LINES) \
+    X(TAP_LINES_DROPPED,     "weft_tap_lines", COUNTER, PROCESS, "result=\"dropped\"", "", "experimental", TAP_LINES) \
     /* identity */                                                                                                                         \
     X(KUBELET_POLLS_OK,      "weft_kubelet_polls", COUNTER, PROCESS, "result=\"ok\"", "", "stable", "Times the table of pods was asked for, by result.") \
     X(KUBELET_POLLS_FAILED,  "weft_kubelet_polls", COUNTER, PROCESS, "result=\"failed\"", "", "stable", "Times the table of pods was asked for, by result.") \

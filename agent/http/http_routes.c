@@ -213,6 +213,7 @@ static void serve_index(struct http_exchange *exchange)
         "/api/v1/latency     quantiles of one route or edge\n"
         "/api/v1/heatmap     latencies by time\n"
         "/api/v1/why         why a service is slow\n"
+        "/api/v1/tap         requests as they arrive\n"
         "/api/v1/ledger      what became of every record\n"
         "/api/v1/config      the configuration in force, on this machine only\n"
         "/api/v1/traces      recent traces: a search, or /ID for one; POST /api/v1/keep keeps some\n"
@@ -273,6 +274,8 @@ void http_routes_handle(struct http_routes *routes, struct http_exchange *exchan
         serve_config(routes, exchange);
     } else if (is_path(exchange, "/")) {
         serve_index(exchange);
+    } else if (is_path(exchange, TAP_PATH)) {
+        http_tap(routes, exchange);
     } else if (query_knows(http_exchange_path(exchange))) {
         serve_query(routes, exchange);
     } else if (trace_endpoint_of(http_exchange_path(exchange)) != TRACE_ENDPOINT_NONE ||

@@ -16,6 +16,7 @@
 #include "listen/http_server.h"
 #include "notice_gate.h"
 #include "pipeline/pipeline.h"
+#include "tap_shard.h"
 #include "trace_thread.h"
 
 struct http_routes {
@@ -29,6 +30,7 @@ struct http_routes {
     struct inflater inflater;
     struct budget *assembly; /* of messages being received */
     struct trace_thread *traces;
+    struct tap_shard *taps; /* NULL: nobody can watch */
     const struct kept_hub *kept_hub;
     struct notice_gate *notice_gate;  /* how many traces others may have kept; NULL: any number */
     struct shared_bytes *config_text; /* the configuration in force; one reference, the shard's */
@@ -60,6 +62,9 @@ void http_zipkin_spans(struct http_routes *routes, struct http_exchange *exchang
  */
 void http_traces_ask(struct http_routes *routes, struct http_exchange *exchange);
 void http_traces_keep(struct http_routes *routes, struct http_exchange *exchange);
+
+/* GET /api/v1/tap: http_tap.c. */
+void http_tap(struct http_routes *routes, struct http_exchange *exchange);
 
 /* Whether the body of a request to a listener that takes no records is wanted: http_handler.takes_body. */
 bool http_traces_takes_body(struct http_routes *routes, struct http_exchange *exchange);

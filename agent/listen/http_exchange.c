@@ -28,10 +28,10 @@ struct http_exchange {
     unsigned refusal_status;  /* set while the body arrives; 0: none */
     struct MHD_Response *response;
     unsigned status;
-    bool large;                     /* the answer counts in server->answer_bytes */
-    bool body_is_refused;           /* nobody looks at it */
-    bool handled;                   /* the handler was called */
-    bool suspended;                 /* in libmicrohttpd and in the server's list */
+    bool is_long;         /* the answer: large, or a stream; a reader that takes nothing of it is left */
+    bool body_is_refused; /* nobody looks at it */
+    bool handled;         /* the handler was called */
+    bool suspended;       /* in libmicrohttpd and in the server's list */
     LIST_ENTRY(http_exchange) link; /* in server->suspended, while it is */
 };
 
@@ -168,7 +168,7 @@ static enum MHD_Result queue(struct http_exchange *exchange)
     struct MHD_Response *response = exchange->response;
 
     exchange->response = NULL;
-    if (exchange->large) {
+    if (exchange->is_long) {
         (void)MHD_set_connection_option(
             exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)HTTP_READER_STALL_S);
     }
@@ -220,7 +220,7 @@ void http_exchange_on_completed(
         return;
     }
     *context = NULL;
-    if (exchange->large && code == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
+    if (exchange->is_long && code == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
         (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
             (unsigned)exchange->server->config.limits->idle_timeout_s);
     }
@@ -323,7 +323,7 @@ static struct MHD_Response *hold_answer(struct http_exchange *exchange, struct s
     *held = (struct held_answer){.server = exchange->server,
         .body = shared_bytes_ref(body),
         .large = body->length > HTTP_SMALL_ANSWER_BYTES};
-    exchange->large = held->large;
+    exchange->is_long = held->large;
     exchange->server->answer_bytes += held->large ? body->length : 0;
     struct MHD_Response *response =
         MHD_create_response_from_buffer_with_free_callback_cls(body->length, body->data, free_held, held);
@@ -338,6 +338,20 @@ static bool is_too_much(const struct http_server *server, const struct shared_by
 {
     return body != NULL && body->length > HTTP_SMALL_ANSWER_BYTES && server->answer_bytes > 0 &&
            server->answer_bytes + body->length > server->config.limits->answers_bytes_max;
+}
+
+/* response: NULL when there is no memory for it; the connection ends then. */
+static void answer(struct http_exchange *exchange, unsigned status, struct MHD_Response *response)
+{
+    exchange->response = response;
+    exchange->status = status;
+    release_body(exchange);
+    if (exchange->suspended) {
+        exchange->suspended = false;
+        LIST_REMOVE(exchange, link);
+        MHD_resume_connection(exchange->connection);
+        http_server_run_soon(exchange->server);
+    }
 }
 
 void http_reply(struct http_exchange *exchange, unsigned status, struct shared_bytes *body,
@@ -361,15 +375,23 @@ void http_reply(struct http_exchange *exchange, unsigned status, struct shared_b
     for (size_t i = 0; response != NULL && i < header_count && i < HTTP_HEADER_COUNT_MAX; i++) {
         (void)MHD_add_response_header(response, headers[i].name, headers[i].value);
     }
-    exchange->response = response;
-    exchange->status = status;
-    release_body(exchange);
-    if (exchange->suspended) {
-        exchange->suspended = false;
-        LIST_REMOVE(exchange, link);
-        MHD_resume_connection(exchange->connection);
-        http_server_run_soon(server);
-    }
+    answer(exchange, status, response);
+}
+
+struct http_server *http_exchange_server(const struct http_exchange *exchange)
+{
+    return exchange->server;
+}
+
+struct MHD_Connection *http_exchange_connection(const struct http_exchange *exchange)
+{
+    return exchange->connection;
+}
+
+void http_exchange_answer_stream(struct http_exchange *exchange, struct MHD_Response *response)
+{
+    exchange->is_long = true;
+    answer(exchange, MHD_HTTP_OK, response);
 }
 
 void http_reply_text(struct http_exchange *exchange, unsigned status, const char *text)

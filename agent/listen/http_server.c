@@ -181,6 +181,7 @@ void http_server_close(struct http_server *server)
         http_reply_text(
             LIST_FIRST(&server->suspended), MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is stopping\n");
     }
+    http_streams_end(server);
     (void)MHD_run(server->daemon);
     /* Before the descriptor that it polls is closed: its number may be another thread's at once. */
     uv_close((uv_handle_t *)&server->poll, NULL);

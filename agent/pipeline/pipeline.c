@@ -16,6 +16,7 @@ static int make_ring(struct pipeline *pipeline, const struct pipeline_config *co
         .cells = config->cells,
         .clock = config->clock,
         .scanner = &pipeline->scanner,
+        .compresses = config->ring_compresses,
     };
 
     return config->ring_bytes >= RING_SHARE_BYTES_MIN ? ring_new(&settings, &pipeline->ring) : 0;

@@ -32,6 +32,7 @@
 #include "pipeline/pipeline_timing.h"
 #include "pipeline/span_segment.h"
 #include "trace/ring.h"
+#include "trace/tap.h"
 
 struct config;
 
@@ -58,6 +59,7 @@ struct pipeline {
     struct ring *ring;                     /* of recent spans; owned; NULL: none */
     struct pipeline_keep keep;             /* which of their traces leave */
     struct pipeline_timing timing;         /* when they were, for the trace thread */
+    struct tap_feed *taps;                 /* of those who watch live; NULL: nobody does; borrowed */
     struct span_segment segment;
     struct span_segment log_segment;
     struct arena arena;               /* of one native payload */
@@ -82,11 +84,12 @@ struct pipeline_config {
     struct pods *pods;     /* of this node; NULL: known by uid alone */
     struct metric_cells *cells;
     uv_loop_t *loop;
-    struct profile_settings profiles;     /* the naming profiles that are served; zeroes: none */
-    const char *cluster;                  /* the configured one, or NULL */
-    bool counters_are_deltas;             /* of Envoy's metrics service */
-    struct exporter_thread *exporter;     /* NULL: spans are not exported */
-    uint64_t ring_bytes;                  /* of this shard's ring; below RING_SHARE_BYTES_MIN: it has none */
+    struct profile_settings profiles; /* the naming profiles that are served; zeroes: none */
+    const char *cluster;              /* the configured one, or NULL */
+    bool counters_are_deltas;         /* of Envoy's metrics service */
+    struct exporter_thread *exporter; /* NULL: spans are not exported */
+    uint64_t ring_bytes;              /* of this shard's ring; below RING_SHARE_BYTES_MIN: it has none */
+    bool ring_compresses;             /* what lies there for a while; who owns the loop calls ring_freeze */
     struct exporter_thread *log_exporter; /* NULL: log records are not exported */
     struct pipeline_keep_config keep;     /* zeroes: no trace is kept, all spans are exported as they come */
     struct pipeline_timing_config timing; /* zeroes: nobody joins spans */
@@ -166,6 +169,14 @@ void pipeline_expire_attempts(struct pipeline *pipeline, bool all);
 /* Counts a request, holds it, or leaves it to what tells its proxy's requests better. What is known of its
  * series: whether it is new only where it is counted now. */
 struct record_note pipeline_count_request(struct pipeline *pipeline, const struct request *request);
+
+/* Shows a request to those who watch. */
+static inline void pipeline_tap(const struct pipeline *pipeline, const struct request *request)
+{
+    if (pipeline->taps != NULL) {
+        tap_feeds_offer(pipeline->taps, request, pipeline->interner, pipeline->context.now_monotonic_ns);
+    }
+}
 
 /*
  * Takes one access-log record, whatever it came as: counts it as received and as what it is. Within a batch

@@ -46,6 +46,7 @@ struct record_note pipeline_count_request(struct pipeline *pipeline, const struc
         supersede(pipeline, request);
         return note_of_uncounted(pipeline, request);
     case COUNT_HOLD:
+        pipeline_tap(pipeline, request); /* now, not when it is decided: who watches waits for it */
         if (held_requests_add(&pipeline->held, request) == 0) {
             show_held(pipeline, request, 1);
             return note_of_uncounted(pipeline, request);
@@ -54,6 +55,7 @@ struct record_note pipeline_count_request(struct pipeline *pipeline, const struc
         break;
     case COUNT_NOW:
     default:
+        pipeline_tap(pipeline, request);
         break;
     }
     return directory_record(pipeline->directory, request);

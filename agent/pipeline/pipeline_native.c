@@ -205,6 +205,7 @@ static void take_span(struct native_pass *pass, uint32_t i)
     if (pass->encoder != NULL && has_trace(&request)) {
         request.stored |= encode_span(pass, i, &request);
     }
+    pipeline_tap(pipeline, &request);
     pipeline_keep_request(pipeline, &request, directory_record(pipeline->directory, &request));
 }
 

@@ -312,9 +312,9 @@ int trace_matches_read(struct slice json, const struct trace_matches_sink *sink)
 
 static uint8_t kind_of(struct slice text)
 {
-    for (uint8_t kind = SPAN_KIND_INTERNAL; kind <= SPAN_KIND_CONSUMER; kind++) {
+    for (int kind = SPAN_KIND_INTERNAL; kind <= SPAN_KIND_CONSUMER; kind++) {
         if (slice_equal(trace_kind_name((enum span_kind)kind), text)) {
-            return kind;
+            return (uint8_t)kind;
         }
     }
     return SPAN_KIND_UNSPECIFIED;

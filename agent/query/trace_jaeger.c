@@ -189,7 +189,7 @@ static void put_process(struct json_list *processes, const struct trace_group *g
     json_list_next(processes);
     (void)buffer_append_format(out, "\"p%" PRIu32 "\":", group->process + 1);
     struct json_list process = json_list_begin(out, '{');
-    buffer_init(&name, 2 * TRACE_GROUP_BYTES_MAX);
+    buffer_init(&name, (size_t)2 * TRACE_GROUP_BYTES_MAX);
     trace_service_name(&name, group);
     put_slice(&process, "serviceName", slice_of(name.data, name.length));
     buffer_deinit(&name);

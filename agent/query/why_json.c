@@ -286,6 +286,11 @@ void why_json(struct buffer *out, const struct why_query *query, const struct wh
     put_count(&list, "requests", result->request_count);
     put_count(&list, "slow_requests", result->slow_count);
     put_count(&list, "failing_requests", result->failing_count);
+    json_list_key(&list, "attributes_of");
+    struct json_list samples = json_list_begin(out, '{');
+    put_count(&samples, "slow", result->sample_counts[true]);
+    put_count(&samples, "others", result->sample_counts[false]);
+    json_list_end(&samples, '}');
     put_real(&list, "slow_above_seconds", result->threshold_seconds);
     put_parts(&list, "usual", result->usual_seconds, &result->usual);
     put_parts(&list, "slow", result->slow_seconds, &result->slow);

@@ -1,9 +1,10 @@
 /* Consistent probability sampling; see baseline.h. */
 #include "trace/baseline.h"
 
+#include <endian.h>
 #include <string.h>
 
-enum { RANDOM_OFFSET = 9, TRACE_ID_END = 16, DIGIT_BITS = 4, PRECISION_DIGITS_MAX = 12 };
+enum { RANDOM_OFFSET = 9, /* to the end of a trace id */ DIGIT_BITS = 4, PRECISION_DIGITS_MAX = 12 };
 
 /*
  * The specification's probability_to_threshold_with_precision in integers: precision counts from the first
@@ -37,11 +38,8 @@ uint64_t baseline_random(const uint8_t trace_id[16], struct slice tracestate)
     if (tracestate.length > 0 && sampling_random_of(tracestate, &value)) {
         return value;
     }
-    value = 0;
-    for (size_t i = RANDOM_OFFSET; i < TRACE_ID_END; i++) {
-        value = value << 8 | trace_id[i];
-    }
-    return value;
+    memcpy(&value, trace_id + RANDOM_OFFSET - 1, sizeof value);
+    return be64toh(value) & (SAMPLING_THRESHOLD_END - 1);
 }
 
 /* Text that is put together in a fixed room. */

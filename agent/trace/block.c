@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/slice.h"
+#include "trace/frozen.h"
 
 struct envelope_head {
     uint32_t resource_bytes;
@@ -92,6 +93,8 @@ bool block_open(const uint8_t *block, size_t bytes, struct block_view *ret_view)
         .bytes = (uint32_t)bytes,
         .front = header->front < limit ? header->front : (uint32_t)limit,
         .entry_count = (uint32_t)entry_count,
+        .header = header,
+        .entries_end = (const struct block_entry *)(const void *)(block + bytes),
     };
     return true;
 }
@@ -102,6 +105,12 @@ static size_t room_at(const struct block_view *view, uint32_t at)
     return at >= sizeof(struct block_header) && at < view->front ? view->front - at : 0;
 }
 
+/* What lies there, thawed; NULL when that fails. All of it lies before the front. */
+static inline const uint8_t *bytes_at(const struct block_view *view, uint32_t at, size_t length)
+{
+    return view->frozen == NULL ? view->data + at : thaw_bytes(view, at, (uint32_t)length);
+}
+
 static size_t flags_bytes(const struct block_entry *entry)
 {
     return (entry->flags & BLOCK_ENTRY_HAS_FLAGS) != 0 ? sizeof(uint64_t) : 0;
@@ -109,43 +118,54 @@ static size_t flags_bytes(const struct block_entry *entry)
 
 const struct block_record *block_view_record(const struct block_view *view, const struct block_entry *entry)
 {
-    size_t room = room_at(view, entry->record_at);
+    uint32_t at = entry->record_at;
+    size_t room = room_at(view, at);
     size_t head_bytes = sizeof(struct block_record) + flags_bytes(entry);
 
-    if (entry->record_at % BLOCK_PLACE_BYTES != 0 || room < head_bytes) {
+    if (at % BLOCK_PLACE_BYTES != 0 || room < head_bytes) {
         return NULL;
     }
     const struct block_record *record =
-        (const struct block_record *)(const void *)(view->data + entry->record_at);
-    return record->payload_bytes <= room - head_bytes ? record : NULL;
+        (const struct block_record *)(const void *)bytes_at(view, at, head_bytes);
+    if (record == NULL || record->payload_bytes > room - head_bytes) {
+        return NULL;
+    }
+    return view->frozen == NULL || bytes_at(view, at, head_bytes + record->payload_bytes) != NULL ? record
+                                                                                                  : NULL;
 }
 
-struct slice block_view_payload(const struct block_view *view, const struct block_entry *entry,
-    const struct block_record *record, uint64_t *ret_response_flags)
+struct slice block_view_payload(
+    const struct block_entry *entry, const struct block_record *record, uint64_t *ret_response_flags)
 {
-    const uint8_t *at = view->data + entry->record_at + sizeof *record;
-    uint64_t flags = 0;
+    const uint8_t *payload = (const uint8_t *)(record + 1);
 
-    if ((entry->flags & BLOCK_ENTRY_HAS_FLAGS) != 0) {
-        memcpy(&flags, at, sizeof flags);
-        at += sizeof flags;
+    *ret_response_flags = 0;
+    if (flags_bytes(entry) > 0) {
+        memcpy(ret_response_flags, payload, sizeof *ret_response_flags);
+        payload += sizeof *ret_response_flags;
     }
-    *ret_response_flags = flags;
-    return slice_of(at, record->payload_bytes);
+    return slice_of(payload, record->payload_bytes);
 }
 
 struct slice block_view_name(const struct block_view *view, uint16_t place)
 {
     uint32_t at = (uint32_t)place * BLOCK_PLACE_BYTES;
     size_t room = room_at(view, at);
+    struct slice name;
     uint16_t length;
 
-    if (room < sizeof length) {
+    if (view->frozen != NULL && frozen_name(view, place, &name)) {
+        return name;
+    }
+    const uint8_t *bytes = room >= sizeof length ? bytes_at(view, at, sizeof length) : NULL;
+    if (bytes == NULL) {
         return slice_of(NULL, 0);
     }
-    memcpy(&length, view->data + at, sizeof length);
-    return length <= room - sizeof length ? slice_of(view->data + at + sizeof length, length)
-                                          : slice_of(NULL, 0);
+    memcpy(&length, bytes, sizeof length);
+    if (length > room - sizeof length || bytes_at(view, at, sizeof length + length) == NULL) {
+        return slice_of(NULL, 0);
+    }
+    return slice_of(bytes + sizeof length, length);
 }
 
 void block_view_envelope(const struct block_view *view, uint16_t place, struct slice *ret_resource_fields,
@@ -156,15 +176,17 @@ void block_view_envelope(const struct block_view *view, uint16_t place, struct s
     struct envelope_head head;
 
     *ret_resource_fields = *ret_scope_fields = slice_of(NULL, 0);
-    if (room < sizeof head) {
+    const uint8_t *bytes = room >= sizeof head ? bytes_at(view, at, sizeof head) : NULL;
+    if (bytes == NULL) {
         return;
     }
-    memcpy(&head, view->data + at, sizeof head);
+    memcpy(&head, bytes, sizeof head);
     room -= sizeof head;
-    if (head.resource_bytes > room || head.scope_bytes > room - head.resource_bytes) {
+    if (head.resource_bytes > room || head.scope_bytes > room - head.resource_bytes ||
+        bytes_at(view, at, sizeof head + head.resource_bytes + head.scope_bytes) == NULL) {
         return;
     }
-    const uint8_t *bytes = view->data + at + sizeof head;
+    bytes += sizeof head;
     *ret_resource_fields = slice_of(bytes, head.resource_bytes);
     *ret_scope_fields = slice_of(bytes + head.resource_bytes, head.scope_bytes);
 }

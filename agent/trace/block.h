@@ -140,34 +140,40 @@ uint16_t block_put_envelope(
 
 /* ---- reading ---- */
 
-/* A block as far as it can be believed. */
+struct frozen_head;
+struct thaw;
+
+/*
+ * A block as far as it can be believed, as it was written or frozen (frozen.h). What lies before the front of
+ * a frozen one is thawed when it is asked for, and good until two other frozen blocks were read.
+ */
 struct block_view {
-    const uint8_t *data;
-    uint32_t bytes;
-    uint32_t front; /* names, envelopes and records lie before it */
+    const uint8_t *data; /* NULL: frozen */
+    uint32_t bytes;      /* as it was written */
+    uint32_t front;      /* names, envelopes and records lie before it */
     uint32_t entry_count;
+    const struct block_header *header;
+    const struct block_entry *entries_end; /* after entry 0 */
+    const struct frozen_head *frozen;      /* NULL: as it was written */
+    struct thaw *thaw;
+    uint64_t sequence; /* of a frozen one */
 };
 
 /* Any bytes at all; false when they are too few, too many or not aligned for a block. */
 bool block_open(const uint8_t *block, size_t bytes, struct block_view *ret_view);
 
-static inline const struct block_header *block_view_header(const struct block_view *view)
-{
-    return (const struct block_header *)(const void *)view->data;
-}
-
 /* index below view->entry_count. */
 static inline const struct block_entry *block_view_entry(const struct block_view *view, uint32_t index)
 {
-    return (const struct block_entry *)(const void *)(view->data + view->bytes) - 1 - index;
+    return view->entries_end - 1 - index;
 }
 
-/* The record of an entry, or NULL when it does not lie within the block. */
+/* The record of an entry, or NULL when it does not lie within the block or cannot be thawed. */
 const struct block_record *block_view_record(const struct block_view *view, const struct block_entry *entry);
 
 /* What follows it. */
-struct slice block_view_payload(const struct block_view *view, const struct block_entry *entry,
-    const struct block_record *record, uint64_t *ret_response_flags);
+struct slice block_view_payload(
+    const struct block_entry *entry, const struct block_record *record, uint64_t *ret_response_flags);
 
 /* A name's text; empty for place 0 and for what does not lie within the block. */
 struct slice block_view_name(const struct block_view *view, uint16_t place);

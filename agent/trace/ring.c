@@ -1,7 +1,4 @@
-/*
- * The ring's record path, see ring.h: making it, adding to it, writing over its oldest block. Runs on the
- * shard's loop.
- */
+/* The ring's record path, see ring.h: making it, adding to it. Runs on the shard's loop. */
 #include "trace/ring.h"
 
 #include <stdlib.h>
@@ -37,7 +34,14 @@ static uint64_t power_of_two_below(uint64_t value)
     return 1ull << (63 - (unsigned)__builtin_clzll(value));
 }
 
-static void set_sizes(struct ring *ring)
+/* How the share is divided. */
+struct sizes {
+    uint64_t heads_bytes;
+    uint64_t tables_bytes; /* heads, places and free slots, in whole pages */
+    uint64_t rooms_count;  /* of a block each, for thaw and freezer */
+};
+
+static struct sizes set_sizes(struct ring *ring)
 {
     const struct ring_settings *settings = &ring->settings;
     uint64_t share_bytes = settings->share_bytes / PAGE_BYTES * PAGE_BYTES;
@@ -47,15 +51,53 @@ static void set_sizes(struct ring *ring)
     heads_bytes = heads_bytes < PAGE_BYTES ? PAGE_BYTES : heads_bytes;
     block_bytes = block_bytes < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN : block_bytes;
     block_bytes = block_bytes > BLOCK_BYTES_MAX ? BLOCK_BYTES_MAX : block_bytes;
-    uint64_t block_count = (share_bytes - heads_bytes) / block_bytes;
+    uint64_t block_count = (share_bytes - heads_bytes) / block_bytes; /* at most */
+    block_count = block_count < RING_BLOCKS_MAX ? block_count : RING_BLOCKS_MAX;
+    uint64_t places_max = settings->compresses ? block_count * RING_PACK_FACTOR : block_count;
+    uint64_t places_count = power_of_two_below(2 * places_max - 1);
+    places_count = places_count < RING_BLOCKS_MAX ? places_count : RING_BLOCKS_MAX;
+    struct sizes sizes = {.heads_bytes = heads_bytes,
+        .tables_bytes =
+            heads_bytes + places_count * sizeof(struct ring_place) + block_count * sizeof(uint32_t),
+        .rooms_count = settings->compresses ? THAW_BUFFERS_COUNT + 1 : 0};
+    sizes.tables_bytes = (sizes.tables_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    uint64_t fitting_count = (share_bytes - sizes.tables_bytes) / block_bytes - sizes.rooms_count;
     ring->block_bytes = (uint32_t)block_bytes;
-    ring->block_count = (uint32_t)(block_count < RING_BLOCKS_MAX ? block_count : RING_BLOCKS_MAX);
+    ring->block_count = (uint32_t)(fitting_count < block_count ? fitting_count : block_count);
     ring->heads_mask = (uint32_t)(heads_bytes / sizeof(uint32_t) - 1);
-    ring->memory_bytes = heads_bytes + (uint64_t)ring->block_count * block_bytes;
+    ring->places_mask = (uint32_t)(places_count - 1);
+    ring->memory_bytes = sizes.tables_bytes + (ring->block_count + sizes.rooms_count) * block_bytes;
     /* both, and two names, have room in an empty block */
     ring->span_bytes_max =
         settings->span_bytes_max < block_bytes / 2 ? settings->span_bytes_max : block_bytes / 2;
     ring->envelope_bytes_max = block_bytes / 4;
+    return sizes;
+}
+
+/* What lies in the memory, all of whose slots are free. */
+static int divide(struct ring *ring, const struct sizes *sizes)
+{
+    uint64_t places_bytes = (ring->places_mask + (uint64_t)1) * sizeof(struct ring_place);
+    uint8_t *places = ring->memory + sizes->heads_bytes;
+
+    ring->heads = (uint32_t *)(void *)ring->memory;
+    ring->places = (struct ring_place *)(void *)places;
+    ring->free_slots = (uint32_t *)(void *)(places + places_bytes);
+    ring->slots = ring->memory + sizes->tables_bytes;
+    ring->oldest = 1;
+    ring->freeze_next = 1;
+    while (ring->free_count < ring->block_count) {
+        ring->free_slots[ring->free_count] = ring->block_count - 1 - ring->free_count;
+        ring->free_count++;
+    }
+    if (!ring->settings.compresses) {
+        return 0;
+    }
+    uint8_t *rooms = ring->slots + (uint64_t)ring->block_count * ring->block_bytes;
+    int error = thaw_init(&ring->thaw, rooms, ring->block_bytes, ring->settings.cells);
+    return error < 0 ? error
+                     : freezer_init(&ring->freezer, rooms + (size_t)THAW_BUFFERS_COUNT * ring->block_bytes,
+                           ring->block_bytes);
 }
 
 int ring_new(const struct ring_settings *settings, struct ring **ret_ring)
@@ -69,7 +111,7 @@ int ring_new(const struct ring_settings *settings, struct ring **ret_ring)
     }
     ring->settings = *settings;
     ring->coarse_clock = clock_coarse(settings->clock);
-    set_sizes(ring);
+    struct sizes sizes = set_sizes(ring);
     void *memory = mmap(
         NULL, ring->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory != MAP_FAILED) {
@@ -77,11 +119,11 @@ int ring_new(const struct ring_settings *settings, struct ring **ret_ring)
         (void)madvise(memory, ring->memory_bytes, MADV_HUGEPAGE);
     }
     ring->memory = memory != MAP_FAILED ? memory : NULL;
-    ring->heads = memory != MAP_FAILED ? memory : NULL;
     ring->fields = malloc(ring->envelope_bytes_max);
     ring->refs = calloc(settings->spans_count_max, sizeof *ring->refs);
     ring->span_ids = calloc(settings->spans_count_max, sizeof *ring->span_ids);
-    if (ring->memory == NULL || ring->fields == NULL || ring->refs == NULL || ring->span_ids == NULL) {
+    if (ring->memory == NULL || ring->fields == NULL || ring->refs == NULL || ring->span_ids == NULL ||
+        divide(ring, &sizes) < 0) {
         ring_free(ring);
         return WERR_NOMEM;
     }
@@ -97,6 +139,8 @@ void ring_free(struct ring *ring)
     if (ring == NULL) {
         return;
     }
+    thaw_deinit(&ring->thaw);
+    freezer_deinit(&ring->freezer);
     if (ring->memory != NULL) {
         (void)munmap(ring->memory, ring->memory_bytes);
     }
@@ -123,8 +167,7 @@ void ring_expect(const struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES]
 
 /* ---- blocks ---- */
 
-/* What a block held leaves the ledger's "in the ring" before it is written over. */
-static void expire(struct ring *ring, const struct block_header *header)
+void ring_expire(struct ring *ring, const struct block_header *header)
 {
     struct metric_cells *cells = ring->settings.cells;
 
@@ -136,14 +179,8 @@ static void expire(struct ring *ring, const struct block_header *header)
 
 static void open_block(struct ring *ring, uint64_t start_unix_ns)
 {
-    uint8_t *block = ring_block_of(ring, ring->sequence + 1);
-
-    if (ring->sequence >= ring->block_count) {
-        expire(ring, block_header(block));
-    }
-    ring->sequence++;
-    ring->block = block;
-    block_begin(block, ring->sequence, clock_unix_ns(ring->coarse_clock), start_unix_ns);
+    ring->block = ring_next_block(ring);
+    block_begin(ring->block, ring->sequence, clock_unix_ns(ring->coarse_clock), start_unix_ns);
     memset(ring->names, 0, sizeof ring->names);
     ring->name_count = 0;
 }

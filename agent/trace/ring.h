@@ -11,8 +11,11 @@
  * span that came as OTLP lies there as it came, secrets included; every way out of the ring removes those. A
  * request that came otherwise (native spans, access-log entries) lies there in a compact form.
  *
+ * With `compresses` closed blocks are made smaller (frozen.h) when the ring is nearly full, and lie packed in
+ * what one of them took: the same budget reaches further. That is done by ring_freeze, never by ring_add_*.
+ *
  * ring_add_* are the record path: no allocation, no lock, no log. All that is read back is borrowed and good
- * until the next ring_add_*; cursors are plain values and stay good for ever.
+ * until the next call of any of these; cursors are plain values and stay good for ever.
  */
 #ifndef WEFT_TRACE_RING_H
 #define WEFT_TRACE_RING_H
@@ -29,9 +32,9 @@
 #include "decode/otlp_encode.h"
 #include "decode/otlp_trace.h"
 #include "decode/span.h"
+#include "trace/block.h"
 
 struct ring;
-struct block_entry;
 
 enum { RING_SHARE_BYTES_MIN = 262144, TRACE_ID_BYTES = 16, SPAN_ID_BYTES = 8 };
 
@@ -44,6 +47,7 @@ struct ring_settings {
     struct metric_cells *cells;      /* METRIC_TRACE_* */
     const struct clock *clock;       /* the exact one */
     const struct otlp_trace_scanner *scanner; /* what must not leave */
+    bool compresses;                          /* blocks that have cooled, by ring_freeze */
 };
 
 /* WERR_INVALID for a share below RING_SHARE_BYTES_MIN, WERR_NOMEM. Memory becomes resident when it is used.
@@ -93,6 +97,14 @@ bool ring_add_request(struct ring *ring, const struct request *request, const ui
 /* Sets the gauges that age by themselves (METRIC_TRACE_REACH, METRIC_TRACE_RING_BYTES). Once a second or so.
  * NULL is fine. */
 void ring_tick(struct ring *ring);
+
+/* ---- making room ---- */
+
+/* Whether ring_freeze has something to do. Cheap: asked once a turn of the loop. NULL is fine. */
+bool ring_freeze_is_due(const struct ring *ring);
+
+/* One slice: a frame of a block is compressed, 64 KiB, or a block that is done is put in its place. */
+void ring_freeze(struct ring *ring);
 
 /* ---- a trace ---- */
 
@@ -163,8 +175,7 @@ struct ring_entry {
     struct slice resource_fields;
     struct slice scope_fields;
     /* the ring's own */
-    const uint8_t *block;
-    uint32_t block_bytes;
+    struct block_view view;
     const struct block_entry *entry;
 };
 
@@ -218,6 +229,7 @@ enum ring_step ring_search(struct ring *ring, struct ring_cursor *cursor, const 
 struct ring_counts {
     uint64_t spans_count;    /* in the ring now, in all forms */
     uint64_t bytes;          /* of blocks in use */
+    uint64_t saved_bytes;    /* that they would take more if none were compressed */
     uint64_t budget_bytes;   /* share_bytes */
     uint64_t reach_ns;       /* how long ago the oldest entry that is still there arrived; 0: empty */
     uint64_t oldest_unix_ns; /* when that was; 0: empty */

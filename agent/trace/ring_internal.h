@@ -10,12 +10,16 @@
 #include <stdint.h>
 
 #include "trace/block.h"
+#include "trace/frozen.h"
 #include "trace/ring.h"
 
 enum {
     RING_SEQUENCE_BITS = 32 - BLOCK_ENTRY_BITS,
     RING_BLOCKS_MAX =
         1 << (RING_SEQUENCE_BITS - 1), /* the newest and the oldest are never taken for another */
+    RING_PACK_FACTOR = 8,   /* blocks of a ring that compresses, at most, by how many it has room for */
+    RING_HOT_FRACTION = 8,  /* of the slots: so many newest blocks are not compressed, */
+    RING_HOT_COUNT_MIN = 2, /* at least; and none as long as so many slots are free */
     RING_NAME_SLOTS_COUNT = 4096,
     RING_NAMES_MAX = 3072, /* of one block; then it is full, so that the slots never are */
     RING_ENVELOPE_SLOTS_COUNT = 64,
@@ -42,18 +46,31 @@ struct ring_ref {
     uint32_t group; /* of trace_write.c */
 };
 
+/* Where a block lies. A slot holds one as it was written, or frozen ones, of sequences that follow on each
+ * other. */
+struct ring_place {
+    uint32_t at;           /* in FROZEN_ALIGN_BYTES, from `slots` */
+    uint32_t frozen_bytes; /* 0: as it was written */
+};
+
 struct ring {
     struct ring_settings settings;
     const struct clock *coarse_clock;
-    uint8_t *memory; /* heads, then blocks */
+    uint8_t *memory; /* heads, places, free slots; slots; rooms of thaw and freezer */
     uint64_t memory_bytes;
     uint32_t *heads;
     uint32_t heads_mask;
-    uint32_t block_bytes;
-    uint32_t block_count;
-    uint64_t hash_seed; /* so that no sender can aim at a chain */
-    uint64_t sequence;  /* of the newest block; 0: none yet */
-    uint8_t *block;     /* the newest; NULL: none yet */
+    uint8_t *slots;
+    uint32_t block_bytes; /* of a slot */
+    uint32_t block_count; /* slots */
+    struct ring_place *places;
+    uint32_t places_mask;
+    uint32_t free_count;
+    uint32_t *free_slots; /* the last is taken next */
+    uint64_t hash_seed;   /* so that no sender can aim at a chain */
+    uint64_t sequence;    /* of the newest block; 0: none yet */
+    uint64_t oldest;      /* block that is there; past `sequence`: none is */
+    uint8_t *block;       /* the newest; NULL: none yet */
     size_t envelope_bytes_max;
     size_t span_bytes_max;
     uint32_t name_count; /* in the slots */
@@ -65,19 +82,43 @@ struct ring {
     uint64_t resource_serial;   /* of the ResourceSpans whose fields are in the scratch */
     struct ring_ref *refs;      /* scratch, spans_count_max: the trace that was walked last */
     uint64_t *span_ids;         /* scratch, spans_count_max */
+    /* of a ring that compresses */
+    struct thaw thaw;
+    struct freezer freezer;
+    uint64_t freeze_next; /* the sequence of the block that is frozen next */
+    bool is_freezing;     /* that one */
+    uint32_t pack_bytes;  /* in use of the slot where the block before it lies frozen; 0: it is not */
 };
 
-static inline uint8_t *ring_block_of(const struct ring *ring, uint64_t sequence)
+static inline struct ring_place *ring_place_of(const struct ring *ring, uint64_t sequence)
 {
-    return ring->memory + (ring->memory_bytes - (uint64_t)ring->block_count * ring->block_bytes) +
-           sequence % ring->block_count * ring->block_bytes;
+    return &ring->places[sequence & ring->places_mask];
 }
 
-/* The sequence of the oldest block that is still there; 1 when there was none yet. */
-static inline uint64_t ring_oldest(const struct ring *ring)
+/* The bytes of a block that is there; they begin with its struct block_header. */
+static inline uint8_t *ring_block_of(const struct ring *ring, uint64_t sequence)
 {
-    return ring->sequence >= ring->block_count ? ring->sequence - ring->block_count + 1 : 1;
+    return ring->slots + (uint64_t)ring_place_of(ring, sequence)->at * FROZEN_ALIGN_BYTES;
 }
+
+/* False when there is none of that sequence, or it is damaged. */
+static inline bool ring_open_block(struct ring *ring, uint64_t sequence, struct block_view *ret_view)
+{
+    if (sequence < ring->oldest || sequence > ring->sequence) {
+        return false;
+    }
+    const struct ring_place *place = ring_place_of(ring, sequence);
+    const uint8_t *block = ring_block_of(ring, sequence);
+    return place->frozen_bytes == 0
+               ? block_open(block, ring->block_bytes, ret_view)
+               : frozen_open(block, place->frozen_bytes, ring->block_bytes, sequence, &ring->thaw, ret_view);
+}
+
+/* The next block, still to be begun, has a slot from now on; the oldest are given up when none is free. */
+uint8_t *ring_next_block(struct ring *ring);
+
+/* What a block held leaves the ledger's "in the ring" before it is written over. */
+void ring_expire(struct ring *ring, const struct block_header *header);
 
 /* Where a trace id's chain begins, and what its entries are marked with. */
 struct ring_hash {
@@ -89,7 +130,7 @@ struct ring_hash ring_hash_of(const struct ring *ring, const uint8_t trace_id[TR
 
 /* The block and index of an entry number; false when it was recycled. */
 bool ring_entry_of_number(
-    const struct ring *ring, uint32_t number, struct block_view *ret_view, uint32_t *ret_index);
+    struct ring *ring, uint32_t number, struct block_view *ret_view, uint32_t *ret_index);
 
 /* A trace's entries, newest first, into ring->refs; returns how many. *ret_is_cut: there may be more. */
 uint32_t ring_walk(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], bool *ret_is_cut);

@@ -17,12 +17,6 @@ enum {
 
 /* ---- entries ---- */
 
-static bool open_block_of(const struct ring *ring, uint64_t sequence, struct block_view *ret_view)
-{
-    return sequence >= ring_oldest(ring) && sequence <= ring->sequence &&
-           block_open(ring_block_of(ring, sequence), ring->block_bytes, ret_view);
-}
-
 /* How many blocks before the newest one an entry number's block is. */
 static uint64_t age_of(const struct ring *ring, uint32_t number)
 {
@@ -30,13 +24,13 @@ static uint64_t age_of(const struct ring *ring, uint32_t number)
 }
 
 bool ring_entry_of_number(
-    const struct ring *ring, uint32_t number, struct block_view *ret_view, uint32_t *ret_index)
+    struct ring *ring, uint32_t number, struct block_view *ret_view, uint32_t *ret_index)
 {
     uint64_t age = age_of(ring, number);
     uint32_t index = (number & BLOCK_ENTRIES_MAX) - 1; /* of 0: no block has as many */
     struct block_view view;
 
-    if (ring->sequence == 0 || age >= ring->sequence || !open_block_of(ring, ring->sequence - age, &view) ||
+    if (ring->sequence == 0 || age >= ring->sequence || !ring_open_block(ring, ring->sequence - age, &view) ||
         index >= view.entry_count) {
         return false;
     }
@@ -117,11 +111,10 @@ bool ring_read_entry(const struct block_view *view, const struct block_entry *en
         .form = (uint8_t)form,
         .is_error = (entry->flags & BLOCK_ENTRY_ERROR) != 0,
         .is_kept = (entry->flags & BLOCK_ENTRY_KEPT) != 0,
-        .block = view->data,
-        .block_bytes = view->bytes,
+        .view = *view,
         .entry = entry,
     };
-    read.raw = block_view_payload(view, entry, record, &read.response_flags);
+    read.raw = block_view_payload(entry, record, &read.response_flags);
     if (form == RING_FORM_OTLP) {
         block_view_envelope(view, record->envelope, &read.resource_fields, &read.scope_fields);
     }
@@ -131,14 +124,10 @@ bool ring_read_entry(const struct block_view *view, const struct block_entry *en
 
 bool ring_entry_request(const struct ring_entry *entry, struct otlp_encode_span *ret_span)
 {
-    const struct block_entry *stored = entry->entry;
-    struct block_view view;
+    const struct block_record *record =
+        entry->form != RING_FORM_OTLP ? block_view_record(&entry->view, entry->entry) : NULL;
 
-    if (entry->form == RING_FORM_OTLP || !block_open(entry->block, entry->block_bytes, &view)) {
-        return false;
-    }
-    const struct block_record *record = block_view_record(&view, stored);
-    return record != NULL && stored_request_read(&view, stored, record, ret_span);
+    return record != NULL && stored_request_read(&entry->view, entry->entry, record, ret_span);
 }
 
 void ring_mark_kept(struct ring *ring, uint32_t number)
@@ -149,9 +138,9 @@ void ring_mark_kept(struct ring *ring, uint32_t number)
     if (!ring_entry_of_number(ring, number, &view, &index)) {
         return;
     }
-    uint8_t *block = ring_block_of(ring, ring->sequence - age_of(ring, number));
-    struct block_header *header = block_header(block);
-    struct block_entry *entry = block_entry_at(block, ring->block_bytes, index);
+    /* the ring's own memory, which views only read */
+    struct block_header *header = (struct block_header *)(uintptr_t)view.header;
+    struct block_entry *entry = (struct block_entry *)(uintptr_t)block_view_entry(&view, index);
     if ((entry->flags & BLOCK_ENTRY_KEPT) != 0 || block_kinds_form(entry->kinds) == RING_FORM_ACCESS_LOG ||
         header->spans_not_kept_count == 0) {
         return;
@@ -250,7 +239,7 @@ static int64_t ms_of(uint64_t unix_ns)
 static bool search_enter(struct search *search, const struct block_view *view)
 {
     const struct ring_filter *filter = search->filter;
-    const struct block_header *header = block_view_header(view);
+    const struct block_header *header = view->header;
     int64_t base_ms = ms_of(header->base_unix_ns);
 
     memset(search->services, 0, sizeof search->services);
@@ -322,12 +311,15 @@ static enum ring_step search_block(struct ring *ring, struct search *search, con
     while (cursor->entry > 0) {
         uint32_t index = --cursor->entry;
         const struct block_entry *entry = block_view_entry(view, index);
-        if (summary_matches(search, view, entry) &&
-            ring_read_entry(view, entry, block_view_record(view, entry), ret_entry) &&
-            entry_matches(search->filter, ret_entry)) {
-            return RING_MATCH;
+        bool is_thawed = false;
+        if (summary_matches(search, view, entry)) {
+            if (ring_read_entry(view, entry, block_view_record(view, entry), ret_entry) &&
+                entry_matches(search->filter, ret_entry)) {
+                return RING_MATCH;
+            }
+            is_thawed = view->frozen != NULL;
         }
-        if (index % ENTRIES_PER_CLOCK == 0 &&
+        if ((index % ENTRIES_PER_CLOCK == 0 || is_thawed) &&
             clock_monotonic_ns(ring->settings.clock) >= deadline_monotonic_ns) {
             return RING_PAUSE;
         }
@@ -345,9 +337,10 @@ enum ring_step ring_search(struct ring *ring, struct ring_cursor *cursor, const 
         return RING_PAUSE;
     }
     search_begin(&search, filter);
-    while (cursor->block != RING_CURSOR_END && open_block_of(ring, cursor->block, &view)) {
-        cursor->entry = cursor->entry < view.entry_count ? cursor->entry : view.entry_count;
-        if (search_enter(&search, &view)) {
+    while (cursor->block != RING_CURSOR_END && cursor->block >= ring->oldest) {
+        bool is_open = ring_open_block(ring, cursor->block, &view);
+        cursor->entry = is_open && cursor->entry > view.entry_count ? view.entry_count : cursor->entry;
+        if (is_open && search_enter(&search, &view)) {
             enum ring_step step =
                 search_block(ring, &search, &view, cursor, deadline_monotonic_ns, ret_entry);
             if (step != RING_END) {
@@ -365,18 +358,20 @@ enum ring_step ring_search(struct ring *ring, struct ring_cursor *cursor, const 
 
 void ring_count(const struct ring *ring, struct ring_counts *ret_counts)
 {
-    uint64_t oldest = ring_oldest(ring);
     uint64_t now_unix_ns = clock_unix_ns(ring->coarse_clock);
     struct ring_counts counts = {.budget_bytes = ring->settings.share_bytes};
 
-    for (uint64_t sequence = oldest; sequence <= ring->sequence; sequence++) {
+    for (uint64_t sequence = ring->oldest; sequence <= ring->sequence; sequence++) {
         const struct block_header *header = block_header(ring_block_of(ring, sequence));
+        uint64_t bytes = header->front + (uint64_t)header->entry_count * sizeof(struct block_entry);
+        uint32_t frozen_bytes = ring_place_of(ring, sequence)->frozen_bytes;
         counts.spans_count += header->entry_count;
-        counts.bytes += header->front + (uint64_t)header->entry_count * sizeof(struct block_entry);
+        counts.bytes += frozen_bytes != 0 ? frozen_bytes : bytes;
+        counts.saved_bytes += frozen_bytes != 0 && bytes > frozen_bytes ? bytes - frozen_bytes : 0;
     }
     if (ring->sequence != 0) {
         counts.bytes += ring->memory_bytes - (uint64_t)ring->block_count * ring->block_bytes;
-        counts.oldest_unix_ns = block_header(ring_block_of(ring, oldest))->opened_unix_ns;
+        counts.oldest_unix_ns = block_header(ring_block_of(ring, ring->oldest))->opened_unix_ns;
         counts.reach_ns = now_unix_ns > counts.oldest_unix_ns ? now_unix_ns - counts.oldest_unix_ns : 0;
     }
     *ret_counts = counts;
@@ -391,5 +386,6 @@ void ring_tick(struct ring *ring)
     }
     ring_count(ring, &counts);
     metric_set(ring->settings.cells, METRIC_TRACE_RING_BYTES, counts.bytes);
+    metric_set(ring->settings.cells, METRIC_TRACE_SAVED_BYTES, counts.saved_bytes);
     metric_set(ring->settings.cells, METRIC_TRACE_REACH, counts.reach_ns / NS_PER_MS);
 }

@@ -36,7 +36,7 @@ bool stored_request_read(const struct block_view *view, const struct block_entry
     const struct block_record *record, struct otlp_encode_span *ret_span)
 {
     uint64_t response_flags;
-    struct slice payload = block_view_payload(view, entry, record, &response_flags);
+    struct slice payload = block_view_payload(entry, record, &response_flags);
 
     if (payload.length != sizeof(struct stored_request)) {
         return false;

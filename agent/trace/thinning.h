@@ -1,8 +1,8 @@
 /*
  * How many traces' spans are joined: all of them up to a rate, half of the traces past it, a quarter past
  * twice the rate, and so on, so that joining costs a busy node no more than a quiet one. The same traces are
- * left out on every shard, whole: by a hash of the trace id, so that it decides apart from samplers that look at
- * some of its bits.
+ * left out on every shard, whole: by a hash of the trace id, so that it decides apart from samplers that look
+ * at some of its bits.
  *
  *   shards: thinning_keeps ─► timings ─► joining thread: thinning_count, thinning_tick ─► bits ─► shards
  *

@@ -44,7 +44,7 @@ struct writing {
     bool is_full;
     struct ring_written written;
     /* the envelope that was hashed last */
-    const uint8_t *last_block;
+    const struct block_header *last_block;
     uint16_t last_place;
     uint32_t last_group;
 };
@@ -71,13 +71,13 @@ static uint32_t group_of(
     struct slice resource;
     struct slice scope;
 
-    if (writing->last_block == view->data && writing->last_place == place) {
+    if (writing->last_block == view->header && writing->last_place == place) {
         return writing->last_group;
     }
     block_view_envelope(view, place, &resource, &scope);
     uint64_t hash =
         resource.length + scope.length > 0 ? XXH3_64bits(resource.ptr, resource.length + scope.length) : 0;
-    writing->last_block = view->data;
+    writing->last_block = view->header;
     writing->last_place = place;
     writing->last_group = (uint32_t)(hash >> 33);
     return writing->last_group;
@@ -208,7 +208,8 @@ static int settle(struct writing *writing, size_t length_before, uint32_t from, 
     return 0;
 }
 
-/* Neighbours in the order that share an envelope, up to PIECE_BYTES. */
+/* Neighbours in the order that share an envelope, up to PIECE_BYTES; of one block, if that is frozen: only as
+ * much is thawed at a time. */
 struct piece {
     uint32_t from;
     uint32_t to;
@@ -221,6 +222,8 @@ struct piece {
 static struct piece next_piece(const struct writing *writing, uint32_t from)
 {
     struct piece piece = {.from = from, .to = from};
+    const struct block_header *block = NULL;
+    bool is_frozen = false;
     struct block_view view;
     const struct block_entry *entry;
     struct ring_entry read;
@@ -234,7 +237,10 @@ static struct piece next_piece(const struct writing *writing, uint32_t from)
         if (piece.to == from) {
             piece.resource_fields = read.resource_fields;
             piece.scope_fields = read.scope_fields;
-        } else if (!slice_equal(piece.resource_fields, read.resource_fields) ||
+            block = view.header;
+            is_frozen = view.frozen != NULL;
+        } else if ((block != view.header && (is_frozen || view.frozen != NULL)) ||
+                   !slice_equal(piece.resource_fields, read.resource_fields) ||
                    !slice_equal(piece.scope_fields, read.scope_fields)) {
             break;
         }

@@ -293,6 +293,26 @@ static void pick_samples(struct why *why, bool is_slow)
     why->sample_counts[is_slow] = count;
 }
 
+static int compare_ids(const void *x, const void *y)
+{
+    return memcmp(x, y, sizeof(uint8_t[16]));
+}
+
+void why_use_samples(struct why *why, const uint8_t (*trace_ids)[16], uint32_t count)
+{
+    const struct why_population *p = &why->requests;
+
+    why_attributes_reset(why);
+    for (uint32_t i = 0; i < p->count && count > 0; i++) {
+        bool is_slow = p->marks[i] == MARK_SLOW;
+        if (p->marks[i] != MARK_LEFT_OUT && why->sample_counts[is_slow] < WHY_SAMPLE_COUNT &&
+            bsearch(p->items[i]->trace_id, trace_ids, count, sizeof trace_ids[0], compare_ids) != NULL) {
+            why->samples[is_slow][why->sample_counts[is_slow]++] = p->items[i];
+        }
+    }
+    memcpy(why->result.sample_counts, why->sample_counts, sizeof why->result.sample_counts);
+}
+
 uint32_t why_sample_count(const struct why *why, bool is_slow)
 {
     return why->sample_counts[is_slow];

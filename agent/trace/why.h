@@ -26,12 +26,14 @@
  * WHY_SCORE_MIN; so a handful of requests or a hundred routes rank no noise.
  *
  * Order of the causes with at least WHY_SCORE_STRONG: first what a proxy decided by policy (circuit breaker,
- * rate limit), then retries, the network and called services, then who and what (pod, version, route, caller,
- * attribute), then flags that are symptoms, then the crowd, which only counts when the service's own time is
- * what grew. A network or called service yields to a who when even among the requests that went there it is
- * the who that tells slow from fast: then it is not there that all are slow. A cause that loses its
- * significance once requests are compared within those that have another, and within those that have not
- * (Mantel and Haenszel), is only that one's companion: it says so, and stands behind it.
+ * rate limit), then retries, the network and called services, then who and what (pod, version, route, caller;
+ * attributes after them, as many say the same in other words), then flags that are symptoms, then the crowd,
+ * which only counts when the service's own time is what grew. A network or called service yields to a who
+ * when even among the requests that went there it is the who that tells slow from fast: then it is not there
+ * that all are slow. A cause that loses its significance once requests are compared within those that have
+ * another, and within those that have not (Mantel and Haenszel), is only that one's companion: it says so,
+ * and stands behind it. Where an attribute takes part, the samples alone are compared: only of them it is
+ * known.
  *
  * No single cause: when the slow requests are not WHY_SLOWER_MIN times as long as the usual one (an even
  * service has a slowest hundredth as well), or no cause is strong. The service's own time is no cause by
@@ -76,7 +78,7 @@ enum why_kind {
     WHY_VERSION,
     WHY_ROUTE,
     WHY_CALLER,
-    WHY_ATTRIBUTE, /* value: none, key and text instead */
+    WHY_ATTRIBUTE, /* value: only why's own; key and text instead */
     WHY_CROWD,     /* value: none; how many they are is in crowd_count: it queues */
     WHY_SELF,      /* value: none */
     WHY_KIND_COUNT
@@ -125,6 +127,7 @@ struct why_result {
     uint32_t request_count;
     uint32_t slow_count;
     uint32_t failing_count;
+    uint32_t sample_counts[2]; /* traces of which attributes were told: of the rest, of the slow */
     double threshold_seconds; /* slow is longer than this */
     double usual_seconds;     /* mean of the faster half */
     double slow_seconds;      /* mean of the slow */
@@ -157,11 +160,19 @@ void why_select(
 
 /*
  * Attributes are optional, between select and rank. Samples of both groups, at most WHY_SAMPLE_COUNT each:
- * whoever can read their spans tells each attribute of each sample. Repetitions count once.
+ * whoever can read their spans tells each attribute of each sample, those of the slow ones first: what none
+ * of them has is not looked at. Repetitions count once.
  */
 uint32_t why_sample_count(const struct why *why, bool is_slow);
 const uint8_t *why_sample_trace_id(const struct why *why, bool is_slow, uint32_t sample);
 void why_add_attribute(struct why *why, bool is_slow, uint32_t sample, struct slice key, struct slice text);
+
+/*
+ * Where reading takes a while: the samples' traces are noted, what is known of them is fetched, the requests
+ * are selected anew, and these are made the samples. Those of which nothing was found are to be left out, as
+ * they would count as having no attribute. trace_ids: sorted by memcmp. Before the first why_add_attribute.
+ */
+void why_use_samples(struct why *why, const uint8_t (*trace_ids)[16], uint32_t count);
 
 void why_rank(struct why *why, struct why_result *ret_result);
 

@@ -26,8 +26,8 @@ static bool is_same(
            slice_equal(slice_of(at + attribute->key_bytes, attribute->text_bytes), text);
 }
 
-/* NULL when there is no room. */
-static struct why_attribute *obtain(struct why *why, struct slice key, struct slice text)
+/* NULL when there is no room, or it is not there and not to be added. */
+static struct why_attribute *obtain(struct why *why, struct slice key, struct slice text, bool may_add)
 {
     uint32_t hash = (uint32_t)XXH3_64bits_withSeed(text.length > 0 ? (const void *)text.ptr : "", text.length,
         XXH3_64bits(key.length > 0 ? (const void *)key.ptr : "", key.length));
@@ -39,8 +39,12 @@ static struct why_attribute *obtain(struct why *why, struct slice key, struct sl
             return attribute;
         }
     }
+    if (!may_add) {
+        return NULL;
+    }
     if (why->attribute_count == WHY_FEATURE_COUNT_MAX ||
         key.length + text.length > WHY_ATTRIBUTE_BYTES_MAX - why->pool_bytes) {
+        why->result.features_cut++;
         return NULL;
     }
     struct why_attribute *attribute = &why->attributes[why->attribute_count++];
@@ -65,18 +69,20 @@ void why_add_attribute(struct why *why, bool is_slow, uint32_t sample, struct sl
         why->result.features_cut++;
         return;
     }
-    struct why_attribute *attribute = obtain(why, key, text);
+    struct why_attribute *attribute = obtain(why, key, text, is_slow);
 
-    if (attribute == NULL) {
-        why->result.features_cut++;
+    if (attribute == NULL || why_sample_has(why, is_slow, sample, (uint32_t)(attribute - why->attributes))) {
         return;
     }
-    if (attribute->last[is_slow] == sample + 1) {
-        return;
-    }
-    attribute->last[is_slow] = sample + 1;
+    attribute->has[is_slow][sample / 64] |= 1ull << sample % 64;
     attribute->with[is_slow]++;
-    if (is_slow) {
+    if (is_slow && (attribute->with[true] == 1 || why_total_ns(why->samples[true][sample]) >
+                                                      why_total_ns(why->samples[true][attribute->example]))) {
         attribute->example = sample;
     }
+}
+
+bool why_sample_has(const struct why *why, bool is_slow, uint32_t sample, uint32_t attribute)
+{
+    return (why->attributes[attribute].has[is_slow][sample / 64] >> sample % 64 & 1) != 0;
 }

@@ -304,11 +304,25 @@ static void judge_feature(struct why *why, const struct why_feature *feature, en
     propose(why, &cause);
 }
 
-static void judge_attribute(struct why *why, const struct why_attribute *attribute, uint32_t tried_count)
+/* What the slow samples that have it took beyond the usual. */
+static double excess_of(const struct why *why, uint32_t number)
 {
+    double excess_ns = 0;
+
+    for (uint32_t i = 0; i < why->sample_counts[true]; i++) {
+        double too_long_ns = (double)why_total_ns(why->samples[true][i]) - why->usual_ns;
+        excess_ns += why_sample_has(why, true, i, number) && too_long_ns > 0 ? too_long_ns : 0;
+    }
+    return excess_ns / 1e9;
+}
+
+static void judge_attribute(struct why *why, uint32_t number, uint32_t tried_count)
+{
+    const struct why_attribute *attribute = &why->attributes[number];
     struct why_cause cause = {
         .kind = WHY_ATTRIBUTE,
         .group = WHY_GROUP_SLOW,
+        .value = number,
         .key = slice_of(why->pool + attribute->key_at, attribute->key_bytes),
         .text = slice_of(why->pool + attribute->key_at + attribute->key_bytes, attribute->text_bytes),
     };
@@ -325,6 +339,7 @@ static void judge_attribute(struct why *why, const struct why_attribute *attribu
         return;
     }
     cause.is_strong = cause.score >= WHY_SCORE_STRONG;
+    cause.excess_seconds = excess_of(why, number);
     const struct observation *example = why->samples[1][attribute->example];
     memcpy(cause.example_trace_id, example->trace_id, sizeof cause.example_trace_id);
     cause.example_duration_ns = example->duration_ns;
@@ -346,6 +361,6 @@ void why_judge_features(struct why *why, const struct why_population *population
         judge_feature(why, &why->features[i], group, slow_count, rest_count, tried_count);
     }
     for (uint32_t i = 0; i < attribute_count; i++) {
-        judge_attribute(why, &why->attributes[i], tried_count);
+        judge_attribute(why, i, tried_count);
     }
 }

@@ -5,7 +5,11 @@
 #include "trace/why.h"
 #include "trace/why_statistics.h"
 
-enum { WHY_FEATURE_SLOTS = 2 * WHY_FEATURE_COUNT_MAX, WHY_CANDIDATE_COUNT_MAX = 64 };
+enum {
+    WHY_FEATURE_SLOTS = 2 * WHY_FEATURE_COUNT_MAX,
+    WHY_CANDIDATE_COUNT_MAX = 64,
+    WHY_SAMPLE_WORDS = (WHY_SAMPLE_COUNT + 63) / 64
+};
 
 /* What a request is to the question asked. */
 enum why_mark { MARK_LEFT_OUT, MARK_REST, MARK_SLOW /* or failing */ };
@@ -32,8 +36,8 @@ struct why_feature {
 struct why_attribute {
     uint32_t key_at, key_bytes, text_bytes; /* in the pool, the text behind the key */
     uint32_t with[2];                       /* samples of the rest, of the slow */
-    uint32_t last[2];                       /* the last sample that counted, plus one */
-    uint32_t example;                       /* a slow sample */
+    uint64_t has[2][WHY_SAMPLE_WORDS];      /* which; a bit each */
+    uint32_t example;                       /* the slowest slow sample */
     uint32_t hash;
 };
 
@@ -110,5 +114,8 @@ void why_judge_features(struct why *why, const struct why_population *population
 void why_order_group(struct why *why, const struct why_population *population, enum why_group group);
 
 void why_attributes_reset(struct why *why);
+
+/* Whether a sample has the attribute of that number. */
+bool why_sample_has(const struct why *why, bool is_slow, uint32_t sample, uint32_t attribute);
 
 #endif

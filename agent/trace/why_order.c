@@ -7,7 +7,16 @@
 #include "context/response_flags.h"
 #include "trace/why_internal.h"
 
-enum tier { TIER_POLICY, TIER_RETRIES, TIER_WHERE, TIER_WHO, TIER_WHERE_YIELDING, TIER_SYMPTOM, TIER_CROWD };
+enum tier {
+    TIER_POLICY,
+    TIER_RETRIES,
+    TIER_WHERE,
+    TIER_WHO,
+    TIER_ATTRIBUTE,
+    TIER_WHERE_YIELDING,
+    TIER_SYMPTOM,
+    TIER_CROWD
+};
 
 enum { COMPARED_COUNT_MAX = 12 }; /* causes of a group that are compared with each other */
 
@@ -23,8 +32,67 @@ static const uint64_t policy_flags = RESPONSE_FLAG(UO) | RESPONSE_FLAG(RL) | RES
 
 static bool is_who(const struct why_cause *cause)
 {
-    return !cause->is_part && (cause->kind == WHY_SENDER || cause->kind == WHY_VERSION ||
-                                  cause->kind == WHY_ROUTE || cause->kind == WHY_CALLER);
+    return !cause->is_part &&
+           (cause->kind == WHY_SENDER || cause->kind == WHY_VERSION || cause->kind == WHY_ROUTE ||
+               cause->kind == WHY_CALLER || cause->kind == WHY_ATTRIBUTE);
+}
+
+/* ---- what causes are compared on ---- */
+
+/* A request; `sample`: its number among the samples of its mark, where they are what is compared. */
+struct row {
+    const struct observation *o;
+    uint8_t mark; /* enum why_mark */
+    uint32_t sample;
+};
+
+struct rows {
+    const struct why *why;
+    const struct why_population *population;
+    bool are_samples;
+    uint32_t next;
+};
+
+/* All requests, or the samples alone where an attribute is among the causes. */
+static struct rows rows_of(const struct why *why, const struct why_population *population,
+    const struct why_cause *a, const struct why_cause *b)
+{
+    return (struct rows){.why = why,
+        .population = population,
+        .are_samples = a->kind == WHY_ATTRIBUTE || b->kind == WHY_ATTRIBUTE};
+}
+
+static bool next_sample(struct rows *rows, struct row *ret_row)
+{
+    const struct why *why = rows->why;
+    uint32_t number = rows->next++;
+    bool is_slow = number >= why->sample_counts[false];
+
+    number -= is_slow ? why->sample_counts[false] : 0;
+    if (number >= why->sample_counts[is_slow]) {
+        return false;
+    }
+    *ret_row = (struct row){
+        .o = why->samples[is_slow][number], .mark = is_slow ? MARK_SLOW : MARK_REST, .sample = number};
+    return true;
+}
+
+/* False when there are no more. */
+static bool next_row(struct rows *rows, struct row *ret_row)
+{
+    const struct why_population *population = rows->population;
+
+    if (rows->are_samples) {
+        return next_sample(rows, ret_row);
+    }
+    while (rows->next < population->count) {
+        uint32_t i = rows->next++;
+        if (population->marks[i] != MARK_LEFT_OUT) {
+            *ret_row = (struct row){.o = population->items[i], .mark = population->marks[i]};
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool has_trait(
@@ -39,6 +107,13 @@ static bool has_trait(
         }
     }
     return false;
+}
+
+static bool has(const struct rows *rows, const struct row *row, const struct why_cause *cause)
+{
+    return cause->kind == WHY_ATTRIBUTE
+               ? why_sample_has(rows->why, row->mark == MARK_SLOW, row->sample, cause->value)
+               : has_trait(rows->why, rows->population->seen_by, row->o, cause);
 }
 
 /* How long the part of a request is that the cause names; 0: it has none. */
@@ -63,18 +138,18 @@ static bool yields(struct why *why, const struct why_population *population, con
     const struct why_cause *who)
 {
     const struct why_feature *part = why_find_feature(why, true, where->kind, where->value);
+    struct rows rows = rows_of(why, population, where, who);
     double with[2] = {0};
     double all[2] = {0};
+    struct row row;
 
-    for (uint32_t i = 0; i < population->count && part != NULL; i++) {
-        const struct observation *o = population->items[i];
-        uint64_t ns = part_ns(population->seen_by, o, where);
-        if (population->marks[i] == MARK_LEFT_OUT || ns == 0) {
-            continue;
+    while (part != NULL && next_row(&rows, &row)) {
+        uint64_t ns = part_ns(population->seen_by, row.o, where);
+        if (ns > 0) {
+            bool is_long = why_is_long(why, part, ns);
+            all[is_long]++;
+            with[is_long] += has(&rows, &row, who);
         }
-        bool is_long = why_is_long(why, part, ns);
-        all[is_long]++;
-        with[is_long] += has_trait(why, population->seen_by, o, who);
     }
     return all[0] > 0 && all[1] > 0 && with[1] / all[1] - with[0] / all[0] >= telling;
 }
@@ -109,6 +184,8 @@ static enum tier tier_of(struct why *why, const struct why_population *populatio
         return TIER_CROWD;
     case WHY_SELF:
         return TIER_CROWD;
+    case WHY_ATTRIBUTE:
+        return TIER_ATTRIBUTE;
     default:
         return TIER_WHO;
     }
@@ -159,20 +236,18 @@ static bool is_explained(struct why *why, const struct why_population *populatio
     const struct why_cause *cause, const struct why_cause *other)
 {
     struct two_by_two strata[2] = {{.slow_with = 0}};
+    struct rows rows = rows_of(why, population, cause, other);
+    struct row row;
 
-    for (uint32_t i = 0; i < population->count; i++) {
-        const struct observation *o = population->items[i];
-        if (population->marks[i] == MARK_LEFT_OUT) {
-            continue;
-        }
-        struct two_by_two *t = &strata[has_trait(why, population->seen_by, o, other)];
-        bool has = has_trait(why, population->seen_by, o, cause);
-        if (population->marks[i] == MARK_SLOW) {
+    while (next_row(&rows, &row)) {
+        struct two_by_two *t = &strata[has(&rows, &row, other)];
+        bool has_cause = has(&rows, &row, cause);
+        if (row.mark == MARK_SLOW) {
             t->slow_count++;
-            t->slow_with += has;
+            t->slow_with += has_cause;
         } else {
             t->rest_count++;
-            t->rest_with += has;
+            t->rest_with += has_cause;
         }
     }
     return mantel_haenszel_chance(strata, 2) > companion_chance;
@@ -180,7 +255,7 @@ static bool is_explained(struct why *why, const struct why_population *populatio
 
 static bool is_compared(const struct why_cause *cause)
 {
-    return !cause->is_part && cause->kind != WHY_ATTRIBUTE;
+    return !cause->is_part;
 }
 
 /* Companions go behind what explains them; where each explains the other, the first one stands. */

@@ -2,7 +2,7 @@
 """Writes the seeds of the trace_block target: tests/fuzz/corpus/trace_block/seed-*.
 
 Blocks of the ring (agent/trace/block.h) written by hand: sound ones with every form of entry, and the same with one thing
-wrong. Deterministic. Inputs that a fuzzer found are kept under other names and not touched.
+wrong; then compressed ones (agent/trace/frozen.h). Deterministic. Inputs that a fuzzer found are kept under other names and not touched.
 """
 import pathlib
 import struct
@@ -11,6 +11,7 @@ OUT = pathlib.Path(__file__).resolve().parent / "corpus" / "trace_block"
 BLOCK_BYTES = 16384
 PLACE_BYTES = 16
 NOW = 1700000000000000000
+FROZEN_HEAD_BYTES = 144
 OTLP, NATIVE, LOG = 0, 1, 2
 ERROR, KEPT, REWRITE, HAS_FLAGS = 1, 2, 4, 8
 
@@ -93,6 +94,33 @@ class Block:
         self.front[:64] = struct.pack("<QQQQQIIII8x", *told.values())
         tail = b"".join(reversed(self.entries))
         return bytes([options]) + struct.pack("<H", len(self.front)) + bytes(self.front) + tail
+
+
+def zstd_frame(data):
+    """Of one raw block: any decoder takes it."""
+    return b"\x28\xb5\x2f\xfd\x60" + struct.pack("<H", len(data) - 256) + struct.pack("<I", len(data) << 3 | 1)[:3] + data
+
+
+def frozen(block, options=0, *, names=True, frame=None, front=None, changes=()):
+    """The same block compressed, with u32 of its head (offset, value) changed afterwards."""
+    block.bytes()
+    data = bytes(block.front)
+    entries = b"".join(reversed(block.entries))
+    places = sorted({place for entry in block.entries for place in struct.unpack_from("<HH", entry, 8)} - {0}) if names else []
+    index, texts = b"", b""
+    at = FROZEN_HEAD_BYTES + len(entries) + 8 * len(places)
+    for place in places:
+        length, = struct.unpack_from("<H", data, place * PLACE_BYTES)
+        index += struct.pack("<HHI", place, length, at + len(texts))
+        texts += data[place * PLACE_BYTES + 2:][:length]
+    frames_at = at + len(texts)
+    packed = zstd_frame(data) if frame is None else frame
+    head = bytearray(data[:64] + struct.pack("<IIII16I", frames_at + len(packed), len(places), frames_at, 0,
+                                             frames_at + len(packed), *[0] * 15))
+    struct.pack_into("<I", head, 40, len(data) if front is None else front)
+    for offset, value in changes:
+        struct.pack_into("<I", head, offset, value)
+    return bytes([options]) + b"\xff\xff" + bytes(head) + entries + index + texts + packed
 
 
 def filled():
@@ -186,6 +214,36 @@ def seeds():
     short = Block()
     short.entry(b"short", form=NATIVE)
     yield "short-request", short.bytes()
+    yield from frozen_seeds()
+
+
+def frozen_seeds():
+    for options in (0, 3, 8, 0x40, 0x80, 0xC0):
+        yield f"frozen-sound-{options}", frozen(filled(), options)
+    yield "frozen-no-names", frozen(filled(), 0x40, names=False)
+    yield "frozen-no-frame", frozen(filled(), frame=b"")
+    yield "frozen-damaged", frozen(filled(), frame=b"\x28\xb5\x2f\xfd" + bytes(100))
+    yield "frozen-short-frame", frozen(filled(), frame=zstd_frame(bytes(300)))
+    yield "frozen-front-past-the-end", frozen(filled(), front=BLOCK_BYTES + 1)
+    yield "frozen-front-longer", frozen(filled(), front=BLOCK_BYTES)
+    yield "frozen-front-in-header", frozen(filled(), front=63)
+    for offset, name in ((44, "entries"), (64, "bytes"), (68, "names"), (72, "frames-at"), (80, "frame-end")):
+        yield f"frozen-{name}-many", frozen(filled(), changes=[(offset, 0xFFFFFFFF)])
+        yield f"frozen-{name}-few", frozen(filled(), 0x40, changes=[(offset, 1)])
+    yield "frozen-frame-end-before", frozen(filled(), changes=[(80, 200)])
+    outside = frozen(filled(), 0x40)
+    at = 3 + FROZEN_HEAD_BYTES + 24 * len(filled().entries)
+    yield "frozen-name-outside", outside[:at + 4] + struct.pack("<I", 0xFFFFFFF0) + outside[at + 8:]
+    yield "frozen-name-too-long", outside[:at + 2] + b"\xff\xff" + outside[at + 4:]
+    noise = Block()
+    word = 1
+    for i in range(20):
+        payload = bytearray()
+        for _ in range(80):
+            word = (word * 6364136223846793005 + 1442695040888963407) % 2**64
+            payload += struct.pack("<Q", word ^ word >> 29)
+        noise.entry(bytes(payload), span=i)
+    yield "not-smaller", noise.bytes()
 
 
 def main():

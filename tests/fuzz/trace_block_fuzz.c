@@ -6,8 +6,9 @@
  *   bytes 1–2  how many of the rest (little endian) lie at the block's begin; the others lie at its end
  *
  * The newest two blocks hold the same bytes, so that a chain may lead from one to the other. Every slice that
- * is handed out must lie within its block, and what is written must be a sequence of ResourceSpans. Then the
- * same bytes go in, as spans and what stands around them, and must be found again.
+ * is handed out must lie within its block, and what is written must be a sequence of ResourceSpans. The older
+ * block is then compressed, and must read the same; after that the same bytes are taken for a compressed one.
+ * Then they go in, as spans and what stands around them, and must be found again.
  */
 #include "fuzz.h"
 
@@ -60,6 +61,7 @@ static void target_init(struct target *target)
         .cells = target->cells,
         .clock = &target->clock.clock,
         .scanner = &target->scanner,
+        .compresses = true,
     };
     FUZZ_CHECK(ring_new(&settings, &target->ring) == 0);
     target->ring->hash_seed = 0; /* the same each time */
@@ -77,12 +79,11 @@ static void target_deinit(struct target *target)
 /* Most entries are made to be found by their trace id: no input could know the hash. */
 static void link_entries(struct ring *ring, uint64_t sequence)
 {
-    uint8_t *block = ring_block_of(ring, sequence);
     struct block_view view;
 
-    FUZZ_CHECK(block_open(block, ring->block_bytes, &view));
+    FUZZ_CHECK(ring_open_block(ring, sequence, &view));
     for (uint32_t i = 0; i < view.entry_count; i++) {
-        struct block_entry *entry = block_entry_at(block, ring->block_bytes, i);
+        struct block_entry *entry = (struct block_entry *)(uintptr_t)block_view_entry(&view, i);
         const struct block_record *record = block_view_record(&view, entry);
         if (record != NULL && i % 8 != 7) {
             struct ring_hash hash = ring_hash_of(ring, record->trace_id);
@@ -106,10 +107,9 @@ static void fill_blocks(struct ring *ring, const uint8_t *data, size_t size)
     size_t tail_bytes = rest_bytes - front_bytes;
     tail_bytes = tail_bytes < ring->block_bytes ? tail_bytes : ring->block_bytes;
     for (uint64_t sequence = 1; sequence <= 2; sequence++) {
-        uint8_t *block = ring_block_of(ring, sequence);
+        uint8_t *block = ring_next_block(ring);
         memcpy(block + ring->block_bytes - tail_bytes, rest + front_bytes, tail_bytes);
         memcpy(block, rest, front_bytes);
-        ring->sequence = sequence;
         ring->block = block;
         link_entries(ring, sequence);
     }
@@ -117,10 +117,27 @@ static void fill_blocks(struct ring *ring, const uint8_t *data, size_t size)
 
 /* ---- what must hold ---- */
 
+static bool lies_in(const uint8_t *bytes, size_t length, struct slice slice)
+{
+    return slice.ptr >= bytes && slice.length <= length && slice.ptr <= bytes + length - slice.length;
+}
+
 static void check_slice(const struct ring_entry *entry, struct slice slice)
 {
-    FUZZ_CHECK(slice.length == 0 ||
-               (slice.ptr >= entry->block && slice.ptr + slice.length <= entry->block + entry->block_bytes));
+    const struct block_view *view = &entry->view;
+
+    if (slice.length == 0) {
+        return;
+    }
+    if (view->frozen == NULL) {
+        FUZZ_CHECK(lies_in(view->data, view->bytes, slice));
+        return;
+    }
+    bool is_sound = lies_in((const uint8_t *)view->frozen, view->frozen->bytes, slice);
+    for (uint32_t i = 0; i < THAW_BUFFERS_COUNT; i++) {
+        is_sound |= lies_in(view->thaw->buffers[i].bytes, view->front, slice);
+    }
+    FUZZ_CHECK(is_sound);
 }
 
 static void check_entry(const struct ring_entry *entry)
@@ -208,11 +225,11 @@ static void write_trace(struct ring *ring, const uint8_t *trace_id, uint8_t opti
     buffer_deinit(&out);
 }
 
-static void walk_traces(struct ring *ring, uint8_t options)
+static void walk_traces(struct ring *ring, uint64_t sequence, uint8_t options)
 {
     struct block_view view;
 
-    FUZZ_CHECK(block_open(ring->block, ring->block_bytes, &view));
+    FUZZ_CHECK(ring_open_block(ring, sequence, &view));
     for (uint32_t i = 0; i < view.entry_count && i < WALKS_COUNT_MAX; i++) {
         const struct block_record *record = block_view_record(&view, block_view_entry(&view, i));
         if (record != NULL) {
@@ -220,6 +237,47 @@ static void walk_traces(struct ring *ring, uint8_t options)
             memcpy(trace_id, record->trace_id, sizeof trace_id);
             write_trace(ring, trace_id, options);
         }
+    }
+}
+
+/* ---- compressed ---- */
+
+/* The older block is compressed: nothing that can be found changes. */
+static void freeze_first(struct ring *ring, const struct ring_filter *filter, uint8_t options)
+{
+    uint32_t count = search(ring, filter, 0);
+    uint32_t free_count = ring->free_count;
+
+    ring->free_count = 0; /* as if it were nearly full */
+    ring->sequence += 2;
+    FUZZ_CHECK(ring_freeze_is_due(ring));
+    while (ring->freeze_next == 1) {
+        ring_freeze(ring);
+    }
+    ring->sequence -= 2;
+    ring->free_count = free_count;
+    FUZZ_CHECK(count == search(ring, filter, 0));
+    if (ring_place_of(ring, 1)->frozen_bytes != 0) {
+        walk_traces(ring, 1, options);
+    }
+    FUZZ_CHECK(metric_get(ring->settings.cells, METRIC_TRACE_BLOCKS_DAMAGED) == 0);
+}
+
+/* The input is a compressed block: the older one. */
+static void take_frozen(struct ring *ring, const uint8_t *data, size_t size, const struct ring_filter *filter)
+{
+    size_t bytes = size - HEAD_BYTES < ring->block_bytes ? size - HEAD_BYTES : ring->block_bytes;
+    struct block_view view;
+
+    for (uint32_t i = 0; i < THAW_BUFFERS_COUNT; i++) {
+        ring->thaw.buffers[i].sequence = 0;
+    }
+    memcpy(ring_block_of(ring, 1), data + HEAD_BYTES, bytes);
+    ring_place_of(ring, 1)->frozen_bytes = (uint32_t)bytes;
+    if (bytes > 0 && ring_open_block(ring, 1, &view)) {
+        link_entries(ring, 1);
+        (void)search(ring, filter, 2);
+        walk_traces(ring, 1, data[0]);
     }
 }
 
@@ -242,6 +300,7 @@ static void add_spans(struct target *target, const uint8_t *data, size_t size)
         .trace_id = {9}};
 
     ring->sequence = 0; /* a new one */
+    ring->oldest = 1;
     ring->block = NULL;
     memset(ring->heads, 0, (ring->heads_mask + (size_t)1) * sizeof *ring->heads);
     for (uint8_t i = 0; i < 60; i++) {
@@ -295,7 +354,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t count = search(ring, filter, 0);
     FUZZ_CHECK(count <= search(ring, &filters[0], 0));
     FUZZ_CHECK(count == search(ring, filter, 2));
-    walk_traces(ring, data[0]);
+    walk_traces(ring, 2, data[0]);
+    freeze_first(ring, filter, data[0]);
+    take_frozen(ring, data, size, filter);
     struct ring_counts counts;
     ring_count(ring, &counts);
     if (size >= 2 * SPAN_ID_BYTES) {

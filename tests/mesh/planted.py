@@ -81,6 +81,7 @@ class Service:
         self.network_relay = network_relay or Relay()
         self.version = version or (lambda pod: "v1")
         self.guard = None  # called with each request before it is passed on: (status, flags) ends it
+        self.tags = lambda request: {}  # further attributes of its own span of each request
         base = graph.directory / name
         self.hops = [
             Hop(f"{base}-network.sock", self.pass_network),
@@ -122,7 +123,8 @@ class Service:
         ended = self.guard(own) if self.guard else None
         answer = {"status": ended[0]} if ended else await call(self.hops[2].path, own)
         flags = [text("response_flags", ended[1])] if ended and ended[1] else []
-        self.span(own, 2, request["span"], begin, pod, answer["status"], *flags)
+        tags = [text(key, value) for key, value in self.tags(own).items()]
+        self.span(own, 2, request["span"], begin, pod, answer["status"], *flags, *tags)
         return answer
 
     async def call(self, request, callee, route="/", **more):
@@ -238,24 +240,45 @@ def interval(span):
     return int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])
 
 
-def attribute(graph):
-    """({service: [self ns]}, {(caller, callee): [network ns]}) of spans of which a server's calls are its children."""
-    spans = graph.all_spans()
+def covered_by(span, below):
+    """How long one of the spans below was under way, within the span."""
+    begin, end = interval(span)
+    covered, until = 0, begin
+    for a, b in sorted((max(a, begin), min(b, end)) for a, b in (interval(c) for _, c in below)):
+        if b > max(a, until):
+            covered += b - max(a, until)
+            until = b
+    return covered
+
+
+def children_of(spans):
     children = defaultdict(list)
     for service, span in spans:
         children[span["traceId"], span["parentSpanId"]].append((service, span))
+    return children
+
+
+def child_times(graph):
+    """{service: [ns in which its calls were under way]}."""
+    spans = graph.all_spans()
+    children = children_of(spans)
+    times = defaultdict(list)
+    for service, span in spans:
+        if span["kind"] == 2:
+            times[service].append(covered_by(span, children[span["traceId"], span["spanId"]]))
+    return times
+
+
+def attribute(graph):
+    """({service: [self ns]}, {(caller, callee): [network ns]}) of spans of which a server's calls are its children."""
+    spans = graph.all_spans()
+    children = children_of(spans)
     own, network = defaultdict(list), defaultdict(list)
     for service, span in spans:
         begin, end = interval(span)
         below = children[span["traceId"], span["spanId"]]
         if span["kind"] == 2:
-            clipped = sorted((max(a, begin), min(b, end)) for a, b in (interval(c) for _, c in below))
-            covered, until = 0, begin
-            for a, b in clipped:
-                if b > max(a, until):
-                    covered += b - max(a, until)
-                    until = b
-            own[service].append(end - begin - covered)
+            own[service].append(end - begin - covered_by(span, below))
         else:
             for callee, server in below:
                 a, b = interval(server)

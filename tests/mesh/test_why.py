@@ -10,7 +10,7 @@ import pytest
 
 from agent import WEFT, Weftd
 from harness import wait_for
-from planted import Graph, Relay, attribute
+from planted import Graph, Relay, attribute, child_times
 
 JOIN_WAIT_MS = 1000
 REQUESTS = 240
@@ -63,6 +63,20 @@ def nanoseconds(samples, name, **labels):
     return round(samples.total(f"{name}_sum", **labels) * 1e9)
 
 
+def buckets(samples, name, **labels):
+    """{upper bound in seconds: requests up to it}."""
+    counts = samples.by(("le",), f"{name}_bucket", **labels)
+    assert counts["+Inf",] == REQUESTS
+    return {float(bound): count for (bound,), count in counts.items()}
+
+
+def expected_buckets(samples, times_ns):
+    """The same of the script's times, for the bounds of any of these histograms."""
+    bounds = {float(labels["le"]) for labels, _ in samples.matching("mesh_service_self_seconds_bucket")}
+    counts = {bound: sum(time <= bound * 1e9 for time in times_ns) for bound in bounds}
+    return {bound: count for bound, count in counts.items() if count > 0}
+
+
 def test_times_equal_an_independent_script(agent, tmp_path):
     graph = Graph(tmp_path, seed=1)
     own_delay, network_delay, db_delay = Relay(lambda _: 0.1), Relay(lambda _: 0.12), Relay(lambda _: 0.15)
@@ -80,12 +94,19 @@ def test_times_equal_an_independent_script(agent, tmp_path):
     deliver(agent, graph)
     own, network = attribute(graph)
     samples = agent.samples()
+    children = child_times(graph)
     for service, times in own.items():
-        assert samples.total("mesh_service_self_seconds_count", mesh_service=service) == len(times) == REQUESTS
-        assert nanoseconds(samples, "mesh_service_self_seconds", mesh_service=service) == sum(times)
+        labels = {"mesh_service": service}
+        assert samples.total("mesh_service_self_seconds_count", **labels) == len(times) == REQUESTS
+        assert nanoseconds(samples, "mesh_service_self_seconds", **labels) == sum(times)
+        assert buckets(samples, "mesh_service_self_seconds", **labels) == expected_buckets(samples, times)
+        whole = nanoseconds(samples, "mesh_request_duration_seconds", reporter="destination", destination=service)
+        assert whole - sum(times) == sum(children[service])
     assert set(network) == {("web", "cart"), ("cart", "db")}
     for (source, destination), times in network.items():
-        assert nanoseconds(samples, "mesh_edge_network_seconds", source=source, destination=destination) == sum(times)
+        labels = {"source": source, "destination": destination}
+        assert nanoseconds(samples, "mesh_edge_network_seconds", **labels) == sum(times)
+        assert buckets(samples, "mesh_edge_network_seconds", **labels) == expected_buckets(samples, times)
     for relay, arguments in (
         (own_delay, {"of": "self", "destination": "cart"}),
         (db_delay, {"of": "self", "destination": "db"}),
@@ -204,6 +225,48 @@ def test_queueing(agent, tmp_path):
     run(graph, cart, count=400, concurrency=400, pace=lambda number: 0.0 if number % 100 < 20 else 0.012)
     deliver(agent, graph)
     assert first_cause(agent, cart.name)[0] == "queueing"
+
+
+def tenant_of(request):
+    return f"tenant-{int(request['trace'][:2], 16) % 10}"
+
+
+def test_attribute(agent, tmp_path):
+    """One tenant's requests are slow, whatever route and pod; other attributes tell nothing, or the same again."""
+    relay = Relay(lambda request: SLOW_SECONDS if tenant_of(request) == "tenant-3" else 0)
+    graph, cart, _ = chain(tmp_path, "tenant", cart={"self_relay": relay})
+    cart.tags = lambda request: {
+        "tenant": tenant_of(request), "request.number": str(request["n"]), "feature": f"f{request['n'] % 3}",
+    }
+    run(graph, cart)
+    deliver(agent, graph)
+    answer = why(agent, cart.name)
+    assert first_cause(agent, cart.name) == ("attribute", "tenant-3"), json.dumps(answer, indent=1)
+    cause, *others = answer["causes"]
+    assert cause["key"] == "tenant" and cause["strong"]
+    assert cause["share"] > 0.7 and cause["share_of_others"] < 0.2  # a crowded machine makes others slow as well
+    assert cause["lift"] is None or cause["lift"] == pytest.approx(cause["share"] / cause["share_of_others"])
+    assert tenant_of({"trace": cause["example"]["trace_id"]}) == "tenant-3"
+    assert cause["example"]["seconds"] >= SLOW_SECONDS
+    assert answer["attributes_of"]["slow"] == answer["slow_requests"] and answer["attributes_of"]["others"] >= 100
+    assert all(other["kind"] != "attribute" for other in others), json.dumps(others, indent=1)
+
+
+def test_attribute_of_who_called(agent, tmp_path):
+    """It is told by the caller's span alone, and it is a called service that takes the time."""
+    graph, cart, db = chain(tmp_path, "above", db={"self_relay": Relay()})
+    db.self_relay.delay = lambda request: SLOW_SECONDS if tenant_of(request) == "tenant-7" else 0
+
+    async def work(service, request):
+        return await service.call(request, cart, route=request["route"])
+
+    gate = graph.service("gate-above", work=work)
+    gate.tags = lambda request: {"tenant": tenant_of(request)}
+    run(graph, gate)
+    deliver(agent, graph)
+    answer = why(agent, cart.name)
+    causes = [(cause["kind"], cause["value"]) for cause in answer["causes"] if cause["strong"]]
+    assert causes[0] == ("attribute", "tenant-7") and ("callee", db.name) in causes, json.dumps(answer, indent=1)
 
 
 def test_circuit_breaker(agent, tmp_path):

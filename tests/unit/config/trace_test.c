@@ -15,6 +15,7 @@ static void defaults(void **state)
 
     (void)state;
     assert_int_equal(trace->export, CONFIG_TRACE_EXPORT_KEPT);
+    assert_false(trace->compress);
     assert_true(trace->slow_ms == 1000 && trace->slow_factor == 4 && trace->slow_for_series_min_ms == 10);
     assert_true(trace->rare_count == 5 && trace->baseline_parts == 1000000);
     assert_true(trace->rate_per_s == 100 && trace->linger_ms == 30000);
@@ -37,7 +38,8 @@ static void all_keys(void **state)
     temporary_write(&directory, "token", TOKEN "\n", token);
     temporary_write(&directory, "agent.pem", "any", certificate);
     (void)snprintf(text, sizeof text,
-        "trace:\n  export: all\n  slow_ms: 0\n  slow_factor: 10\n  slow_for_series_min_ms: 1\n  rare_count: "
+        "trace:\n  export: all\n  compress: true\n  slow_ms: 0\n  slow_factor: 10\n  slow_for_series_min_ms: "
+        "1\n  rare_count: "
         "0\n"
         "  baseline: 1\n  rate_per_s: 7\n  linger_ms: 100\n  peers: [https://node-2:9464, "
         "\"http://[fd00::3]:9464/\"]\n"
@@ -48,6 +50,7 @@ static void all_keys(void **state)
     const struct config_trace *trace = &config->trace;
 
     assert_int_equal(trace->export, CONFIG_TRACE_EXPORT_ALL);
+    assert_true(trace->compress);
     assert_true(trace->slow_ms == 0 && trace->slow_factor == 10 && trace->slow_for_series_min_ms == 1);
     assert_true(trace->rare_count == 0 && trace->baseline_parts == 1000000000);
     assert_true(trace->rate_per_s == 7 && trace->linger_ms == 100);

@@ -47,7 +47,8 @@ struct ring_rig {
     uint32_t seen_count;
 };
 
-static inline void ring_rig_init(struct ring_rig *rig, uint64_t share_bytes, uint32_t spans_count_max)
+static inline void ring_rig_init_as(
+    struct ring_rig *rig, uint64_t share_bytes, uint32_t spans_count_max, bool compresses)
 {
     memset(rig, 0, sizeof *rig);
     limits_init(&rig->limits);
@@ -72,8 +73,14 @@ static inline void ring_rig_init(struct ring_rig *rig, uint64_t share_bytes, uin
         .cells = rig->cells,
         .clock = &rig->clock.clock,
         .scanner = &rig->scanner,
+        .compresses = compresses,
     };
     assert_int_equal(ring_new(&settings, &rig->ring), 0);
+}
+
+static inline void ring_rig_init(struct ring_rig *rig, uint64_t share_bytes, uint32_t spans_count_max)
+{
+    ring_rig_init_as(rig, share_bytes, spans_count_max, false);
 }
 
 static inline void ring_rig_deinit(struct ring_rig *rig)

@@ -606,7 +606,7 @@ static void attributes_of_samples(void **state)
     why_select(w->why, w->observations, &question);
     assert_int_equal(why_sample_count(w->why, true), 50);
     assert_int_equal(why_sample_count(w->why, false), WHY_SAMPLE_COUNT);
-    for (int slow = 0; slow <= 1; slow++) {
+    for (int slow = 1; slow >= 0; slow--) {
         for (uint32_t i = 0; i < why_sample_count(w->why, slow); i++) {
             assert_int_equal(why_sample_trace_id(w->why, slow, i)[0], 0xab);
             int length = snprintf(text, sizeof text, "request-%d-%u", slow, i);

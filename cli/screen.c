@@ -14,9 +14,10 @@ bool screen_resize(struct screen *screen, unsigned rows, unsigned columns)
     if (cells == NULL) {
         return false;
     }
+    struct screen made = {.rows = rows, .columns = columns, .cells = cells};
+    screen_clear(&made);
     free(screen->cells);
-    *screen = (struct screen){.rows = rows, .columns = columns, .cells = cells};
-    screen_clear(screen);
+    *screen = made;
     return true;
 }
 

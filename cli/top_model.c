@@ -261,7 +261,7 @@ static bool press_move(struct top *top, int key)
 
 static size_t step(size_t at, size_t count, bool forward)
 {
-    return (at + (forward ? 1 : count - 1)) % count;
+    return count > 0 ? (at + (forward ? 1 : count - 1)) % count : 0;
 }
 
 static size_t count_of(const char *const *words)

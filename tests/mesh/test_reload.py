@@ -198,6 +198,27 @@ def test_secrets_are_not_told(directory):
         assert "7c1e" not in offline(agent, agent.log_path.with_suffix(".yaml"))
 
 
+def own_address():
+    """An address of this machine beyond loopback; None when it has none. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return probe.getsockname()[0]
+
+
+def test_the_configuration_is_told_on_this_machine_only(directory):
+    address = own_address()
+    if address is None or address.startswith("127."):
+        pytest.skip("this machine has no address but loopback's")
+    with Weftd(directory, host=address) as agent:
+        status, _, body = agent.get("/api/v1/config")
+        assert status == 403 and b"this machine" in body
+        assert agent.get("/api/v1/services")[0] == 200
+        assert "socket:" in Reloader(agent).text()
+
+
 def test_live_keys_have_their_effect(directory):
     def host_status(name):
         return agent.get("/readyz", {"Host": name})[0]

@@ -307,3 +307,20 @@ def test_one_answer_a_second(agent):
     passed = time.monotonic() - begin
     asked = agent.samples().total("weft_queries_total") - asked
     assert 3 <= asked <= passed + 3  # one before the screen is taken, and one of its size
+
+
+def test_whoever_asks_often_spares_the_shards(tmp_path):
+    """`max_age_ms`: what a round of flips brought lately will do. Without it an answer has all that was acknowledged."""
+    with Weftd(tmp_path) as agent:
+        def requests(**arguments):
+            return agent.json("/api/v1/top", **arguments)["totals"]["requests"]
+
+        agent.emit("--source", "web", "--destination", "cart", "--count", 5)
+        assert requests() == 5
+        flips = agent.samples().total("weft_flips_total")
+        for _ in range(20):
+            assert requests(max_age_ms=60000) == 5
+        assert agent.samples().total("weft_flips_total") <= flips + 3  # the scrapes' own, and one of every 10 s
+        agent.emit("--source", "web", "--destination", "cart", "--count", 2)
+        assert requests() == 7
+        assert requests(max_age_ms=1) == 7

@@ -288,7 +288,7 @@ static void the_selection_stays_with_its_row(void **state)
 static void a_list_longer_than_the_screen(void **state)
 {
     struct rig *rig = *state;
-    char names[50][8];
+    char names[50][16];
     const char *pointers[51] = {NULL};
 
     for (int i = 0; i < 50; i++) {

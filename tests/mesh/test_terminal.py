@@ -224,9 +224,11 @@ def test_watch_prints_table_after_table_in_a_pipe(agent):
 
 
 def test_watch_redraws_a_terminal(agent):
-    with PseudoTerminal([str(WEFT), "edges", "--api", str(agent.api_socket), "--watch", "0.2"]) as terminal:
+    argv = [str(WEFT), "edges", "--api", str(agent.api_socket), "--watch", "0.2"]
+    with PseudoTerminal(argv, rows=8) as terminal:
         terminal.wait_for(lambda _: terminal.output.count(b"\x1b[H\x1b[2J") >= 3, "three pictures")
-        terminal.wait_for(lambda lines: "weft edges" in lines[0] and lines[2].startswith("SOURCE"), "one on the screen")
+        terminal.wait_for(lambda lines: "weft edges" in lines[0] and lines[2].startswith("SOURCE")
+                          and lines[6] == "... and 4 more", "one that fits the screen")
         terminal.press("\x03")
         assert terminal.wait_end() == -signal.SIGINT
 

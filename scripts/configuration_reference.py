@@ -159,7 +159,7 @@ def default_of(key):
     if default is None:
         return "–"
     if default == "":
-        return "none" if kind in ("texts", "choices") else '`""`'
+        return "none" if kind in ("texts", "choices", "milliseconds") else '`""`'
     return ", ".join(f"`{item}`" for item in default.split()) if kind in ("texts", "choices", "milliseconds") else f"`{default}`"
 
 

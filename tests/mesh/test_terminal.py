@@ -150,7 +150,7 @@ def test_top_says_that_the_agent_went_away_and_came_back(tmp_path):
         terminal = top(going, "--watch", "1")
     with terminal:
         row_of(terminal, "cart")
-        terminal.wait_text("no agent answers; asking again")
+        terminal.wait_text(", asking again: no agent answers")
         row_of(terminal, "cart")  # what was known stays
         with Weftd(tmp_path, port=port, name="going") as back:
             terminal.wait_text("started anew")

@@ -74,10 +74,10 @@ struct daemon {
     struct mail step_done;
     struct listeners listeners;
     struct receivers receivers;
-    struct tcp_guard guard;  /* of records over TCP */
-    struct http_gate http_gate;   /* of queries over TCP */
-    struct acceptor records; /* weft.sock: ends with the drain */
-    struct acceptor http;    /* api.sock and TCP: goes on, so that /readyz can say 503 */
+    struct tcp_guard guard;     /* of records over TCP */
+    struct http_gate http_gate; /* of queries over TCP */
+    struct acceptor records;    /* weft.sock: ends with the drain */
+    struct acceptor http;       /* api.sock and TCP: goes on, so that /readyz can say 503 */
     bool accepting;
     struct pods pods;
     struct pod_source *pod_source; /* NULL: none is configured */
@@ -264,6 +264,11 @@ static void post_to_traces(void *traces, struct config_letter *letter)
     trace_thread_post_config(traces, letter);
 }
 
+static void post_to_exporter(void *exporter, struct config_letter *letter)
+{
+    exporter_thread_post_config(exporter, letter);
+}
+
 static void add_reload_parties(struct daemon *daemon)
 {
     for (size_t i = 0; i < daemon->shard_count; i++) {
@@ -271,6 +276,9 @@ static void add_reload_parties(struct daemon *daemon)
     }
     reload_add(&daemon->reload, daemon->aggregator, post_to_aggregator);
     reload_add(&daemon->reload, daemon->traces, post_to_traces);
+    if (daemon->exporting) {
+        reload_add(&daemon->reload, &daemon->exporter, post_to_exporter);
+    }
 }
 
 static void start_handles(struct daemon *daemon)

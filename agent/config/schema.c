@@ -230,8 +230,8 @@ static const struct config_group trace_group = GROUP(trace_fields, struct config
 
 static const struct config_field header_fields[] = {
     {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_header, name)},
-    {.name = "value", .kind = CONFIG_KIND_SECRET, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value)},
-    {.name = "value_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value),
+    {.name = "value", .kind = CONFIG_KIND_SECRET, .largest = CONFIG_SECRET_BYTES_MAX, LIVE, .offset = offsetof(struct config_header, value)},
+    {.name = "value_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = CONFIG_SECRET_BYTES_MAX, LIVE, .offset = offsetof(struct config_header, value),
         .file_offset = offsetof(struct config_header, value_file)},
 };
 static const struct config_group header_group = GROUP(header_fields, struct config_header);

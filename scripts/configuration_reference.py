@@ -52,7 +52,7 @@ said in several places: an option of `weftd` goes before the file, the file befo
 
 | to | do |
 |---|---|
-| see what is wrong, and on which line | `weftd --config FILE --check-config`; exit code 1 when something is |
+| see what is wrong, and on which line | `weftd --config FILE --check-config`; exit code 2 when something is |
 | see what a file would make of every key | `weftd --config FILE --effective-config`; secrets are masked |
 | see what the running agent has in force | `weft config` |
 | have the running agent read its file again | SIGHUP (`systemctl reload weft`) |

@@ -359,8 +359,9 @@ static int init_shared(struct daemon *daemon, char *reason)
         return fail(reason, WERR_NOMEM, "start");
     }
     uint64_t bounds_ns[BOUNDS_COUNT_MAX];
-    int count = profiles_bounds(config->exporters.prometheus.profiles, config->metrics.bounds_ns.items,
-        config->metrics.bounds_ns.count, bounds_ns, BOUNDS_COUNT_MAX);
+    int count = bounds_in_force(config->metrics.bounds_ns.items, config->metrics.bounds_ns.count,
+        config->exporters.prometheus.profiles, &config->metrics.bounds_per_route, bounds_ns,
+        BOUNDS_COUNT_MAX);
     error = count < 0 ? count : split_bounds_init(&daemon->bounds, bounds_ns, (size_t)count);
     if (error < 0) {
         return fail(reason, error, "metrics.bounds_ms");

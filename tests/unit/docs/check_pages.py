@@ -77,7 +77,7 @@ def check_keys(name, text, keys):
 
 
 def check_examples(name, text, weftd):
-    for number, example in enumerate(re.findall(r"```yaml\n(# weft\.yaml.*?)```", text, re.S), 1):
+    for number, example in enumerate(re.findall(r"^```yaml\n(# weft\.yaml.*?)^```$", text, re.S | re.M), 1):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             file.write(example)
             file.flush()
@@ -88,8 +88,9 @@ def check_examples(name, text, weftd):
 
 def shown_lines(text):
     """What a page shows to be typed: code blocks without a language, and code spans."""
-    for block in re.findall(r"^```\n(.*?)^```", text, re.S | re.M):
-        yield from (line.removeprefix("$ ").split("#")[0] for line in block.splitlines())
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M):
+        if not language:
+            yield from (line.removeprefix("$ ").split("#")[0] for line in block.splitlines())
     yield from re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M))
 
 

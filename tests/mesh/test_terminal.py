@@ -16,7 +16,7 @@ from pseudo_terminal import PseudoTerminal
 pytestmark = pytest.mark.agent_needed
 
 HOSTILE = ("\x1b[31mred\x1b]0;owned\x07", "\u202egnp.exe", "x" * 4000)
-DOWN, ENTER, ESCAPE = "\x1b[B", "\r", "\x1b"
+DOWN, ENTER, ESCAPE = "\x1bOB", "\r", "\x1b"
 TABLES = (["stat"], ["edges"], ["stat", "--routes"], ["ledger"], ["top"])
 BASE = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "WEFT_API")}
 

@@ -1,9 +1,9 @@
 /*
- * The agent's configuration as the rest of it sees it: one struct, complete and checked, read once at start.
- * The keys, their defaults and their ranges are the tables of schema.c; docs/weft.example.yaml shows each of
- * them.
+ * The agent's configuration as the rest of it sees it: one struct, complete and checked, read at start and by
+ * each reload. The keys, their defaults and their ranges are the tables of schema.c; docs/weft.example.yaml
+ * shows each of them.
  *
- * Main makes it and hands out parts; nobody writes to it after config_load.
+ * Main makes it and hands out parts; nobody writes to it afterwards. A reload makes another one (changes.h).
  */
 #ifndef WEFT_CONFIG_CONFIG_H
 #define WEFT_CONFIG_CONFIG_H

@@ -209,6 +209,13 @@ def test_json_is_the_same_everywhere(agent):
     assert rows[0]["quantiles"][3]["seconds"] == pytest.approx(2, rel=0.011)
 
 
+def test_a_table_that_cannot_be_written_is_a_failure(agent):
+    with open("/dev/full", "w") as full:
+        command = [str(WEFT), "stat", "--api", str(agent.api_socket)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=BASE)
+    assert done.returncode == 1 and "cannot write" in done.stderr
+
+
 def test_watch_prints_table_after_table_in_a_pipe(agent):
     command = [str(word) for word in (WEFT, "stat", "cart", "--api", agent.api_socket, "--watch", "0.2")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=BASE) as process:

@@ -535,6 +535,7 @@ int aggregator_thread_new(const struct aggregator_thread_config *config, struct 
         .clock = config->clock,
         .le_ns = config->config->metrics.bounds_ns.items,
         .le_count = config->config->metrics.bounds_ns.count,
+        .bounds_rules = config->config->metrics.bounds_per_route,
         .profiles = config->config->exporters.prometheus.profiles,
         .cluster = config->config->cluster,
         .meshes = {.items = config->config->mesh_names.items, .count = config->config->mesh_names.count},

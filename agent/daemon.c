@@ -76,10 +76,10 @@ struct daemon {
     struct mail step_done;
     struct listeners listeners;
     struct receivers receivers;
-    struct tcp_guard guard;  /* of records over TCP */
-    struct http_gate http_gate;   /* of queries over TCP */
-    struct acceptor records; /* weft.sock: ends with the drain */
-    struct acceptor http;    /* api.sock and TCP: goes on, so that /readyz can say 503 */
+    struct tcp_guard guard;     /* of records over TCP */
+    struct http_gate http_gate; /* of queries over TCP */
+    struct acceptor records;    /* weft.sock: ends with the drain */
+    struct acceptor http;       /* api.sock and TCP: goes on, so that /readyz can say 503 */
     bool accepting;
     struct pods pods;
     struct pod_source *pod_source; /* NULL: none is configured */
@@ -266,6 +266,11 @@ static void post_to_traces(void *traces, struct config_letter *letter)
     trace_thread_post_config(traces, letter);
 }
 
+static void post_to_exporter(void *exporter, struct config_letter *letter)
+{
+    exporter_thread_post_config(exporter, letter);
+}
+
 static void add_reload_parties(struct daemon *daemon)
 {
     for (size_t i = 0; i < daemon->shard_count; i++) {
@@ -273,6 +278,9 @@ static void add_reload_parties(struct daemon *daemon)
     }
     reload_add(&daemon->reload, daemon->aggregator, post_to_aggregator);
     reload_add(&daemon->reload, daemon->traces, post_to_traces);
+    if (daemon->exporting) {
+        reload_add(&daemon->reload, &daemon->exporter, post_to_exporter);
+    }
 }
 
 static void start_handles(struct daemon *daemon)
@@ -353,8 +361,9 @@ static int init_shared(struct daemon *daemon, char *reason)
         return fail(reason, WERR_NOMEM, "start");
     }
     uint64_t bounds_ns[BOUNDS_COUNT_MAX];
-    int count = profiles_bounds(config->exporters.prometheus.profiles, config->metrics.bounds_ns.items,
-        config->metrics.bounds_ns.count, bounds_ns, BOUNDS_COUNT_MAX);
+    int count = bounds_in_force(config->metrics.bounds_ns.items, config->metrics.bounds_ns.count,
+        config->exporters.prometheus.profiles, &config->metrics.bounds_per_route, bounds_ns,
+        BOUNDS_COUNT_MAX);
     error = count < 0 ? count : split_bounds_init(&daemon->bounds, bounds_ns, (size_t)count);
     if (error < 0) {
         return fail(reason, error, "metrics.bounds_ms");

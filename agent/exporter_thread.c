@@ -111,6 +111,7 @@ static int add_destination(
     fill_destination(to, from);
     to->cells = metric_registry_add(registry, METRIC_SCOPE_DESTINATION, from->name);
     to->headers = copy_headers(&from->headers);
+    to->headers_version = &self->headers_version;
     if (to->cells == NULL || to->headers == NULL) {
         free((void *)(uintptr_t)to->headers);
         return WERR_NOMEM;
@@ -245,6 +246,28 @@ bool exporter_thread_drain(
         return false;
     }
     return true;
+}
+
+/* Names and number are as they were: those need a restart. */
+static void on_config(struct mail *mail, void *receiver)
+{
+    struct exporter_thread *self = receiver;
+    struct config_letter *letter = (struct config_letter *)mail;
+    const struct config_otlp *from = letter->config->exporters.otlp.items;
+
+    for (size_t i = 0; i < self->destination_count; i++) {
+        struct otlp_header *headers = (struct otlp_header *)(uintptr_t)self->destinations[i].headers;
+        for (size_t j = 0; j < self->destinations[i].header_count; j++) {
+            headers[j].value = from[i].headers.items[j].value;
+        }
+    }
+    self->headers_version++;
+    config_letter_acknowledge(letter);
+}
+
+void exporter_thread_post_config(struct exporter_thread *self, struct config_letter *letter)
+{
+    config_letter_post(letter, &self->thread.mailbox, on_config);
 }
 
 static void on_stop(struct mail *mail, void *receiver)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "config_letter.h"
 #include "core/buffer.h"
 #include "core/budget.h"
 #include "core/loop_thread.h"
@@ -23,7 +24,8 @@ struct exporter_thread {
     struct otlp_exporter *otlp;
     struct otlp_destination_config destinations[EXPORTER_DESTINATION_COUNT_MAX];
     size_t destination_count;
-    struct budget handover; /* bytes posted and not yet taken over: bounds the mailbox */
+    uint64_t headers_version; /* of all destinations: a reload changes values */
+    struct budget handover;   /* bytes posted and not yet taken over: bounds the mailbox */
     struct log *log;
 };
 
@@ -46,6 +48,9 @@ bool exporter_thread_takes(const struct exporter_thread *self, enum otlp_signal 
  */
 bool exporter_thread_offer(struct exporter_thread *self, enum otlp_signal signal, int destination_index,
     struct shared_bytes *bytes, uint64_t item_count);
+
+/* From main: the thread takes over the headers' values and acknowledges. */
+void exporter_thread_post_config(struct exporter_thread *self, struct config_letter *letter);
 
 /* From any thread: sends what is queued, at most until deadline_ms from now, then posts `done` to `reply_to`.
  */

@@ -2,7 +2,8 @@
  * Reloading the configuration: SIGHUP reads the file anew, checks it, and tells every thread in a letter.
  *
  *   SIGHUP ─► config_reload ─error─► the log, the metrics; all goes on as it was
- *                 └─► letters to shards, aggregator, traces ─► all acknowledged ─► the one before is freed
+ *                 └─► letters to shards, aggregator, traces, exporter ─► all acknowledged ─► the one before
+ * is freed
  *
  * A signal that comes meanwhile is remembered, and the file read once more. Runs on main's loop.
  */
@@ -19,7 +20,7 @@
 #include "core/log.h"
 #include "core/metrics.h"
 
-enum { RELOAD_PARTIES_COUNT_MAX = CONFIG_SHARD_COUNT_MAX + 2 };
+enum { RELOAD_PARTIES_COUNT_MAX = CONFIG_SHARD_COUNT_MAX + 3 };
 
 /* A thread that takes letters. */
 struct reload_party {

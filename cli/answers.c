@@ -1,6 +1,7 @@
 /* See answers.h. */
 #include "cli/answers.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,5 +141,9 @@ int answers_run(const struct answers *answers)
     }
     int code = show(answers, answer);
     json_decref(answer);
+    if (fflush(stdout) != 0) {
+        fprintf(stderr, "weft %s: cannot write: %s\n", answers->command, strerror(errno));
+        return EXIT_FAILURE;
+    }
     return code;
 }

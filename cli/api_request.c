@@ -106,6 +106,8 @@ bool api_request_check(const struct api_request *request, CURLcode code, char *r
 {
     if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST) {
         no_agent_explain(request->api, reason, API_REASON_BYTES);
+    } else if (code == CURLE_OPERATION_TIMEDOUT) {
+        (void)snprintf(reason, API_REASON_BYTES, "the agent does not answer in time (%s)", request->where);
     } else if (code != CURLE_OK) {
         (void)snprintf(reason, API_REASON_BYTES, "%s: %s", request->where, curl_easy_strerror(code));
     }

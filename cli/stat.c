@@ -5,12 +5,15 @@
 #include "cli/stat.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/commands.h"
 #include "cli/terminal.h"
 #include "cli/traffic_table.h"
+
+enum { AROUND_ROWS = 5 }; /* what --watch and the table have besides their rows */
 
 struct stat_options {
     struct traffic_filters filters;
@@ -28,19 +31,25 @@ static const char notes[] =
 
 static const char exit_codes[] = "Exit code 0; 1 when no agent answers; 2 for wrong usage.\n";
 
+struct table_view {
+    enum traffic_by by;
+    bool fills_screen; /* with --watch on a terminal: what does not fit would push the rest out of it */
+};
+
 static int show(void *user, const json_t *answer)
 {
-    const enum traffic_by *by = user;
+    const struct table_view *view = user;
     struct terminal terminal = terminal_look();
     struct table_names names = {
-        .has_source = *by == TRAFFIC_BY_EDGE,
+        .has_source = view->by == TRAFFIC_BY_EDGE,
         .has_destination = true,
-        .has_route = *by == TRAFFIC_BY_ROUTE,
-        .has_caller = *by != TRAFFIC_BY_EDGE,
+        .has_route = view->by == TRAFFIC_BY_ROUTE,
+        .has_caller = view->by != TRAFFIC_BY_EDGE,
     };
     struct table_layout layout = table_layout_of(names, terminal.columns);
 
-    table_print(stdout, &terminal, &layout, answer);
+    bool is_cut = view->fills_screen && terminal.rows > AROUND_ROWS;
+    table_print(stdout, &terminal, &layout, answer, is_cut ? terminal.rows - AROUND_ROWS : SIZE_MAX);
     return EXIT_SUCCESS;
 }
 

@@ -22,14 +22,16 @@ struct terminal terminal_look(void)
     const char *columns = getenv("COLUMNS");
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
-    struct winsize size;
+    struct winsize size = {.ws_row = 0};
     bool is_terminal = isatty(STDOUT_FILENO) == 1;
+    bool has_size = is_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
 
     if (columns != NULL && strtol(columns, NULL, 10) > 0) {
         terminal.columns = clamp_columns(strtol(columns, NULL, 10));
-    } else if (is_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    } else if (has_size && size.ws_col > 0) {
         terminal.columns = clamp_columns(size.ws_col);
     }
+    terminal.rows = has_size ? size.ws_row : 0;
     terminal.has_colours =
         is_terminal && (no_color == NULL || no_color[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0;
     return terminal;

@@ -10,6 +10,7 @@ enum { TERMINAL_COLUMNS = 100, TERMINAL_COLUMNS_MIN = 40, TERMINAL_COLUMNS_MAX =
 enum terminal_style { STYLE_PLAIN, STYLE_ERROR, STYLE_FAINT, STYLE_STRONG };
 
 struct terminal {
+    unsigned rows;    /* of the terminal; 0: standard output is none */
     unsigned columns; /* of the terminal, else of COLUMNS, else TERMINAL_COLUMNS */
     bool has_colours; /* a terminal, TERM is not dumb, and NO_COLOR (no-color.org) not set or empty */
 };

@@ -197,7 +197,7 @@ static void draw_foot(const struct top *top, double now_unix_s, struct screen *s
         (void)screen_put(screen, row, column, STYLE_PLAIN, "_");
     } else if (top->trouble[0] != '\0') {
         units_time_of_day(top->trouble_since_unix_s, since);
-        (void)snprintf(line, sizeof line, "since %s: %s; asking again", since, top->trouble);
+        (void)snprintf(line, sizeof line, "no answer since %s, asking again: %s", since, top->trouble);
         (void)screen_put(screen, row, 0, STYLE_ERROR, line);
     } else if (now_unix_s < top->notice_until_unix_s) {
         (void)screen_put(screen, row, 0, STYLE_STRONG, top->notice);

@@ -240,21 +240,22 @@ static void print_row(FILE *to, const struct terminal *terminal, const struct ta
     fputc('\n', to);
 }
 
-void table_print(
-    FILE *to, const struct terminal *terminal, const struct table_layout *layout, const json_t *answer)
+void table_print(FILE *to, const struct terminal *terminal, const struct table_layout *layout,
+    const json_t *answer, size_t rows_max)
 {
     const json_t *rows = json_object_get(answer, "rows");
     double all = json_number_value(json_object_get(json_object_get(answer, "totals"), "rows"));
-    size_t count = json_array_size(rows);
+    size_t count = json_array_size(rows) < rows_max ? json_array_size(rows) : rows_max;
 
     print_row(to, terminal, layout, NULL);
     for (size_t i = 0; i < count; i++) {
         struct traffic_row row = traffic_row_of(json_array_get(rows, i));
         print_row(to, terminal, layout, &row);
     }
-    if (count == 0 && all == 0) {
+    if (json_array_size(rows) == 0 && !(all > 0)) {
         fputs("no requests in this window\n", to);
     } else if (all > (double)count) {
-        fprintf(to, "... and %.0f more; --limit shows more of them\n", all - (double)count);
+        fprintf(to, "... and %.0f more%s\n", all - (double)count,
+            json_array_size(rows) > count ? "" : "; --limit shows more of them");
     }
 }

@@ -39,9 +39,9 @@ enum terminal_style table_cell(const struct table_layout *layout, size_t column,
 /* Whether it is the column by which --sort `sort` orders. */
 bool table_is_sorted_by(const struct table_layout *layout, size_t column, const char *sort);
 
-/* A title, then the rows of an answer of /api/v1/top. */
-void table_print(
-    FILE *to, const struct terminal *terminal, const struct table_layout *layout, const json_t *answer);
+/* A title, then at most rows_max of the rows of an answer of /api/v1/top, and how many more there are. */
+void table_print(FILE *to, const struct terminal *terminal, const struct table_layout *layout,
+    const json_t *answer, size_t rows_max);
 
 /* "cart.shop" of cart in namespace shop, "cart" where the namespace is not known; as it came: not inert. */
 void table_full_name(char *text, size_t text_bytes, const char *name, const char *name_space);

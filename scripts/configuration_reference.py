@@ -47,12 +47,11 @@ INTRODUCTION = """# Configuration
 Written by `scripts/generate-docs` from the agent's own tables and the comments of [weft.example.yaml](weft.example.yaml); do not edit.
 
 No key is needed. `weftd --config FILE` reads a YAML file; without that option there is none, and none is looked for. What is
-said in several places: an option of `weftd` goes before the file, the file before the default. Without a destination under
-`exporters.otlp`, `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin make one for traces and metrics.
+said in several places: an option of `weftd` goes before the file, the file before the default.
 
 | to | do |
 |---|---|
-| see what is wrong, and on which line | `weftd --config FILE --check-config`; exit code 1 when something is |
+| see what is wrong, and on which line | `weftd --config FILE --check-config`; exit code 2 when something is |
 | see what a file would make of every key | `weftd --config FILE --effective-config`; secrets are masked |
 | see what the running agent has in force | `weft config` |
 | have the running agent read its file again | SIGHUP (`systemctl reload weft`) |
@@ -63,6 +62,16 @@ A reload changes *live* keys at once. A change of a *restart* key waits for a ne
 
 Any value may hold `${VARIABLE}` or `${VARIABLE:-default}`; `$$` stands for a `$`. An unset variable without a default is an error, as is a
 key that is not on this page, or one that is there twice. `[]` in a key stands for the items of a list.
+
+## Environment
+
+| variable | what it does |
+|---|---|
+| `OTEL_EXPORTER_OTLP_ENDPOINT`; with the same beginning `PROTOCOL`, `HEADERS`, `COMPRESSION`, `TIMEOUT`, `INSECURE`, `CERTIFICATE`, `CLIENT_CERTIFICATE`, `CLIENT_KEY`; each with `TRACES_` or `METRICS_` in between for one signal alone; with `METRICS_` also `TEMPORALITY_PREFERENCE`, `DEFAULT_HISTOGRAM_AGGREGATION` | destinations `env-traces` and `env-metrics`, where the file has none under `exporters.otlp`; as OpenTelemetry's specification has it |
+| `XDG_RUNTIME_DIR` | the sockets lie below, unless the agent is root |
+| `AWS_PROFILE` and its kin | credentials of destinations with `aws.region`: [aws.md](aws.md) |
+| `NOTIFY_SOCKET`, `LISTEN_FDS`, `WATCHDOG_USEC` and their kin | the service manager's |
+| `WEFT_API`, `WEFT_SOCKET` | not the agent's, but of `weft` and libweft: where the agent is |
 """
 
 KEY_LINE = re.compile(r"^( *)(- )?([a-z0-9_]+):(?: (.*))?$")
@@ -159,7 +168,7 @@ def default_of(key):
     if default is None:
         return "–"
     if default == "":
-        return "none" if kind in ("texts", "choices") else '`""`'
+        return "none" if kind in ("texts", "choices", "milliseconds") else '`""`'
     return ", ".join(f"`{item}`" for item in default.split()) if kind in ("texts", "choices", "milliseconds") else f"`{default}`"
 
 
@@ -197,4 +206,6 @@ def document(root):
     missing = [path for path in keys if path not in comments]
     if missing:
         sys.exit(f"docs/weft.example.yaml does not show {', '.join(missing)}")
-    return "\n".join([INTRODUCTION, *sections(keys, comments)])
+    tops = dict.fromkeys(path.partition(".")[0].removesuffix("[]") for path in keys if "." in path)
+    contents = ["[at the top](#at-the-top)", *(f"[{top}](#{top})" for top in tops)]
+    return "\n".join([INTRODUCTION, f"Keys: {', '.join(contents)}.\n", *sections(keys, comments)])

@@ -73,39 +73,6 @@ static int init_shards(struct aggregator *aggregator)
     return 0;
 }
 
-static int init_shown(const struct aggregator *aggregator, const uint64_t *bounds_ns, size_t bound_count,
-    double per_second, struct shown_bounds *shown)
-{
-    shown->per_second = per_second;
-    shown->bounds = calloc(bound_count + 1, sizeof(double));
-    if (shown->bounds == NULL) {
-        return WERR_NOMEM;
-    }
-    for (size_t i = 0; i < bound_count; i++) {
-        shown->bounds[i] = (double)bounds_ns[i] / (1e9 / per_second);
-    }
-    return le_plan_init(&shown->plan, aggregator->settings.bounds, bounds_ns, bound_count);
-}
-
-/* The families that are ours show the configured bounds, each profile its own. */
-static int init_bounds(struct aggregator *aggregator)
-{
-    const struct split_bounds *all = aggregator->settings.bounds;
-    bool has_own = aggregator->settings.le_ns != NULL;
-    int error = init_shown(aggregator, has_own ? aggregator->settings.le_ns : all->bounds_ns,
-        has_own ? aggregator->settings.le_count : all->bound_count, 1, &aggregator->shown);
-
-    for (int p = 0; error == 0 && p < PROFILE_COUNT; p++) {
-        const struct profile_row *row = &profile_rows[p];
-
-        if ((aggregator->settings.profiles >> p & 1) != 0) {
-            error = init_shown(aggregator, row->bounds_ns, row->bound_count, row->is_milliseconds ? 1e3 : 1,
-                &aggregator->profiles[p]);
-        }
-    }
-    return error;
-}
-
 static int init_values(struct aggregator *aggregator)
 {
     struct budget *budget = aggregator->settings.budget;
@@ -168,7 +135,7 @@ int aggregator_new(const struct aggregator_settings *settings, struct aggregator
     read_limits(aggregator);
     aggregator->now_s = (uint32_t)(clock_monotonic_ns(settings->clock) / 1000000000u);
     aggregator->start_unix_ns = clock_unix_ns(settings->clock);
-    if (init_shards(aggregator) < 0 || init_bounds(aggregator) < 0 || init_values(aggregator) < 0 ||
+    if (init_shards(aggregator) < 0 || shown_bounds_init(aggregator) < 0 || init_values(aggregator) < 0 ||
         init_names(aggregator) < 0 || exemplars_init(aggregator) < 0) {
         aggregator_free(aggregator);
         return WERR_NOMEM;
@@ -287,10 +254,7 @@ void aggregator_free(struct aggregator *aggregator)
     free(aggregator->slab);
     free(aggregator->overflow_slab);
     free(aggregator->overflow);
-    free(aggregator->shown.bounds);
-    for (int p = 0; p < PROFILE_COUNT; p++) {
-        free(aggregator->profiles[p].bounds);
-    }
+    shown_bounds_deinit(aggregator);
     buffer_deinit(&aggregator->scratch);
     free(aggregator);
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "aggregate/delta.h"
+#include "core/bounds_rules.h"
 #include "core/budget.h"
 #include "core/clock.h"
 #include "core/limits.h"
@@ -44,9 +45,10 @@ struct aggregator_settings {
     const struct clock *clock;
     const uint64_t *le_ns; /* those of the bounds that our own families show, ascending; NULL: all of them */
     size_t le_count;
-    uint32_t profiles;         /* bits 1 << enum profile: the ones that are enabled */
-    const char *cluster;       /* label of mesh_service_info; NULL or "" when not known */
-    struct mesh_names meshes;  /* values of the label `mesh`; series of mesh 0 have none */
+    struct bounds_rules bounds_rules; /* those that some duration series show instead; borrowed to the end */
+    uint32_t profiles;                /* bits 1 << enum profile: the ones that are enabled */
+    const char *cluster;              /* label of mesh_service_info; NULL or "" when not known */
+    struct mesh_names meshes;         /* values of the label `mesh`; series of mesh 0 have none */
     bool exemplars_are_pinned; /* one is shown when somebody has pinned its trace (exemplars.h); else at once
                                 */
     /* The labels of a sender's text. NULL: one label, sender_workload, with the text as it is. */

@@ -20,13 +20,14 @@ struct series_base {
     uint32_t creator;       /* id of the sender who pays */
     uint32_t mapping_count; /* series of shards that stand for it */
     uint8_t family;
+    uint8_t bounds_rule; /* of a duration series: whose bounds it shows; BOUNDS_RULE_NONE: those of all */
 };
 
 #define EXEMPLAR_NONE UINT32_MAX
 
 /* Of one bucket: what is shown, and what is to take its place. */
 struct exemplar {
-    uint32_t bucket; /* classic bucket */
+    uint32_t bucket; /* classic bucket of those that its series shows */
     uint32_t shown;  /* number of the one that is shown (exemplars.h); EXEMPLAR_NONE: none, or it has none */
     uint32_t wanted; /* of the one that was offered; EXEMPLAR_NONE: none */
     uint32_t offered_s; /* when one last was; 0: never */
@@ -162,8 +163,9 @@ struct family_table {
 /* The classic bounds of histograms, in the unit that they are shown in. */
 struct shown_bounds {
     struct le_plan plan;
-    double *bounds;
-    double per_second; /* 1, or 1000 where the unit is the millisecond */
+    double *bounds;                        /* NULL: there is no such set */
+    double per_second;                     /* 1, or 1000 where the unit is the millisecond */
+    uint8_t buckets[BOUNDS_COUNT_MAX + 1]; /* by bucket of all bounds in force: the one of these it lies in */
 };
 
 struct exemplar_table;
@@ -194,6 +196,7 @@ struct aggregator {
     uint64_t expired_created_unix_ns;            /* the latest _created of a series that is gone */
     struct shown_bounds shown;                   /* of our own histograms */
     struct shown_bounds profiles[PROFILE_COUNT]; /* of the enabled ones */
+    struct shown_bounds *rules;                  /* of settings.bounds_rules, those that have bounds */
     struct exemplar_table *exemplars;            /* NULL: they are shown at once */
     struct buffer scratch;
 };
@@ -214,6 +217,17 @@ uint32_t aggregator_string(const struct aggregator *aggregator, uint32_t shard, 
 
 /* aggregator.c */
 void aggregator_free_series(struct aggregator *aggregator, struct series_base *base);
+
+/* shown_bounds.c: 0, WERR_NOMEM, or that bounds are not in force; what was made is for shown_bounds_deinit.
+ */
+int shown_bounds_init(struct aggregator *aggregator);
+void shown_bounds_deinit(struct aggregator *aggregator);
+
+/* Which rule is for a duration series, by its key of global ids: once, when it is made. */
+uint8_t shown_bounds_rule(const struct aggregator *aggregator, const struct series_key *key);
+
+/* What a series with a histogram is shown with. */
+const struct shown_bounds *shown_bounds_of(const struct aggregator *aggregator, const struct series *series);
 
 /* exemplars.c: the candidates of one interval of a shard; the end of a value, whose list is freed. */
 int exemplars_init(struct aggregator *aggregator);

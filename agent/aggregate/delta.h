@@ -73,6 +73,7 @@ struct duration_slot {
     uint32_t exemplar_head;   /* number + 1 in delta.exemplars; 0: none */
     uint64_t exemplar_set[2]; /* bit i: there is a candidate for classic bucket i */
     uint64_t p90_ns;          /* on the way back: struct record_note */
+    uint32_t slow_ms;         /* likewise */
     struct histogram histogram;
 };
 

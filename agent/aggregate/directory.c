@@ -500,17 +500,24 @@ static void note_recorded(struct directory *directory, uint8_t signal)
     }
 }
 
-static uint64_t p90_ns_of(const struct series_note *note)
+/* `note`: of the duration series, or NULL. */
+static struct record_note read_note(const struct series_note *note, bool is_new)
 {
-    return note != NULL ? (uint64_t)note->p90 << SERIES_NOTE_SHIFT : 0;
+    if (note == NULL) {
+        return (struct record_note){.is_new = is_new};
+    }
+    return (struct record_note){
+        .p90_ns = (uint64_t)note->p90 << SERIES_NOTE_SHIFT, .slow_ms = note->slow_ms, .is_new = is_new};
 }
 
 static struct record_note note_of(const struct directory *directory, const struct recent_series *recent)
 {
     bool is_new = recent->note->early_count < directory->settings.rare_count;
 
-    recent->note->early_count += is_new;
-    return (struct record_note){.p90_ns = p90_ns_of(recent->duration_note), .is_new = is_new};
+    if (is_new) {
+        recent->note->early_count = (recent->note->early_count + 1) & UINT8_MAX;
+    }
+    return read_note(recent->duration_note, is_new);
 }
 
 struct record_note directory_note(const struct directory *directory, const struct request *request)
@@ -519,7 +526,7 @@ struct record_note directory_note(const struct directory *directory, const struc
     struct series_key key = duration_key(&requests);
     uint32_t id = find_series(directory, &key, series_key_hash(&key));
 
-    return (struct record_note){.p90_ns = id != SLOT_NONE ? p90_ns_of(note_at(directory, id)) : 0};
+    return read_note(id != SLOT_NONE ? note_at(directory, id) : NULL, false);
 }
 
 struct record_note directory_record(struct directory *directory, const struct request *request)

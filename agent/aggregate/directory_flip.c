@@ -467,9 +467,11 @@ static void take_thresholds(struct directory *directory, const struct delta *del
 {
     for (uint32_t i = 0; delta->merged && i < delta->durations.count; i++) {
         const struct duration_slot *slot = slot_array_at(&delta->durations, i);
+        struct series_note *note = note_at(directory, slot->id);
         uint64_t p90 = (slot->p90_ns + (1u << SERIES_NOTE_SHIFT) - 1) >> SERIES_NOTE_SHIFT;
 
-        note_at(directory, slot->id)->p90 = p90 < UINT32_MAX ? (uint32_t)p90 : UINT32_MAX;
+        note->p90 = p90 < UINT32_MAX ? (uint32_t)p90 : UINT32_MAX;
+        note->slow_ms = slot->slow_ms & SLOW_MS_MASK;
     }
 }
 

@@ -6,15 +6,20 @@
 #include "aggregate/hash_index.h"
 #include "aggregate/profile_measures.h"
 #include "aggregate/senders.h"
+#include "core/bounds_rules.h"
 
-enum { RECENT_COUNT = 256, SERIES_NOTE_SHIFT = 10 };
+enum { RECENT_COUNT = 256, SERIES_NOTE_SHIFT = 10, SLOW_MS_MASK = (1 << 24) - 1 };
 
-/* What is kept beside each series, whose own line is full: of a duration series its p90, of a requests series
- * how many it has had. */
+/* What is kept beside each series, whose own line is full: of a duration series its p90 and what is slow, of
+ * a requests series how many it has had. */
 struct series_note {
-    uint32_t p90;        /* in units of 2^SERIES_NOTE_SHIFT ns, rounded up; 0: none */
-    uint8_t early_count; /* at most rare_count */
+    uint32_t p90;             /* in units of 2^SERIES_NOTE_SHIFT ns, rounded up; 0: none */
+    uint32_t early_count : 8; /* at most rare_count */
+    uint32_t slow_ms : 24;    /* as in struct record_note */
 };
+
+_Static_assert(sizeof(struct series_note) == 8, "there is one for each series of a shard");
+_Static_assert((int)BOUNDS_SLOW_MS_MAX <= (int)SLOW_MS_MASK, "it fits into a note");
 
 /*
  * A requests series that was recorded into lately, and where its values are in the active delta: what a

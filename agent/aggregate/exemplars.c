@@ -197,7 +197,7 @@ static void offer(struct aggregator *aggregator, const struct exemplar_candidate
     table->free_head = place->next;
     *place = (struct exemplar_place){
         .value = value,
-        .bucket = candidate->bucket,
+        .bucket = exemplar->bucket,
         .destination = destination_hash(&series->key),
         .state = PLACE_OFFERED,
         .is_refresh = exemplar->shown != EXEMPLAR_NONE,
@@ -222,9 +222,11 @@ static bool is_due(const struct aggregator *aggregator, const struct exemplar *e
 void exemplars_merge(struct aggregator *aggregator, const struct delta *delta,
     const struct duration_slot *slot, const struct series *series, struct duration_value *value)
 {
+    const struct shown_bounds *shown = shown_bounds_of(aggregator, series);
+
     for (uint32_t next = slot->exemplar_head; next != 0;) {
         const struct exemplar_candidate *candidate = slot_array_at(&delta->exemplars, next - 1);
-        struct exemplar *exemplar = obtain(aggregator, value, candidate->bucket);
+        struct exemplar *exemplar = obtain(aggregator, value, shown->buckets[candidate->bucket]);
 
         if (exemplar == NULL) {
             metric_add(aggregator->settings.cells, METRIC_EXEMPLARS_REFUSED_BUSY, 1);

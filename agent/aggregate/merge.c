@@ -144,6 +144,7 @@ static struct series *add_series(
         .number = number,
         .touched_s = aggregator->now_s,
         .family = key->family,
+        .bounds_rule = key->family == FAMILY_DURATION ? shown_bounds_rule(aggregator, key) : BOUNDS_RULE_NONE,
     };
     series->key = *key;
     series->edge = edge;

@@ -173,61 +173,6 @@ static size_t durations_end(const struct view *view)
            (size_t)view->aggregator->families[FAMILY_DURATION].series.used * OUTCOME_COUNT;
 }
 
-/* Not by way of seconds, which would cost the last digits. */
-static double shown_sum(const struct shown_bounds *shown, const struct histogram *from)
-{
-    return shown->per_second > 1 && from->sum_ns_high == 0
-               ? (double)from->sum_ns_low / (1e9 / shown->per_second)
-               : histogram_sum_seconds(from) * shown->per_second;
-}
-
-void view_set_histogram(struct view *view, struct snapshot_series *series, const struct histogram *from,
-    const struct page_slab *slab)
-{
-    const struct shown_bounds *shown = view->shown;
-
-    view->dense->scale = view->snapshot.native_scale;
-    view->dense->bucket_count = 0;
-    (void)downscale_histogram(
-        view->dense, from, slab, view->snapshot.native_scale, view->snapshot.native_buckets_max);
-    histogram_le_counts(from, slab, &shown->plan, view->bound_counts);
-    view->histogram = (struct snapshot_histogram){
-        .count = from->count,
-        .zero_count = from->zero_count,
-        .zero_threshold = LATTICE_ZERO_THRESHOLD_SECONDS,
-        .sum = shown_sum(shown, from),
-        .scale = view->dense->scale,
-        .offset = view->dense->bucket_count > 0 ? view->dense->first_index : 0,
-        .bucket_count = view->dense->bucket_count,
-        .buckets = view->dense->counts,
-        .bound_count = shown->plan.count,
-        .bounds = shown->bounds,
-        .bound_counts = view->bound_counts,
-        .exemplars = view->exemplars,
-    };
-    series->histogram = &view->histogram;
-}
-
-void view_set_exemplars(struct view *view, const struct duration_value *value)
-{
-    size_t count = 0;
-
-    for (uint32_t i = 0; i < value->exemplar_count && count < VIEW_EXEMPLAR_COUNT_MAX; i++) {
-        const struct exemplar *from = &value->exemplars[i];
-        struct snapshot_exemplar *to = &view->exemplars[count];
-
-        if (!from->is_visible) {
-            continue;
-        }
-        memcpy(to->trace_id, from->trace_id, sizeof(to->trace_id));
-        memcpy(to->span_id, from->span_id, sizeof(to->span_id));
-        to->value = (double)from->duration_ns / (1e9 / view->shown->per_second);
-        to->time_unix_ns = from->time_unix_ns;
-        count++;
-    }
-    view->histogram.exemplar_count = count;
-}
-
 static bool fill_durations_overflow(struct view *view, uint32_t set, struct snapshot_series *series)
 {
     const struct histogram *from = &view->aggregator->overflow->durations[set];
@@ -239,15 +184,13 @@ static bool fill_durations_overflow(struct view *view, uint32_t set, struct snap
     view_add_label(view, "outcome", outcome_name((enum outcome)(set % OUTCOME_COUNT)));
     end_overflow_labels(view, series);
     series->created_unix_ns = view->aggregator->start_unix_ns;
-    view_set_histogram(view, series, from, view->aggregator->overflow_slab);
+    view_set_histogram(view, series, &view->aggregator->shown, from, view->aggregator->overflow_slab);
     return true;
 }
 
 /* Every outcome is shown as soon as one has been seen, so that rate() finds the zero before a first error. */
 static bool fill_durations(struct view *view, size_t place, struct snapshot_series *series)
 {
-    static const struct histogram empty = {.count = 0};
-
     if (place < OVERFLOW_SET_COUNT) {
         return fill_durations_overflow(view, (uint32_t)place, series);
     }
@@ -257,17 +200,11 @@ static bool fill_durations(struct view *view, size_t place, struct snapshot_seri
     if (from == NULL) {
         return false;
     }
-    const struct duration_value *value = from->duration.values[place % OUTCOME_COUNT];
-
     begin_edge_labels(view, from->edge);
     add_protocol_label(view, from->key.protocol);
     view_add_label(view, "outcome", outcome_name((enum outcome)(place % OUTCOME_COUNT)));
     view_end_labels(view, series);
-    series->created_unix_ns = from->base.created_unix_ns;
-    view_set_histogram(view, series, value != NULL ? &value->histogram : &empty, view->aggregator->slab);
-    if (value != NULL) {
-        view_set_exemplars(view, value);
-    }
+    view_set_duration(view, series, from, place % OUTCOME_COUNT);
     return true;
 }
 
@@ -457,9 +394,7 @@ static void end_times(struct view *view, const struct series *from, struct snaps
 {
     view_add_label(view, "mesh", mesh_name(&view->aggregator->settings.meshes, from->key.mesh));
     view_end_labels(view, series);
-    series->created_unix_ns = from->base.created_unix_ns;
-    view_set_histogram(view, series, &from->duration.values[0]->histogram, view->aggregator->slab);
-    view_set_exemplars(view, from->duration.values[0]);
+    view_set_duration(view, series, from, 0);
 }
 
 static bool fill_service_times(struct view *view, size_t place, struct snapshot_series *series)
@@ -745,7 +680,6 @@ int view_init(struct view *view, struct aggregator *aggregator, const struct sna
     };
     view->settings = *settings;
     view->aggregator = aggregator;
-    view->shown = &aggregator->shown;
     buffer_init(&view->text, LABELS_BYTES_MAX);
     view->dense = calloc(1, sizeof(*view->dense));
     return view->dense != NULL && buffer_reserve(&view->text, 1024) != NULL ? 0 : WERR_NOMEM;

@@ -24,7 +24,6 @@ struct self_family {
 struct view {
     struct snapshot snapshot; /* first member */
     struct aggregator *aggregator;
-    const struct shown_bounds *shown;
     struct snapshot_settings settings;
     enum profile profile; /* of a profile's view: snapshot_profile.c */
     const struct metric_registry *registry;
@@ -55,9 +54,14 @@ void view_add_label(struct view *view, const char *name, const char *value); /* 
 void view_end_labels(struct view *view, struct snapshot_series *series);
 void view_set_counter(struct snapshot_series *series, uint64_t value, uint64_t created_unix_ns);
 
-void view_set_histogram(struct view *view, struct snapshot_series *series, const struct histogram *from,
-    const struct page_slab *slab);
-void view_set_exemplars(struct view *view, const struct duration_value *value); /* after the histogram */
+/* snapshot_histogram.c: a histogram with these bounds, and no exemplars. */
+void view_set_histogram(struct view *view, struct snapshot_series *series, const struct shown_bounds *shown,
+    const struct histogram *from, const struct page_slab *slab);
+
+/* What a series has of one outcome, or the zeros of one that was never seen: with its own bounds, its
+ * exemplars and its start. `place` is of series.duration.values. */
+void view_set_duration(
+    struct view *view, struct snapshot_series *series, const struct series *from, size_t place);
 
 /* Each: false past the family's last place; else *ret_filled says whether the place holds a series. */
 bool view_self(struct view *view, size_t number, size_t place, const struct snapshot_family **ret_family,

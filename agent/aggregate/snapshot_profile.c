@@ -116,9 +116,7 @@ static void set_value(
         view_set_counter(series, from->count, created_unix_ns);
         break;
     case SHOWN_HISTOGRAM:
-        series->created_unix_ns = created_unix_ns;
-        view_set_histogram(view, series, &from->duration.values[0]->histogram, view->aggregator->slab);
-        view_set_exemplars(view, from->duration.values[0]);
+        view_set_duration(view, series, from, 0);
         break;
     case SHOWN_HISTOGRAM_COUNT:
         view_set_counter(series, from->duration.values[0]->histogram.count, created_unix_ns);
@@ -202,7 +200,6 @@ int aggregator_profile_snapshot_new(struct aggregator *aggregator, enum profile 
     }
     view->snapshot.ops = &profile_ops;
     view->profile = profile;
-    view->shown = &aggregator->profiles[profile];
     *ret_snapshot = &view->snapshot;
     return 0;
 }

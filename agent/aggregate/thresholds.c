@@ -1,7 +1,7 @@
 /*
- * What is slow for a route: the p90 of the last five minutes of (reporter, destination, route), told to the
- * shards with the deltas that they get back. The 90th percentile, because the 99th follows the slow ones once
- * a hundredth is slow. The aggregator's thread.
+ * What is slow for a route: what its rule says (core/bounds_rules.h), and the p90 of the last five minutes of
+ * (reporter, destination, route), told to the shards with the deltas that they get back. The 90th percentile,
+ * because the 99th follows the slow ones once a hundredth is slow. The aggregator's thread.
  *
  * A window is read once in each of its slots of ten seconds, when the first delta comes that touches it, and
  * what it came to is told until the next: flips for a scrape every second so cost no more than the periodic
@@ -15,15 +15,23 @@ enum {
     THRESHOLDS_PER_MERGE_MAX = 512,
 };
 
-/* Where the values of a slot's route are; NULL when there is no such place. */
-static struct window *window_of(const struct aggregator *aggregator, const struct delta *delta, uint32_t id)
+/* The duration series of a slot; NULL when it is of another kind, or there is none. */
+static const struct series *series_of(
+    const struct aggregator *aggregator, const struct delta *delta, uint32_t id)
 {
     const struct mapping *mapping = &aggregator->shards[delta->shard].mappings[id];
 
     if (mapping->state == MAPPING_REFUSED || mapping->family != FAMILY_DURATION) {
         return NULL;
     }
-    return ((const struct series *)mapping->series)->duration.windows[1];
+    return (const struct series *)mapping->series;
+}
+
+static uint32_t slow_ms_of(const struct aggregator *aggregator, const struct series *series)
+{
+    uint8_t rule = series->base.bounds_rule;
+
+    return rule != BOUNDS_RULE_NONE ? (uint32_t)aggregator->settings.bounds_rules.items[rule].slow_ms : 0;
 }
 
 static uint64_t read_p90_ns(struct aggregator *aggregator, const struct window *window)
@@ -50,7 +58,8 @@ void thresholds_tell(struct aggregator *aggregator, struct delta *delta)
 
     for (uint32_t i = 0; i < count; i++) {
         struct duration_slot *slot = slot_array_at(&delta->durations, number);
-        struct window *window = window_of(aggregator, delta, slot->id);
+        const struct series *series = series_of(aggregator, delta, slot->id);
+        struct window *window = series != NULL ? series->duration.windows[1] : NULL;
 
         number = number + 1 < count ? number + 1 : 0;
         if (window != NULL && window->p90_slot != aggregator->windows.slot && left > 0) {
@@ -60,5 +69,6 @@ void thresholds_tell(struct aggregator *aggregator, struct delta *delta)
             left--;
         }
         slot->p90_ns = window != NULL ? window->p90_ns : 0;
+        slot->slow_ms = series != NULL ? slow_ms_of(aggregator, series) : 0;
     }
 }

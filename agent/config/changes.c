@@ -155,40 +155,195 @@ void config_compare(const struct config *a, const struct config *b,
     compare_group(&comparison, &config_schema, (const char *)a, (const char *)b, "");
 }
 
-static void note_change(void *user, const char *path, const struct config_field *field)
+static void note_live(void *user, const char *path, const struct config_field *field)
+{
+    struct config_changes *changes = user;
+
+    (void)path;
+    (void)field;
+    changes->live_count++;
+}
+
+static void note_pending(void *user, const char *path, const struct config_field *field)
 {
     struct config_changes *changes = user;
     size_t used = strlen(changes->pending);
+    size_t room = sizeof changes->pending - used;
     static const char more[] = ", ...";
 
-    if (field->group == NULL && field->apply == CONFIG_APPLY_LIVE) {
-        changes->live_count++;
-        return;
-    }
+    (void)field;
     changes->pending_count++;
-    if (used + strlen(path) + 2 * sizeof more < sizeof changes->pending) {
-        (void)snprintf(
-            changes->pending + used, sizeof changes->pending - used, "%s%s", used > 0 ? ", " : "", path);
+    if (strlen(path) + 2 * sizeof more < room) {
+        (void)snprintf(changes->pending + used, room, "%s%s", used > 0 ? ", " : "", path);
     } else if (used < strlen(more) || strcmp(changes->pending + used - strlen(more), more) != 0) {
-        (void)snprintf(changes->pending + used, sizeof changes->pending - used, "%s", more);
+        (void)snprintf(changes->pending + used, room, "%s", more);
     }
 }
 
-/* Live keys stand in no list of groups: an entry could not be told from its neighbour. A test looks. */
+/* ---- lists of groups ---- */
+
+static bool has_live(const struct config_group *group)
+{
+    for (size_t i = 0; i < group->field_count; i++) {
+        const struct config_field *field = &group->fields[i];
+        if (field->group != NULL ? has_live(field->group) : field->apply == CONFIG_APPLY_LIVE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool copy_text(struct arena *arena, char *place)
+{
+    const char **text = (const char **)place;
+
+    if (*text == NULL) {
+        return true;
+    }
+    size_t bytes = strlen(*text) + 1;
+    char *copy = arena_alloc(arena, bytes);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, *text, bytes);
+    *text = copy;
+    return true;
+}
+
+static bool copy_items(struct arena *arena, struct any_list *list, size_t item_bytes)
+{
+    void *copy = arena_alloc(arena, (list->count + 1) * item_bytes);
+
+    if (copy == NULL) {
+        return false;
+    }
+    if (list->count > 0) {
+        memcpy(copy, list->items, list->count * item_bytes);
+    }
+    list->items = copy;
+    return true;
+}
+
+static bool copy_list(struct arena *arena, const struct config_field *field, struct any_list *list);
+
+/* What the group's fields point to becomes a copy in the arena. */
+static bool copy_fields(struct arena *arena, const struct config_group *group, char *base)
+{
+    bool copied = true;
+
+    for (size_t i = 0; copied && i < group->field_count; i++) {
+        const struct config_field *field = &group->fields[i];
+        char *place = base + field->offset;
+        switch (field->kind) {
+        case CONFIG_KIND_SECRET_FILE:
+            copied = copy_text(arena, base + field->file_offset) && copy_text(arena, place);
+            break;
+        case CONFIG_KIND_STRING:
+        case CONFIG_KIND_SECRET:
+        case CONFIG_KIND_FILE:
+            copied = copy_text(arena, place);
+            break;
+        case CONFIG_KIND_GROUP:
+            copied = copy_fields(arena, field->group, place);
+            break;
+        case CONFIG_KIND_STRINGS:
+        case CONFIG_KIND_MS_LIST:
+        case CONFIG_KIND_GROUPS:
+            copied = copy_list(arena, field, (struct any_list *)place);
+            break;
+        default:
+            break;
+        }
+    }
+    return copied;
+}
+
+static bool copy_list(struct arena *arena, const struct config_field *field, struct any_list *list)
+{
+    bool is_groups = field->kind == CONFIG_KIND_GROUPS;
+    size_t item_bytes = is_groups ? field->group->size_bytes : sizeof(uint64_t);
+    bool copied = copy_items(arena, list, item_bytes);
+
+    for (size_t i = 0; copied && i < list->count; i++) {
+        char *item = (char *)(uintptr_t)list->items + i * item_bytes;
+        if (is_groups) {
+            copied = copy_fields(arena, field->group, item);
+        } else if (field->kind == CONFIG_KIND_STRINGS) {
+            copied = copy_text(arena, item);
+        }
+    }
+    return copied;
+}
+
+static void count_restart(void *user, const char *path, const struct config_field *field)
+{
+    (void)path;
+    *(unsigned *)user += field->group != NULL || field->apply == CONFIG_APPLY_RESTART;
+}
+
+static void take_live(const struct config_group *group, const char *from, char *to);
+
+/*
+ * Live keys of entries that are the same in all else: a new destination's secret must not go where the old
+ * one goes. Both lists are of one length.
+ */
+static void take_live_items(
+    const struct config_group *group, const struct any_list *from, const struct any_list *to)
+{
+    for (size_t i = 0; i < to->count; i++) {
+        const char *from_item = (const char *)from->items + i * group->size_bytes;
+        char *to_item = (char *)(uintptr_t)to->items + i * group->size_bytes;
+        unsigned other_count = 0;
+        struct comparison comparison = {.differs = count_restart, .user = &other_count};
+
+        compare_group(&comparison, group, from_item, to_item, "");
+        if (other_count == 0) {
+            take_live(group, from_item, to_item);
+        }
+    }
+}
+
+/* Of all groups; lists in `to` that have live keys are its own by now. */
 static void take_live(const struct config_group *group, const char *from, char *to)
 {
     for (size_t i = 0; i < group->field_count; i++) {
         const struct config_field *field = &group->fields[i];
-        size_t bytes = field_bytes(field);
+        const char *from_place = from + field->offset;
+        char *to_place = to + field->offset;
         if (field->kind == CONFIG_KIND_GROUP) {
-            take_live(field->group, from + field->offset, to + field->offset);
+            take_live(field->group, from_place, to_place);
+        } else if (field->kind == CONFIG_KIND_GROUPS) {
+            const struct any_list *from_list = (const struct any_list *)from_place;
+            const struct any_list *to_list = (const struct any_list *)to_place;
+            if (has_live(field->group) && from_list->count == to_list->count) {
+                take_live_items(field->group, from_list, to_list);
+            }
         } else if (field->apply == CONFIG_APPLY_LIVE) {
-            memcpy(to + field->offset, from + field->offset, bytes);
+            memcpy(to_place, from_place, field_bytes(field));
         }
         if (field->kind == CONFIG_KIND_SECRET_FILE && field->apply == CONFIG_APPLY_LIVE) {
-            memcpy(to + field->file_offset, from + field->file_offset, bytes);
+            memcpy(to + field->file_offset, from + field->file_offset, field_bytes(field));
         }
     }
+}
+
+/* Lists with live keys become copies: what reloads before put into them goes with those. */
+static bool own_lists(struct arena *arena, const struct config_group *group, char *base)
+{
+    for (size_t i = 0; i < group->field_count; i++) {
+        const struct config_field *field = &group->fields[i];
+        char *place = base + field->offset;
+        bool owned = true;
+        if (field->kind == CONFIG_KIND_GROUP) {
+            owned = own_lists(arena, field->group, place);
+        } else if (field->kind == CONFIG_KIND_GROUPS && has_live(field->group)) {
+            owned = copy_list(arena, field, (struct any_list *)place);
+        }
+        if (!owned) {
+            return false;
+        }
+    }
+    return true;
 }
 
 int config_mix(struct loader *loader, const struct config *running, struct config_changes *ret_changes)
@@ -197,8 +352,12 @@ int config_mix(struct loader *loader, const struct config *running, struct confi
     struct config mixed = *running;
     struct config_changes changes = {.live_count = 0};
 
-    config_compare(running, fresh, note_change, &changes);
+    if (!own_lists(&fresh->arena, &config_schema, (char *)&mixed)) {
+        return loader_fail_memory(loader);
+    }
     take_live(&config_schema, (const char *)fresh, (char *)&mixed);
+    config_compare(running, &mixed, note_live, &changes);
+    config_compare(&mixed, fresh, note_pending, &changes);
     mixed.warnings = fresh->warnings;
     mixed.arena = fresh->arena;
     *fresh = mixed;

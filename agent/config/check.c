@@ -13,7 +13,6 @@
 #include "config/value.h"
 #include "core/error.h"
 #include "core/paths.h"
-#include "core/profiles.h"
 
 enum { GROUP_BUFFER_BYTES = 65536 };
 
@@ -185,18 +184,6 @@ static int check_counts(struct loader *loader)
 {
     const struct config *config = loader->config;
 
-    if (config->metrics.bounds_ns.count > CONFIG_BOUNDS_COUNT_MAX) {
-        return loader_fail(loader, WERR_CONFIG, "metrics.bounds_ms", "expected at most %d bounds, got %zu",
-            CONFIG_BOUNDS_COUNT_MAX, config->metrics.bounds_ns.count);
-    }
-    uint64_t bounds_ns[CONFIG_BOUNDS_COUNT_MAX];
-
-    if (profiles_bounds(config->exporters.prometheus.profiles, config->metrics.bounds_ns.items,
-            config->metrics.bounds_ns.count, bounds_ns, CONFIG_BOUNDS_COUNT_MAX) < 0) {
-        return loader_fail(loader, WERR_CONFIG, "metrics.bounds_ms",
-            "expected at most %d bounds together with those of exporters.prometheus.profiles",
-            CONFIG_BOUNDS_COUNT_MAX);
-    }
     if (config->redact.attributes.count > CONFIG_REDACT_COUNT_MAX) {
         return loader_fail(loader, WERR_CONFIG, "redact.attributes", "expected at most %d names, got %zu",
             CONFIG_REDACT_COUNT_MAX, config->redact.attributes.count);
@@ -274,6 +261,9 @@ int check_config(struct loader *loader)
     }
     if (status == 0) {
         status = check_limits(loader);
+    }
+    if (status == 0) {
+        status = check_bounds(loader);
     }
     if (status == 0) {
         status = check_counts(loader);

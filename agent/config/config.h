@@ -1,9 +1,9 @@
 /*
- * The agent's configuration as the rest of it sees it: one struct, complete and checked, read once at start.
- * The keys, their defaults and their ranges are the tables of schema.c; docs/weft.example.yaml shows each of
- * them.
+ * The agent's configuration as the rest of it sees it: one struct, complete and checked, read at start and by
+ * each reload. The keys, their defaults and their ranges are the tables of schema.c; docs/weft.example.yaml
+ * shows each of them.
  *
- * Main makes it and hands out parts; nobody writes to it after config_load.
+ * Main makes it and hands out parts; nobody writes to it afterwards. A reload makes another one (changes.h).
  */
 #ifndef WEFT_CONFIG_CONFIG_H
 #define WEFT_CONFIG_CONFIG_H
@@ -16,6 +16,7 @@
 
 #include "core/access_fields.h"
 #include "core/arena.h"
+#include "core/bounds_rules.h"
 #include "core/limits.h"
 #include "core/log.h"
 #include "core/route_rules.h"
@@ -25,7 +26,7 @@ enum {
     CONFIG_SECRET_BYTES_MAX = 65536,   /* a file that a *_file key names */
     CONFIG_MEMORY_BYTES_MAX = 8388608, /* everything that one configuration holds */
     CONFIG_LIST_COUNT_MAX = 256,       /* entries of any list */
-    CONFIG_BOUNDS_COUNT_MAX = 96,      /* of metrics.bounds_ms: what histograms can hold */
+    CONFIG_BOUNDS_COUNT_MAX = 96,      /* of all that are in force: what histograms can hold */
     CONFIG_REDACT_COUNT_MAX = 64,      /* of redact.attributes */
     CONFIG_REDACT_BYTES_MAX = 128,     /* of one of them */
     CONFIG_OTLP_COUNT_MAX = 16,        /* destinations of exporters.otlp */
@@ -229,12 +230,13 @@ struct config_log {
 
 struct config_metrics {
     struct config_numbers bounds_ns; /* of classic buckets, nanoseconds, rising; +Inf is not among them */
-    int64_t native_schema;           /* of native histograms, -4..5 */
-    bool classic;                    /* classic buckets are served beside native ones */
-    struct config_strings keep;      /* patterns over names of families; none: all are shown */
-    struct config_strings drop;      /* those that are not */
-    uint32_t drop_labels;            /* bits 1 << enum droppable_label (core/metric_filter.h) */
-    struct config_labels labels;     /* static ones */
+    struct bounds_rules bounds_per_route; /* those of some routes' own */
+    int64_t native_schema;                /* of native histograms, -4..5 */
+    bool classic;                         /* classic buckets are served beside native ones */
+    struct config_strings keep;           /* patterns over names of families; none: all are shown */
+    struct config_strings drop;           /* those that are not */
+    uint32_t drop_labels;                 /* bits 1 << enum droppable_label (core/metric_filter.h) */
+    struct config_labels labels;          /* static ones */
 };
 
 struct config_redact {

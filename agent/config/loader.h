@@ -121,6 +121,9 @@ int check_token(struct loader *loader, const char *path, const char *token);
 
 int check_routes(struct loader *loader);
 
+/* As check_config, for `metrics.bounds_ms` and `metrics.bounds_per_route`. */
+int check_bounds(struct loader *loader);
+
 /* `path`: of the key; `taken`: a label that the series have already, or NULL. */
 int check_labels(
     struct loader *loader, const char *path, const struct config_labels *labels, const char *taken);

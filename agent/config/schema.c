@@ -188,9 +188,19 @@ static const struct config_field limit_fields[] = {
 #undef LIMIT_FIELD
 };
 
+static const struct config_field bounds_rule_fields[] = {
+    {TEXT(service, 1, 253), RESTART, .offset = offsetof(struct bounds_rule, service)},
+    {TEXT(route, 1, 255), RESTART, .offset = offsetof(struct bounds_rule, route)},
+    {.name = "bounds_ms", .kind = CONFIG_KIND_MS_LIST, RESTART, .offset = offsetof(struct bounds_rule, bounds_ns), .value = ""},
+    {INTEGER(slow_ms, 0, BOUNDS_SLOW_MS_MAX, "0"), RESTART, .offset = offsetof(struct bounds_rule, slow_ms)},
+};
+static const struct config_group bounds_rule_group = GROUP(bounds_rule_fields, struct bounds_rule);
+
 static const struct config_field metrics_fields[] = {
     {.name = "bounds_ms", .kind = CONFIG_KIND_MS_LIST, RESTART, .offset = offsetof(struct config_metrics, bounds_ns),
         .value = "0.5 1 2.5 5 10 25 50 100 250 500 1000 2500 5000 10000 30000 60000"},
+    {.name = "bounds_per_route", .kind = CONFIG_KIND_GROUPS, .group = &bounds_rule_group,
+        .offset = offsetof(struct config_metrics, bounds_per_route)},
     {.name = "native_schema", .kind = CONFIG_KIND_SIGNED, .smallest = (uint64_t)-4, .largest = 5, .value = "3", LIVE,
         .offset = offsetof(struct config_metrics, native_schema)},
     {BOOLEAN(classic, "true"), LIVE, .offset = offsetof(struct config_metrics, classic)},
@@ -231,8 +241,8 @@ static const struct config_group trace_group = GROUP(trace_fields, struct config
 
 static const struct config_field header_fields[] = {
     {TEXT(name, 1, NAME_BYTES_MAX), RESTART, .offset = offsetof(struct config_header, name)},
-    {.name = "value", .kind = CONFIG_KIND_SECRET, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value)},
-    {.name = "value_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = CONFIG_SECRET_BYTES_MAX, RESTART, .offset = offsetof(struct config_header, value),
+    {.name = "value", .kind = CONFIG_KIND_SECRET, .largest = CONFIG_SECRET_BYTES_MAX, LIVE, .offset = offsetof(struct config_header, value)},
+    {.name = "value_file", .kind = CONFIG_KIND_SECRET_FILE, .largest = CONFIG_SECRET_BYTES_MAX, LIVE, .offset = offsetof(struct config_header, value),
         .file_offset = offsetof(struct config_header, value_file)},
 };
 static const struct config_group header_group = GROUP(header_fields, struct config_header);

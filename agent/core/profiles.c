@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/bound_set.h"
 #include "core/error.h"
 
 #define MS 1000000ull
@@ -105,37 +106,18 @@ int profile_of(const char *name, enum profile *ret_profile)
     return WERR_NOT_FOUND;
 }
 
-/* The new count; WERR_OVERSIZED without room. */
-static int insert(uint64_t *out_ns, size_t count, size_t room_count, uint64_t bound_ns)
-{
-    size_t at = count;
-
-    while (at > 0 && out_ns[at - 1] >= bound_ns) {
-        at--;
-    }
-    if (at < count && out_ns[at] == bound_ns) {
-        return (int)count;
-    }
-    if (count == room_count) {
-        return WERR_OVERSIZED;
-    }
-    memmove(&out_ns[at + 1], &out_ns[at], (count - at) * sizeof *out_ns);
-    out_ns[at] = bound_ns;
-    return (int)count + 1;
-}
-
 int profiles_bounds(
     uint32_t profiles, const uint64_t *own_ns, size_t own_count, uint64_t *out_ns, size_t room_count)
 {
     int count = 0;
 
     for (size_t i = 0; i < own_count && count >= 0; i++) {
-        count = insert(out_ns, (size_t)count, room_count, own_ns[i]);
+        count = bound_set_add(out_ns, (size_t)count, room_count, own_ns[i]);
     }
     for (int p = 0; p < PROFILE_COUNT; p++) {
         const struct profile_row *row = &profile_rows[p];
         for (size_t i = 0; (profiles >> p & 1) != 0 && i < row->bound_count && count >= 0; i++) {
-            count = insert(out_ns, (size_t)count, room_count, row->bounds_ns[i]);
+            count = bound_set_add(out_ns, (size_t)count, room_count, row->bounds_ns[i]);
         }
     }
     return count;

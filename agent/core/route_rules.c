@@ -1,10 +1,9 @@
 /* See route_rules.h. */
 #include "core/route_rules.h"
 
-#include <fnmatch.h>
 #include <string.h>
 
-enum { SERVICE_BYTES_MAX = 1024 };
+#include "core/service_pattern.h"
 
 /* ---- templates ---- */
 
@@ -120,43 +119,14 @@ bool route_rule_fits(const char *path_template, struct slice path)
 
 /* ---- rules ---- */
 
-/* Appends; false: no room for it and a NUL. */
-static bool put(char *name, size_t *used, struct slice text)
-{
-    if (text.length >= SERVICE_BYTES_MAX - *used) {
-        return false;
-    }
-    memcpy(name + *used, text.ptr, text.length);
-    *used += text.length;
-    name[*used] = '\0';
-    return true;
-}
-
-static bool serves(const struct route_rule *rule, struct slice service, struct slice service_namespace)
-{
-    char name[SERVICE_BYTES_MAX];
-    size_t used = 0;
-
-    if (rule->service == NULL) {
-        return true;
-    }
-    if (service.length == 0 || !put(name, &used, service)) {
-        return false;
-    }
-    if (fnmatch(rule->service, name, FNM_NOESCAPE) == 0) {
-        return true;
-    }
-    return service_namespace.length > 0 && put(name, &used, SLICE_LITERAL(".")) &&
-           put(name, &used, service_namespace) && fnmatch(rule->service, name, FNM_NOESCAPE) == 0;
-}
-
 struct slice route_rules_find(
     const struct route_rules *rules, struct slice path, struct slice service, struct slice service_namespace)
 {
     for (size_t i = 0; i < rules->count; i++) {
         const struct route_rule *rule = &rules->items[i];
 
-        if (route_rule_fits(rule->path_template, path) && serves(rule, service, service_namespace)) {
+        if (route_rule_fits(rule->path_template, path) &&
+            service_pattern_fits(rule->service, service, service_namespace)) {
             return slice_of_string(rule->path_template);
         }
     }

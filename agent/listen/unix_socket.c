@@ -15,20 +15,50 @@
 #include "core/error.h"
 #include "listen/descriptor.h"
 
-/* Makes the socket's directory, one level: a missing parent of it is the administrator's to decide. */
-static int make_directory(const char *path, mode_t mode)
+static int set_group(const char *path, const char *group)
 {
-    char directory[UNIX_SOCKET_PATH_BYTES_MAX];
-    const char *slash = strrchr(path, '/');
+    char *end;
 
-    if (slash == NULL || slash == path) {
+    if (group == NULL || *group == '\0') {
         return 0;
     }
-    (void)snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
-    if (mkdir(directory, mode) == 0) {
-        return chmod(directory, mode) == 0 ? 0 : descriptor_error(); /* the umask may have cut it */
+    unsigned long number = strtoul(group, &end, 10);
+    if (*end != '\0') {
+        errno = 0;
+        const struct group *entry = getgrnam(group);
+        if (entry == NULL) {
+            return WERR_NOT_FOUND;
+        }
+        number = entry->gr_gid;
     }
-    return errno == EEXIST ? 0 : descriptor_error();
+    return lchown(path, (uid_t)-1, (gid_t)number) == 0 ? 0 : descriptor_error();
+}
+
+/* Makes the socket's directory, one level: a missing parent of it is the administrator's to decide. Who may
+ * use the socket has to get to it, so its group is the directory's; one that is there already stays as it is.
+ */
+static int make_directory(const struct listener_unix_options *options)
+{
+    char directory[UNIX_SOCKET_PATH_BYTES_MAX];
+    const char *slash = strrchr(options->path, '/');
+
+    if (slash == NULL || slash == options->path) {
+        return 0;
+    }
+    (void)snprintf(directory, sizeof directory, "%.*s", (int)(slash - options->path), options->path);
+    if (mkdir(directory, options->directory_mode) != 0) {
+        return errno == EEXIST ? 0 : descriptor_error();
+    }
+    int error = set_group(directory, options->group);
+    if (error == 0 && chmod(directory, options->directory_mode) != 0) { /* the umask may have cut it */
+        error = descriptor_error();
+    }
+    if (error < 0) {
+        int cause = errno;
+        (void)rmdir(directory);
+        errno = cause;
+    }
+    return error;
 }
 
 /* An flock beside the socket settles which of two instances that start at once may go on. */
@@ -90,25 +120,6 @@ static int clear_stale(const struct sockaddr_un *address, int type)
     return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : descriptor_error();
 }
 
-static int set_group(const char *path, const char *group)
-{
-    char *end;
-
-    if (group == NULL || *group == '\0') {
-        return 0;
-    }
-    unsigned long number = strtoul(group, &end, 10);
-    if (*end != '\0') {
-        errno = 0;
-        const struct group *entry = getgrnam(group);
-        if (entry == NULL) {
-            return WERR_NOT_FOUND;
-        }
-        number = entry->gr_gid;
-    }
-    return lchown(path, (uid_t)-1, (gid_t)number) == 0 ? 0 : descriptor_error();
-}
-
 /* Bound under a closed umask: nobody can connect before mode and group are as configured. */
 static int bind_path(
     const struct sockaddr_un *address, int type, const struct listener_unix_options *options, int *ret_fd)
@@ -149,7 +160,7 @@ int unix_socket_bind(const struct listener_unix_options *options, int type, int 
         return WERR_OVERSIZED;
     }
     memcpy(address.sun_path, options->path, length);
-    int error = make_directory(options->path, options->directory_mode);
+    int error = make_directory(options);
     if (error == 0) {
         error = take_lock(options->path, &lock_fd);
     }

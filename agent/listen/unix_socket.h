@@ -13,7 +13,7 @@ struct listener_unix_options {
     const char *path;
     mode_t mode;           /* of the socket, 0660 */
     mode_t directory_mode; /* of its directory when it has to be made, 0750 */
-    const char *group;     /* name or number; NULL or "": the process's own */
+    const char *group;     /* of both, name or number; NULL or "": the process's own */
 };
 
 /*

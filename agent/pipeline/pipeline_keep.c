@@ -14,6 +14,15 @@
 _Static_assert((int)CONFIG_RING_SHARE_BYTES_MIN == (int)RING_SHARE_BYTES_MIN,
     "the configuration asks for what makes a ring");
 
+/* Where a rule of bounds says what is slow, that may be less than what is slow for its series. */
+static uint64_t note_min_ms(const struct config *config)
+{
+    uint64_t rule_ms = bounds_rules_slow_ms_min(&config->metrics.bounds_per_route);
+    uint64_t series_ms = config->trace.slow_for_series_min_ms;
+
+    return rule_ms > 0 && rule_ms < series_ms ? rule_ms : series_ms;
+}
+
 struct pipeline_keep_config pipeline_keep_config_of(const struct config *config, size_t shard_count)
 {
     const struct config_trace *trace = &config->trace;
@@ -28,6 +37,7 @@ struct pipeline_keep_config pipeline_keep_config_of(const struct config *config,
                 .slow_ns = trace->slow_ms * 1000000u,
                 .slow_factor = trace->slow_factor,
                 .slow_for_series_min_ns = trace->slow_for_series_min_ms * 1000000u,
+                .note_min_ns = note_min_ms(config) * 1000000u,
                 .baseline_threshold = baseline_threshold(trace->baseline_parts),
                 .rate_per_s = (uint32_t)((trace->rate_per_s + shard_count - 1) / shard_count),
             },

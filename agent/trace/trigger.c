@@ -8,7 +8,7 @@
 /* Flags that say how a request ended, without those that are a trigger of their own. */
 #define FLAGS_THAT_KEEP (RESPONSE_FLAGS_ALL & ~(RESPONSE_FLAGS_HARMLESS | RESPONSE_FLAG(URX)))
 
-enum { TRACE_ID_BYTES_COUNT = 16, KEY_VALUE_BYTES = 2, LENGTH_BYTE_MAX = 127 };
+enum { NS_PER_MS = 1000000, TRACE_ID_BYTES_COUNT = 16, KEY_VALUE_BYTES = 2, LENGTH_BYTE_MAX = 127 };
 
 #define KEPT_KEY "weft.kept"
 
@@ -69,6 +69,14 @@ static bool is_slow_for_series(const struct trigger_settings *settings, const st
            (unsigned __int128)settings->slow_factor * facts->note.p90_ns < duration_ns;
 }
 
+static bool is_slow(const struct trigger_settings *settings, const struct trigger_facts *facts)
+{
+    uint64_t slow_ns =
+        facts->note.slow_ms > 0 ? (uint64_t)facts->note.slow_ms * NS_PER_MS : settings->slow_ns;
+
+    return slow_ns > 0 && facts->request->duration_ns > slow_ns;
+}
+
 static uint32_t fired_of_request(const struct trigger_settings *settings, const struct trigger_facts *facts)
 {
     const struct request *request = facts->request;
@@ -79,7 +87,7 @@ static uint32_t fired_of_request(const struct trigger_settings *settings, const 
         request->grpc_status > 0 && request->outcome == OUTCOME_SERVER_ERROR ? TRIGGER_BIT(GRPC_ERROR) : 0;
     reasons |= (request->response_flags & FLAGS_THAT_KEEP) != 0 ? TRIGGER_BIT(RESPONSE_FLAGS) : 0;
     reasons |= (request->response_flags & RESPONSE_FLAG(URX)) != 0 ? TRIGGER_BIT(RETRIES_EXHAUSTED) : 0;
-    reasons |= settings->slow_ns > 0 && request->duration_ns > settings->slow_ns ? TRIGGER_BIT(SLOW) : 0;
+    reasons |= is_slow(settings, facts) ? TRIGGER_BIT(SLOW) : 0;
     reasons |= is_slow_for_series(settings, facts) ? TRIGGER_BIT(SLOW_FOR_SERIES) : 0;
     reasons |= facts->note.is_new ? TRIGGER_BIT(RARE) : 0;
     return reasons;

@@ -29,7 +29,7 @@
     X(GRPC_ERROR,        "grpc_error",        "a gRPC status that means a failed server")                   \
     X(RESPONSE_FLAGS,    "response_flags",    "the proxy decided how it ended")                             \
     X(RETRIES_EXHAUSTED, "retries_exhausted", "the proxy's limit of retries was reached")                   \
-    X(SLOW,              "slow",              "longer than trace.slow_ms")                                  \
+    X(SLOW,              "slow",              "longer than trace.slow_ms, or than its rule of bounds says")  \
     X(SLOW_FOR_SERIES,   "slow_for_series",   "longer than trace.slow_factor times the rolling p90 of its route") \
     X(RARE,              "rare",              "among the first requests of its series")                     \
     X(MARK,              "mark",              "tracestate weft=keep, or the attribute weft.keep")           \
@@ -55,9 +55,10 @@ _Static_assert(METRIC_TRACES_KEPT_PEER - METRIC_TRACES_KEPT_ERROR == TRIGGER_PEE
 
 /* As the configuration says it. */
 struct trigger_settings {
-    uint64_t slow_ns;                /* longer is slow; 0: nothing is */
+    uint64_t slow_ns;                /* longer is slow, where the note says no other time; 0: nothing is */
     uint64_t slow_factor;            /* longer than so many times the p90 is; 0: nothing is */
     uint64_t slow_for_series_min_ns; /* and longer than this */
+    uint64_t note_min_ns;            /* no note makes a request slow that is no longer than this */
     uint64_t baseline_threshold;     /* baseline_threshold() */
     uint32_t rate_per_s;             /* of each trigger, of this shard */
 };

@@ -53,6 +53,9 @@ struct otlp_destination_config {
         url[OTLP_SIGNAL_COUNT]; /* NULL: this signal is not sent. http://, https://, or unix:/path for gRPC */
     const struct otlp_header *headers;
     size_t header_count;
+    /* Another number when values of the headers have changed, on the exporter's loop; requests from then on
+     * have the new ones. NULL: they never do. */
+    const uint64_t *headers_version;
     enum compression compression;
     const char *ca_file; /* NULL: the system's */
     const char *cert_file;

@@ -56,6 +56,7 @@ struct grpc_transport {
     uint8_t prefix[PREFIX_BYTES];
     uv_timer_t timer;
     char timeout_text[TIMEOUT_TEXT_BYTES];
+    uint64_t headers_version; /* of what is in `headers` */
     struct h2_header headers[H2_HEADERS_COUNT_MAX];
     size_t header_count;
     struct reply reply;
@@ -218,11 +219,17 @@ static void judge(const struct grpc_transport *self, struct otlp_answer *answer)
 
 /* ---- the session ---- */
 
+static void fill_headers(struct grpc_transport *self);
+
 static int submit(struct grpc_transport *self)
 {
+    const uint64_t *version = self->config.destination->headers_version;
     struct h2_stream *stream;
     struct slice parts[] = {slice_of(self->prefix, PREFIX_BYTES), self->body};
 
+    if (version != NULL && *version != self->headers_version) {
+        fill_headers(self); /* the old values are gone */
+    }
     return h2_submit_request(&self->session, self->headers, self->header_count, parts, 2, &stream);
 }
 
@@ -391,11 +398,20 @@ static void add_header(struct grpc_transport *self, const char *name, const char
         (struct h2_header){.name = slice_of_string(name), .value = slice_of_string(value), .lasting = true};
 }
 
+/* One of the configuration, whose value a reload may change: nghttp2 gets a copy. */
+static void add_configured(struct grpc_transport *self, const struct otlp_header *header)
+{
+    add_header(self, header->name, header->value);
+    self->headers[self->header_count - 1].lasting = false;
+}
+
 static void fill_headers(struct grpc_transport *self)
 {
     const struct otlp_destination_config *destination = self->config.destination;
     uint64_t timeout_ms = destination->timeout_ms;
 
+    self->header_count = 0;
+    self->headers_version = destination->headers_version != NULL ? *destination->headers_version : 0;
     if (timeout_ms <= GRPC_TIMEOUT_VALUE_MAX) {
         (void)snprintf(self->timeout_text, sizeof self->timeout_text, "%um", (unsigned)timeout_ms);
     } else {
@@ -413,7 +429,7 @@ static void fill_headers(struct grpc_transport *self)
         add_header(self, "grpc-encoding", compression_name(destination->compression));
     }
     for (size_t i = 0; i < destination->header_count; i++) {
-        add_header(self, destination->headers[i].name, destination->headers[i].value);
+        add_configured(self, &destination->headers[i]);
     }
 }
 

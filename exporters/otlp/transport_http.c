@@ -21,7 +21,8 @@ struct http_transport {
     struct transport_config config;
     struct http_loop loop;
     CURL *easy;
-    struct curl_slist *headers;        /* the same in each request */
+    struct curl_slist *headers;        /* the same in each request, but when the configuration changes */
+    uint64_t headers_version;          /* of what is in them */
     struct curl_slist *signed_headers; /* those and the signature, of one request */
     struct aws_waiter waiter;
     struct slice unsigned_body; /* of a request that waits for credentials */
@@ -216,6 +217,45 @@ static void collect_headers(struct signing *signing)
     }
 }
 
+static bool fill_headers(struct http_transport *self)
+{
+    const struct otlp_destination_config *destination = self->config.destination;
+
+    self->headers_version = destination->headers_version != NULL ? *destination->headers_version : 0;
+    self->headers = curl_slist_append(NULL, "Expect:"); /* no 100-continue */
+    bool filled = self->headers != NULL && add_header(self, "Content-Type", "application/x-protobuf");
+    if (destination->compression != COMPRESSION_NONE) {
+        filled = filled && add_header(self, "Content-Encoding", compression_name(destination->compression));
+    }
+    if (destination->server_name != NULL) {
+        filled = filled && add_header(self, "Host", self->authority);
+    }
+    for (size_t i = 0; i < destination->header_count; i++) {
+        filled = filled && add_header(self, destination->headers[i].name, destination->headers[i].value);
+    }
+    return filled;
+}
+
+/* After a reload: the same headers with other values. 0, or WERR_NOMEM with the old ones in place. */
+static int renew_headers(struct http_transport *self)
+{
+    const uint64_t *version = self->config.destination->headers_version;
+    struct curl_slist *before = self->headers;
+    uint64_t version_before = self->headers_version;
+
+    if (version == NULL || *version == version_before) {
+        return 0;
+    }
+    if (!fill_headers(self) || curl_easy_setopt(self->easy, CURLOPT_HTTPHEADER, self->headers) != CURLE_OK) {
+        secret_list_free(self->headers);
+        self->headers = before;
+        self->headers_version = version_before;
+        return WERR_NOMEM;
+    }
+    secret_list_free(before);
+    return 0;
+}
+
 /* ---- the transport ---- */
 
 static int start(struct http_transport *self, struct slice body)
@@ -288,7 +328,8 @@ static int http_send(struct transport *transport, struct slice body)
     const struct aws_credentials *credentials;
 
     if (self->config.aws == NULL) {
-        return start(self, body);
+        int renewed = renew_headers(self);
+        return renewed < 0 ? renewed : start(self, body);
     }
     self->unsigned_body = body;
     int error = aws_provider_get(self->config.aws, &self->waiter, &credentials);
@@ -322,24 +363,6 @@ static void http_close(struct transport *transport)
         aws_provider_leave(self->config.aws, &self->waiter);
     }
     http_loop_close(&self->loop);
-}
-
-static bool fill_headers(struct http_transport *self, const struct url *url)
-{
-    const struct otlp_destination_config *destination = self->config.destination;
-
-    self->headers = curl_slist_append(NULL, "Expect:"); /* no 100-continue */
-    bool filled = self->headers != NULL && add_header(self, "Content-Type", "application/x-protobuf");
-    if (destination->compression != COMPRESSION_NONE) {
-        filled = filled && add_header(self, "Content-Encoding", compression_name(destination->compression));
-    }
-    if (destination->server_name != NULL) {
-        filled = filled && add_header(self, "Host", url->authority);
-    }
-    for (size_t i = 0; i < destination->header_count; i++) {
-        filled = filled && add_header(self, destination->headers[i].name, destination->headers[i].value);
-    }
-    return filled;
 }
 
 /* The certificate is checked against the URL's host: with another server name that one goes there, and the
@@ -448,7 +471,7 @@ static int http_make(
     self->loop.closed = on_closed;
     self->loop.user = self;
     self->easy = curl_easy_init();
-    if (self->easy == NULL || !fill_headers(self, &url) || !set_url(self, &url) || !set_options(self) ||
+    if (self->easy == NULL || !fill_headers(self) || !set_url(self, &url) || !set_options(self) ||
         http_loop_init(&self->loop, config->loop) < 0) {
         free_parts(self);
         return WERR_NOMEM;

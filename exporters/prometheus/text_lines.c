@@ -12,8 +12,10 @@ void text_deinit(struct exposition *exposition)
 {
     struct text_exposition *text = (struct text_exposition *)exposition;
 
-    free(text->bounds.bounds);
-    free(text->bounds.texts);
+    for (size_t i = 0; i < BOUND_SETS_COUNT; i++) {
+        free(text->bound_sets[i].bounds);
+        free(text->bound_sets[i].texts);
+    }
     buffer_deinit(&text->head);
 }
 
@@ -140,14 +142,9 @@ static int bound_texts_grow(struct bound_texts *texts, size_t count)
     return 0;
 }
 
-/* Makes the texts fit these bounds. 0, or WERR_NOMEM. */
-static int bound_texts_set(struct text_exposition *text, const double *bounds, size_t count)
+static int bound_texts_set(
+    const struct text_exposition *text, struct bound_texts *texts, const double *bounds, size_t count)
 {
-    struct bound_texts *texts = &text->bounds;
-
-    if (count == 0 || (count == texts->count && memcmp(bounds, texts->bounds, count * sizeof *bounds) == 0)) {
-        return 0;
-    }
     texts->count = 0;
     if (count > texts->capacity_count && bound_texts_grow(texts, count) < 0) {
         return WERR_NOMEM;
@@ -161,6 +158,32 @@ static int bound_texts_set(struct text_exposition *text, const double *bounds, s
         entry->length += 3;
     }
     texts->count = count;
+    return 0;
+}
+
+/* The texts of these bounds, made when they are not among the last ones. 0, or WERR_NOMEM. */
+static int find_bound_texts(
+    struct text_exposition *text, const double *bounds, size_t count, const struct bound_text **ret_texts)
+{
+    if (count == 0) {
+        *ret_texts = NULL;
+        return 0;
+    }
+    for (size_t i = 0; i < BOUND_SETS_COUNT; i++) {
+        const struct bound_texts *texts = &text->bound_sets[i];
+
+        if (texts->count == count && memcmp(bounds, texts->bounds, count * sizeof *bounds) == 0) {
+            *ret_texts = texts->texts;
+            return 0;
+        }
+    }
+    struct bound_texts *texts = &text->bound_sets[text->bound_sets_next];
+    int error = bound_texts_set(text, texts, bounds, count);
+    if (error < 0) {
+        return error;
+    }
+    text->bound_sets_next = (text->bound_sets_next + 1) % BOUND_SETS_COUNT;
+    *ret_texts = texts->texts;
     return 0;
 }
 
@@ -208,13 +231,14 @@ int text_histogram(struct text_exposition *text, const char *name, const struct 
     if (histogram == NULL) {
         return WERR_INVALID;
     }
-    int error = bound_texts_set(text, histogram->bounds, histogram->bound_count);
+    const struct bound_text *texts = NULL;
+    int error = find_bound_texts(text, histogram->bounds, histogram->bound_count, &texts);
     if (error == 0) {
         error = make_bucket_head(text, name, series);
     }
     struct exemplar_walk walk = exemplar_walk_of(histogram);
     for (size_t i = 0; error == 0 && i < classic_bound_count(histogram); i++) {
-        struct slice bound = slice_of(text->bounds.texts[i].bytes, text->bounds.texts[i].length);
+        struct slice bound = slice_of(texts[i].bytes, texts[i].length);
         error = bucket_line(
             text, bound, histogram->bound_counts[i], exemplar_walk_next(&walk, histogram->bounds[i]));
     }

@@ -17,7 +17,9 @@ struct bound_text {
     size_t length;
 };
 
-/* The texts of one set of bounds, made again only when a histogram has another set. */
+enum { BOUND_SETS_COUNT = 4 };
+
+/* The texts of one set of bounds; of the last few sets that histograms had, so that they may take turns. */
 struct bound_texts {
     double *bounds;
     struct bound_text *texts;
@@ -27,8 +29,9 @@ struct bound_texts {
 
 struct text_exposition {
     struct exposition base;
-    struct bound_texts bounds;
-    struct buffer head; /* of one series' bucket lines: `name_bucket{a="b",` */
+    struct bound_texts bound_sets[BOUND_SETS_COUNT];
+    size_t bound_sets_next; /* whose place the next new one takes */
+    struct buffer head;     /* of one series' bucket lines: `name_bucket{a="b",` */
     size_t (*bound_number)(char *at, double value);
     bool exemplars;
     bool created;

@@ -27,7 +27,7 @@ class PseudoTerminal:
         # Line mode, echo and so on, as a shell has them: what the program is to leave behind.
         self.before = termios.tcgetattr(slave)
         self.slave = slave
-        environment = {**os.environ, "TERM": "linux", **variables}
+        environment = {**os.environ, "TERM": "screen", **variables}
         self.pid = os.fork()
         if self.pid == 0:
             try:

@@ -2,6 +2,7 @@
 reloads under load lose no record and refuse no connection (a hundred in the short form)."""
 
 import http.client
+import http.server
 import itertools
 import os
 import re
@@ -18,8 +19,9 @@ import pytest
 import yaml
 
 import otlp
-from agent import BUILD, WEFT, WEFTD, Samples, Weftd
+from agent import BUILD, WEFT, WEFTD, Weftd, otlp_destination
 from harness import ANSWER_SECONDS_MAX, FULL, free_port, wait_for
+from sink import Sink
 
 pytestmark = pytest.mark.agent_needed
 
@@ -256,6 +258,72 @@ def test_live_keys_have_their_effect(directory):
         otlp.send_durations(agent.socket, [50 * MS], end_ns=time.time_ns() - 3600 * 1000 * MS)
         samples = agent.wait_records("spans", 13)
         assert samples.total("weft_records_dropped_total", reason="time_out_of_range") == 1
+
+
+class Collector(http.server.ThreadingHTTPServer):
+    """OTLP over HTTP on a port of loopback; keeps each request's Authorization."""
+
+    daemon_threads = True
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            self.server.seen.append(self.headers["authorization"])
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.seen = []
+        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+def test_a_token_is_changed_without_a_restart(directory):
+    token = directory / "token"
+
+    def headers():
+        return [{"name": "authorization", "value_file": str(token)}]
+
+    def sent():
+        """The tokens that both have seen, once spans that are sent now have come to both."""
+        before = (len(collector.seen), len(sink.messages))
+        otlp.send_durations(agent.socket, [3 * MS] * 10)
+        wait_for(lambda: len(collector.seen) > before[0] and len(sink.messages) > before[1], "both exports")
+        return collector.seen[-1], sink.messages[-1][1]["authorization"]
+
+    token.write_text("Bearer one\n")
+    with Collector() as collector, Sink(directory / "sink.sock") as sink:
+        destinations = [
+            otlp_destination(
+                "http", collector.server_port, protocol="http/protobuf", headers=headers()
+            ),
+            otlp_destination("grpc", 1, endpoint=f"unix:{directory}/sink.sock", headers=headers()),
+        ]
+        with Weftd(directory, destinations=destinations) as agent:
+            reloader = Reloader(agent)
+            assert sent() == ("Bearer one", "Bearer one")
+            for number in range(20):
+                token.write_text(f"Bearer {number}\n")
+                assert reloader.change()
+                assert "waiting for a restart" not in reloader.text()
+                assert number % 5 != 0 or sent() == (f"Bearer {number}", f"Bearer {number}")
+            other = [{**destinations[0], "name": "another"}, destinations[1]]
+            token.write_text("Bearer other\n")
+            assert reloader.change(exporters={"otlp": other})
+            assert "exporters.otlp[0].name" in reloader.text()
+            # The first is another one in the file: what it has waits with it.
+            assert sent() == ("Bearer 19", "Bearer other")
 
 
 class Load:

@@ -16,7 +16,7 @@ from pseudo_terminal import PseudoTerminal
 pytestmark = pytest.mark.agent_needed
 
 HOSTILE = ("\x1b[31mred\x1b]0;owned\x07", "\u202egnp.exe", "x" * 4000)
-DOWN, ENTER, ESCAPE = "\x1b[B", "\r", "\x1b"
+DOWN, ENTER, ESCAPE = "\x1bOB", "\r", "\x1b"
 TABLES = (["stat"], ["edges"], ["stat", "--routes"], ["ledger"], ["top"])
 BASE = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "WEFT_API")}
 
@@ -150,7 +150,7 @@ def test_top_says_that_the_agent_went_away_and_came_back(tmp_path):
         terminal = top(going, "--watch", "1")
     with terminal:
         row_of(terminal, "cart")
-        terminal.wait_text("no agent answers; asking again")
+        terminal.wait_text(", asking again: no agent answers")
         row_of(terminal, "cart")  # what was known stays
         with Weftd(tmp_path, port=port, name="going") as back:
             terminal.wait_text("started anew")
@@ -209,6 +209,13 @@ def test_json_is_the_same_everywhere(agent):
     assert rows[0]["quantiles"][3]["seconds"] == pytest.approx(2, rel=0.011)
 
 
+def test_a_table_that_cannot_be_written_is_a_failure(agent):
+    with open("/dev/full", "w") as full:
+        command = [str(WEFT), "stat", "--api", str(agent.api_socket)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=BASE)
+    assert done.returncode == 1 and "cannot write" in done.stderr
+
+
 def test_watch_prints_table_after_table_in_a_pipe(agent):
     command = [str(word) for word in (WEFT, "stat", "cart", "--api", agent.api_socket, "--watch", "0.2")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=BASE) as process:
@@ -224,9 +231,11 @@ def test_watch_prints_table_after_table_in_a_pipe(agent):
 
 
 def test_watch_redraws_a_terminal(agent):
-    with PseudoTerminal([str(WEFT), "edges", "--api", str(agent.api_socket), "--watch", "0.2"]) as terminal:
+    argv = [str(WEFT), "edges", "--api", str(agent.api_socket), "--watch", "0.2"]
+    with PseudoTerminal(argv, rows=8) as terminal:
         terminal.wait_for(lambda _: terminal.output.count(b"\x1b[H\x1b[2J") >= 3, "three pictures")
-        terminal.wait_for(lambda lines: "weft edges" in lines[0] and lines[2].startswith("SOURCE"), "one on the screen")
+        terminal.wait_for(lambda lines: "weft edges" in lines[0] and lines[2].startswith("SOURCE")
+                          and lines[6] == "... and 4 more", "one that fits the screen")
         terminal.press("\x03")
         assert terminal.wait_end() == -signal.SIGINT
 

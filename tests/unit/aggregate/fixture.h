@@ -33,6 +33,7 @@ struct fixture {
     struct mesh_names meshes;         /* set before */
     bool exemplars_are_pinned;        /* set before */
     uint32_t dropped_labels;          /* set before */
+    struct bounds_rules bounds_rules; /* set before */
     struct metric_registry registry;
     struct metric_cells *aggregator_cells;
     struct metric_cells *shard_cells[FIXTURE_SHARDS_MAX];
@@ -50,8 +51,8 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
     f->shard_count = shard_count;
     memset(&f->registry, 0, sizeof(f->registry));
     uint64_t bounds_ns[BOUNDS_COUNT_MAX];
-    int bound_count = profiles_bounds(
-        f->profiles.profiles, bounds_default_ns, bounds_default_count, bounds_ns, BOUNDS_COUNT_MAX);
+    int bound_count = bounds_in_force(bounds_default_ns, bounds_default_count, f->profiles.profiles,
+        &f->bounds_rules, bounds_ns, BOUNDS_COUNT_MAX);
 
     assert_true(bound_count > 0);
     assert_int_equal(split_bounds_init(&f->bounds, bounds_ns, (size_t)bound_count), 0);
@@ -84,6 +85,7 @@ static inline void fixture_start(struct fixture *f, uint32_t shard_count)
         .clock = &f->clock.clock,
         .le_ns = bounds_default_ns,
         .le_count = bounds_default_count,
+        .bounds_rules = f->bounds_rules,
         .profiles = f->profiles.profiles,
         .cluster = "east",
         .meshes = f->meshes,

@@ -322,7 +322,7 @@ static void the_agent_goes_and_comes_back(void **state)
     top_fail(&rig->top, "no agent answers\n  tried /x", NOW);
     top_fail(&rig->top, "no agent answers\n  tried /x", NOW + 5);
     draw(rig);
-    assert_contains(line(rig, 23), ": no agent answers; asking again");
+    assert_contains(line(rig, 23), ", asking again: no agent answers");
     assert_contains(line(rig, 3), "cart.shop"); /* what was known stays, faint */
     assert_int_equal(screen_at(&rig->screen, 3, 28)->style, STYLE_FAINT);
     take(rig, "destination", NAMES("cart"));

@@ -165,6 +165,36 @@ static void ordinary_file_is_never_removed(void **state)
     assert_int_equal(access(fixture->path, F_OK), 0);
 }
 
+/* Whoever is in the group gets through the directory to the socket; a directory that was there is left alone.
+ */
+static void group_is_that_of_socket_and_of_a_new_directory(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct listener_unix_options options = options_for(fixture);
+    struct listener listener;
+    struct stat status;
+    char directory[128];
+    char group[16];
+    gid_t gid = geteuid() == 0 ? 1337 : getegid(); /* others may give a file to groups of theirs alone */
+
+    (void)snprintf(group, sizeof group, "%u", (unsigned)gid);
+    (void)snprintf(directory, sizeof directory, "%s/run", fixture->directory);
+    options.group = group;
+    assert_int_equal(listener_open_unix(&listener, LISTENER_INGEST, &options), 0);
+    assert_int_equal(stat(directory, &status), 0);
+    assert_int_equal(status.st_gid, gid);
+    assert_int_equal(status.st_mode & 07777, 0750);
+    assert_int_equal(stat(fixture->path, &status), 0);
+    assert_int_equal(status.st_gid, gid);
+    listener_close(&listener);
+
+    assert_int_equal(chown(directory, (uid_t)-1, getegid()), 0);
+    assert_int_equal(listener_open_unix(&listener, LISTENER_INGEST, &options), 0);
+    assert_int_equal(stat(directory, &status), 0);
+    assert_int_equal(status.st_gid, getegid());
+    listener_close(&listener);
+}
+
 static void bad_paths_and_groups_are_refused(void **state)
 {
     const struct fixture *fixture = *state;
@@ -182,6 +212,8 @@ static void bad_paths_and_groups_are_refused(void **state)
     options.group = "no-such-group-here";
     assert_int_equal(listener_open_unix(&listener, LISTENER_INGEST, &options), WERR_NOT_FOUND);
     assert_int_equal(access(fixture->path, F_OK), -1);
+    (void)snprintf(long_path, sizeof long_path, "%s/run", fixture->directory);
+    assert_int_equal(access(long_path, F_OK), -1);
 }
 
 static void tcp_addresses(void **state)
@@ -295,6 +327,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stale_socket_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(live_socket_of_somebody_else_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(ordinary_file_is_never_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(group_is_that_of_socket_and_of_a_new_directory, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_paths_and_groups_are_refused, setup, teardown),
         cmocka_unit_test(tcp_addresses),
         cmocka_unit_test_setup_teardown(passed_unix_socket_is_used_and_never_removed, setup, teardown),

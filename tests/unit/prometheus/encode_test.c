@@ -215,6 +215,47 @@ static void test_exemplars_are_dealt_to_buckets(void **state)
     buffer_deinit(&out);
 }
 
+/* Series whose bounds take turns, more sets than the encoder keeps the texts of. */
+static void test_bounds_take_turns(void **state)
+{
+    enum { SETS = 7, ROUNDS = 3 };
+    double bounds[SETS][2];
+    const uint64_t counts[] = {1, 2};
+    struct snapshot_histogram histograms[SETS];
+    struct snapshot_series series[SETS * ROUNDS];
+    const struct fake_family family = {
+        .family = {.name = "h", .type = SNAPSHOT_HISTOGRAM}, .series = series, .series_count = SETS * ROUNDS};
+    char expected[8192];
+    size_t used = (size_t)snprintf(expected, sizeof expected, "# HELP h \n# TYPE h histogram\n");
+    struct buffer out;
+
+    (void)state;
+    for (size_t i = 0; i < SETS; i++) {
+        bounds[i][0] = (double)i + 1;
+        bounds[i][1] = 10 * ((double)i + 1);
+        histograms[i] = (struct snapshot_histogram){
+            .count = 3, .bound_count = 1 + i % 2, .bounds = bounds[i], .bound_counts = counts};
+    }
+    for (size_t i = 0; i < SETS * ROUNDS; i++) {
+        size_t set = i < SETS * (ROUNDS - 1) ? i % SETS : i % 3; /* at last among few */
+
+        series[i] = (struct snapshot_series){.histogram = &histograms[set]};
+        used +=
+            (size_t)snprintf(expected + used, sizeof expected - used, "h_bucket{le=\"%zu\"} 1\n", set + 1);
+        if (set % 2 == 1) {
+            used += (size_t)snprintf(
+                expected + used, sizeof expected - used, "h_bucket{le=\"%zu\"} 2\n", 10 * (set + 1));
+        }
+        used += (size_t)snprintf(
+            expected + used, sizeof expected - used, "h_bucket{le=\"+Inf\"} 3\nh_sum 0\nh_count 3\n");
+        assert_true(used < sizeof expected);
+    }
+    encode_families(&prometheus_text, &encode_everything, &family, 1, &out);
+    assert_int_equal(buffer_append_byte(&out, 0), 0);
+    assert_string_equal((const char *)out.data, expected);
+    buffer_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_snapshot_fails),
         cmocka_unit_test(test_histogram_that_is_none),
         cmocka_unit_test(test_exemplars_are_dealt_to_buckets),
+        cmocka_unit_test(test_bounds_take_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

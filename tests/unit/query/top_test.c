@@ -60,7 +60,7 @@ static void record(struct fixture *f, const char *source, const char *destinatio
 {
     struct request request = fixture_request(f, 0, "web", source, destination, route);
 
-    request.outcome = outcome;
+    request.outcome = (uint8_t)outcome;
     request.duration_ns = ms * MS_NS;
     for (int i = 0; i < count; i++) {
         directory_record(f->directories[0], &request);

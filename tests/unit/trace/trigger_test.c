@@ -323,10 +323,33 @@ static void test_other_settings(void **state)
     free(cells);
 }
 
+/* What the note says goes before the setting, whichever is longer. */
+static void test_slow_by_note(void **state)
+{
+    struct trigger_settings settings = settings_of();
+    struct request r = fine();
+    struct trigger_facts facts = {.trace_id = trace_id, .request = &r, .note = {.slow_ms = 20}};
+
+    (void)state;
+    r.duration_ns = 20 * MS;
+    assert_int_equal(trigger_fired(&settings, &facts), 0);
+    r.duration_ns = 20 * MS + 1;
+    assert_int_equal(trigger_fired(&settings, &facts), TRIGGER_BIT(SLOW));
+    settings.slow_ns = 0;
+    assert_int_equal(trigger_fired(&settings, &facts), TRIGGER_BIT(SLOW));
+    settings.slow_ns = 1000 * MS;
+    facts.note.slow_ms = 3600000;
+    r.duration_ns = 3600 * S;
+    assert_int_equal(trigger_fired(&settings, &facts), 0);
+    r.duration_ns++;
+    assert_int_equal(trigger_fired(&settings, &facts), TRIGGER_BIT(SLOW));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_of_a_request),
+        cmocka_unit_test(test_slow_by_note),
         cmocka_unit_test(test_each_without_a_request),
         cmocka_unit_test(test_no_trace_id),
         cmocka_unit_test(test_switched_off),

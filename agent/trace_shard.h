@@ -11,7 +11,7 @@
 #include "trace_task.h"
 
 enum {
-    TRACE_SLICE_US = 1000,
+    TRACE_SLICE_US = 900,   /* with what it takes to stop, a millisecond */
     TRACE_MEMO_COUNT = 256, /* verdicts on services that are remembered during a task */
     TRACE_SEEN_COUNT_MIN =
         4096, /* places for ids of traces that a search has found: twice as many as it may find */

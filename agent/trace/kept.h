@@ -52,6 +52,11 @@ struct kept_settings {
     struct metric_cells *cells; /* borrowed; METRIC_TRACE_KEPT_EVICTED */
 };
 
+/* Both in one cache line. */
+struct kept_filter_word {
+    uint64_t turns[2];
+};
+
 struct kept {
     struct kept_settings settings;
     struct kept_entry *entries; /* number: place in order of keeping, modulo count_max */
@@ -59,7 +64,8 @@ struct kept {
     uint32_t count;
     uint32_t *index; /* number + 1; 0: empty */
     uint32_t index_mask;
-    uint64_t *filters[2]; /* this linger time's, the one's before */
+    struct kept_filter_word *filter;
+    uint32_t filter_turn; /* which of `turns` is this linger time's; the other is that of the one before */
     uint32_t filter_mask; /* over bits */
     uint64_t filter_end_ns;
     uint32_t batch_count; /* what this shard decided and has not told yet */

@@ -116,29 +116,30 @@ static void fill_parties(const struct native_dictionary *d, struct request *r)
 }
 
 int native_to_request(const struct native_dictionary *dictionary, const struct native_spans *spans, size_t i,
-    const struct sender *sender, struct request *request)
+    const struct sender *sender, struct request *ret_request)
 {
     uint32_t reporter = native_get32(spans->reporter, i) - 1;
-
-    *request = (struct request){.reporter = (uint8_t)reporter,
+    struct request request = {.reporter = (uint8_t)reporter,
         .start_unix_ns = native_start_unix_ns(spans, i),
         .duration_ns = native_get64(spans->duration_ns, i),
         .sender = sender != NULL ? sender->interned : INTERNED_UNKNOWN,
         .mesh = sender != NULL ? sender->mesh : 0};
-    if (reporter >= REPORTER_COUNT || fill_ending(spans, i, request) != 0) {
+
+    if (reporter >= REPORTER_COUNT || fill_ending(spans, i, &request) != 0) {
         return WERR_INVALID;
     }
-    if (!fill_sides(dictionary, spans, i, request)) {
+    if (!fill_sides(dictionary, spans, i, &request)) {
         return WERR_DICTIONARY;
     }
-    if (fill_counts(dictionary, spans, i, request) != 0) {
+    if (fill_counts(dictionary, spans, i, &request) != 0) {
         return WERR_INVALID;
     }
-    if (!fill_route_and_method(dictionary, spans, i, request)) {
+    if (!fill_route_and_method(dictionary, spans, i, &request)) {
         return WERR_DICTIONARY;
     }
-    fill_parties(dictionary, request);
-    memcpy(request->trace_id, spans->trace_ids + i * sizeof request->trace_id, sizeof request->trace_id);
-    memcpy(request->span_id, spans->span_ids + i * sizeof request->span_id, sizeof request->span_id);
+    fill_parties(dictionary, &request);
+    memcpy(request.trace_id, spans->trace_ids + i * sizeof request.trace_id, sizeof request.trace_id);
+    memcpy(request.span_id, spans->span_ids + i * sizeof request.span_id, sizeof request.span_id);
+    *ret_request = request;
     return 0;
 }

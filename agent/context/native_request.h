@@ -13,11 +13,10 @@ enum { NATIVE_ATTEMPTS_MAX = 1024 };
 /*
  * Span i of a batch whose record native_span_check accepted, within context_batch_begin. Routes are taken as
  * the client gives them, up to limits.routes_per_destination_max for a destination. WERR_DICTIONARY: an id
- * that is not known; WERR_INVALID: a value out of range. request->stored is left false. `sender` is bound, or
- * NULL. `request` is filled where it lies, and good for nothing unless 0 is returned: a copy, right after it
- * was put together field by field, would make the processor wait.
+ * that is not known; WERR_INVALID: a value out of range. request.stored is left false. `sender` is bound, or
+ * NULL.
  */
 int native_to_request(const struct native_dictionary *dictionary, const struct native_spans *spans, size_t i,
-    const struct sender *sender, struct request *request);
+    const struct sender *sender, struct request *ret_request);
 
 #endif

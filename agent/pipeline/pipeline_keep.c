@@ -261,7 +261,8 @@ void pipeline_keep_span(struct pipeline *pipeline, const struct span *span, cons
         .tracestate = span->tracestate,
         .note = note,
         .is_error = span->status == SPAN_STATUS_ERROR,
-        .is_marked = is_true(span_attribute(span, SPAN_ATTRIBUTE_WEFT_KEEP)),
+        .is_marked = is_true(span_attribute(span, SPAN_ATTRIBUTE_WEFT_KEEP)) ||
+                     trigger_baggage_marks(span_text(span, SPAN_ATTRIBUTE_BAGGAGE)),
     };
     uint32_t reasons = trigger_fired(&keep->triggers.settings, &facts);
     if (reasons != 0) {

@@ -128,9 +128,9 @@ struct why_result {
     uint32_t slow_count;
     uint32_t failing_count;
     uint32_t sample_counts[2]; /* traces of which attributes were told: of the rest, of the slow */
-    double threshold_seconds; /* slow is longer than this */
-    double usual_seconds;     /* mean of the faster half */
-    double slow_seconds;      /* mean of the slow */
+    double threshold_seconds;  /* slow is longer than this */
+    double usual_seconds;      /* mean of the faster half */
+    double slow_seconds;       /* mean of the slow */
     struct why_parts usual;
     struct why_parts slow;
     uint32_t crowd_count;  /* a crowd is more requests under way than this */

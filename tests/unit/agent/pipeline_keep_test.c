@@ -296,6 +296,9 @@ static void each_reason_is_told(void **state)
         {{.trace = 6, .kind = SPAN_KIND_INTERNAL, .tracestate = "weft=keep", .is_error = true}, "error,mark"},
         {{.trace = 7, .tracestate = "\x01,,=;garbage"}, NULL},
         {{.trace = 8, .key = "http.response.status_code", .value = "404"}, NULL},
+        {{.trace = 9, .key = "baggage", .value = "a=b, weft=keep;c"}, "mark"},
+        {{.trace = 10, .key = "http.request.header.baggage", .value = "weft.keep=true"}, "mark"},
+        {{.trace = 11, .key = "baggage", .value = "weft=drop,a=weft"}, NULL},
     };
     struct rig rig;
     struct told told;

@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 
 SPANS_PER_MESSAGE = 400
+HEARTBEAT_SECONDS = 0.005
 FIRST_ATTEMPT_SECONDS = 0.3
 
 
@@ -44,31 +45,35 @@ class Relay:
 
 
 class Hop:
-    """A Unix socket that answers lines by a coroutine: a relay's or a proxy's end."""
+    """A Unix socket that answers lines by a coroutine: a relay's or a proxy's end. Connections to it stay, so that a
+    call costs a line each way and little else."""
 
     def __init__(self, path, answer):
         self.path, self.answer = str(path), answer
+        self.idle = []  # connections that nobody waits on
 
     async def start(self):
         self.server = await asyncio.start_unix_server(self.serve, self.path)
 
     async def serve(self, reader, writer):
-        line = await reader.readline()
-        writer.write(json.dumps(await self.answer(json.loads(line))).encode() + b"\n")
-        await writer.drain()
+        while line := await reader.readline():
+            writer.write(json.dumps(await self.answer(json.loads(line))).encode() + b"\n")
+            await writer.drain()
         writer.close()
 
+    async def call(self, request):
+        reader, writer = self.idle.pop() if self.idle else await asyncio.open_unix_connection(self.path)
+        writer.write(json.dumps(request).encode() + b"\n")
+        answer = json.loads(await reader.readline())
+        self.idle.append((reader, writer))
+        return answer
+
     async def stop(self):
+        for _, writer in self.idle:
+            writer.close()
+        self.idle.clear()
         self.server.close()
         await self.server.wait_closed()
-
-
-async def call(path, request):
-    reader, writer = await asyncio.open_unix_connection(str(path))
-    writer.write(json.dumps(request).encode() + b"\n")
-    answer = json.loads(await reader.readline())
-    writer.close()
-    return answer
 
 
 class Service:
@@ -92,11 +97,11 @@ class Service:
 
     async def pass_network(self, request):
         await self.network_relay.wait(request)
-        return await call(self.hops[1].path, request)
+        return await self.hops[1].call(request)
 
     async def pass_self(self, request):
         await self.self_relay.wait(request)
-        return await call(self.hops[3].path, request)
+        return await self.hops[3].call(request)
 
     async def application(self, request):
         status = await self.work(self, request) if self.work else None
@@ -121,7 +126,7 @@ class Service:
         pod = self.graph.random.randrange(self.pods)
         own = {**request, "span": new_id(8), "pod": pod}
         ended = self.guard(own) if self.guard else None
-        answer = {"status": ended[0]} if ended else await call(self.hops[2].path, own)
+        answer = {"status": ended[0]} if ended else await self.hops[2].call(own)
         flags = [text("response_flags", ended[1])] if ended and ended[1] else []
         tags = [text(key, value) for key, value in self.tags(own).items()]
         self.span(own, 2, request["span"], begin, pod, answer["status"], *flags, *tags)
@@ -131,7 +136,7 @@ class Service:
         """A call of the application to another service, by its proxy."""
         begin = time.time_ns()
         own = {"trace": request["trace"], "span": new_id(8), "route": route, "caller": self.name, **more}
-        answer = await call(callee.hops[0].path, own)
+        answer = await callee.hops[0].call(own)
         self.span(own, 3, request["span"], begin, request["pod"], answer["status"], text("peer.service", callee.name))
         return answer["status"]
 
@@ -148,7 +153,7 @@ class Service:
                 await asyncio.sleep(FIRST_ATTEMPT_SECONDS)
                 status = 503
             else:
-                status = (await call(callee.hops[0].path, attempt))["status"]
+                status = (await callee.hops[0].call(attempt))["status"]
             self.span(attempt, 3, request_span, attempt_begin, request["pod"], status,
                       text("upstream_address", "10.0.0.7:80"), *common, **envoy)
         own = {"trace": request["trace"], "span": request_span, "route": route}
@@ -163,6 +168,7 @@ class Graph:
         self.random = random.Random(seed)
         self.services = []
         self.spans = defaultdict(list)  # by (service, pod, version, emitter)
+        self.lags = [0.0]  # by how many seconds the loop was late, every few milliseconds of a run
 
     def add_span(self, resource, span):
         self.spans[resource].append(span)
@@ -171,19 +177,35 @@ class Graph:
         self.services.append(Service(self, name, **keys))
         return self.services[-1]
 
+    def forget(self):
+        """As if nothing had been run."""
+        self.spans.clear()
+        self.lags = [0.0]
+        for service in self.services:
+            service.self_relay.log.clear()
+            service.network_relay.log.clear()
+
+    async def watch_loop(self):
+        """A machine that has no time for the loop delays requests as well, and nobody planted that."""
+        while True:
+            begin = time.perf_counter()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self.lags.append(time.perf_counter() - begin - HEARTBEAT_SECONDS)
+
     async def run(self, entry, count, concurrency=8, routes=("/",), pace=None):
         """`count` requests to the service `entry` from a caller that makes no spans; their trace ids."""
         for service in self.services:
             for hop in service.hops:
                 await hop.start()
         limit = asyncio.Semaphore(concurrency)
+        watch = asyncio.ensure_future(self.watch_loop())
         traces = []
 
         async def one(number):
             async with limit:
                 traces.append(new_id(16))
                 request = {"trace": traces[-1], "span": "", "route": self.random.choice(routes), "n": number}
-                await call(entry.hops[0].path, request)
+                await entry.hops[0].call(request)
 
         tasks = []
         for number in range(count):
@@ -191,6 +213,7 @@ class Graph:
             if pace:
                 await asyncio.sleep(pace(number))
         await asyncio.gather(*tasks)
+        watch.cancel()
         for service in self.services:
             for hop in service.hops:
                 await hop.stop()

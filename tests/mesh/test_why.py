@@ -14,7 +14,10 @@ from planted import Graph, Relay, attribute, child_times
 
 JOIN_WAIT_MS = 1000
 REQUESTS = 240
-SLOW_SECONDS = 0.3
+SLOW_SECONDS = 0.2
+LAG_SECONDS_MAX = 0.04  # of the loop that all services share: what is longer looks like a cause
+LAG_SECONDS_USUAL = 0.002
+RUNS_COUNT_MAX = 4  # until one is not disturbed by the machine's other work
 ROUTES = tuple(f"/r{number}" for number in range(6))
 
 
@@ -77,9 +80,19 @@ def expected_buckets(samples, times_ns):
     return {bound: count for bound, count in counts.items() if count > 0}
 
 
+def run(graph, entry, count=REQUESTS, is_quiet=lambda lags: max(lags) <= LAG_SECONDS_MAX, **keys):
+    """Runs the graph; anew when the machine delayed more than the relays were to."""
+    for _ in range(RUNS_COUNT_MAX):
+        graph.forget()
+        asyncio.run(graph.run(entry, count, **{"concurrency": 5, "routes": ROUTES, **keys}))
+        if is_quiet(graph.lags):
+            return
+        print(f"disturbed: the loop was late by {max(graph.lags):.3f} s, usually {median(graph.lags):.4f} s")
+
+
 def test_times_equal_an_independent_script(agent, tmp_path):
     graph = Graph(tmp_path, seed=1)
-    own_delay, network_delay, db_delay = Relay(lambda _: 0.1), Relay(lambda _: 0.12), Relay(lambda _: 0.15)
+    own_delay, network_delay, db_delay = Relay(lambda _: 0.06), Relay(lambda _: 0.08), Relay(lambda _: 0.1)
     db = graph.service("db", self_relay=db_delay, network_relay=network_delay)
 
     async def cart_work(service, request):
@@ -90,7 +103,7 @@ def test_times_equal_an_independent_script(agent, tmp_path):
 
     cart = graph.service("cart", pods=3, work=cart_work, self_relay=own_delay)
     web = graph.service("web", work=web_work)
-    asyncio.run(graph.run(web, REQUESTS, concurrency=6, routes=ROUTES))
+    run(graph, web, concurrency=6, is_quiet=lambda lags: median(lags) <= LAG_SECONDS_USUAL)
     deliver(agent, graph)
     own, network = attribute(graph)
     samples = agent.samples()
@@ -116,10 +129,6 @@ def test_times_equal_an_independent_script(agent, tmp_path):
         planted = median(relay.log.values())
         assert len(relay.log) == REQUESTS
         assert abs(told - planted) <= max(0.002, 0.05 * planted), (arguments, told, planted)
-
-
-def run(graph, entry, count=REQUESTS, **keys):
-    asyncio.run(graph.run(entry, count, **{"concurrency": 5, "routes": ROUTES, **keys}))
 
 
 def chain(directory, scenario, cart=None, db=None, db_work=None, cart_work=None, pods=4):
@@ -286,7 +295,7 @@ def test_rate_limit(agent, tmp_path):
 
 
 def test_evenly_slow(agent, tmp_path):
-    graph, cart, _ = chain(tmp_path, "even", cart={"self_relay": Relay(lambda _: 0.1)})
+    graph, cart, _ = chain(tmp_path, "even", cart={"self_relay": Relay(lambda _: SLOW_SECONDS)})
     run(graph, cart)
     deliver(agent, graph)
     answer = why(agent, cart.name)

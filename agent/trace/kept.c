@@ -12,6 +12,7 @@
 enum {
     WORD_BITS = 64,
     INDEX_COUNT_MIN = 64,
+    CAPACITY_FIRST = 1024,
     INDEX_FACTOR = 2,  /* slots a trace: at most half are in use */
     FILTER_FACTOR = 4, /* bits a trace of a full table */
     FILTER_BITS_MAX = 1 << 20,
@@ -27,21 +28,35 @@ static uint32_t power_of_two_from(uint64_t least)
     return power;
 }
 
+static uint32_t filter_bits_of(uint32_t count_max)
+{
+    uint64_t bits = (uint64_t)count_max * FILTER_FACTOR;
+
+    return power_of_two_from(bits < FILTER_BITS_MAX ? bits : FILTER_BITS_MAX);
+}
+
+uint64_t kept_bytes_of(uint32_t count_max)
+{
+    return count_max * sizeof(struct kept_entry) +
+           power_of_two_from((uint64_t)count_max * INDEX_FACTOR) * sizeof(uint32_t) +
+           2 * filter_bits_of(count_max) / 8;
+}
+
 int kept_init(struct kept *kept, const struct kept_settings *settings)
 {
-    uint64_t bits = (uint64_t)settings->count_max * FILTER_FACTOR;
-
     if (settings->count_max == 0 || settings->count_max > UINT32_MAX / 4) {
         return WERR_INVALID;
     }
-    uint32_t filter_bits = power_of_two_from(bits < FILTER_BITS_MAX ? bits : FILTER_BITS_MAX);
-    uint32_t index_count = power_of_two_from((uint64_t)settings->count_max * INDEX_FACTOR);
+    uint32_t filter_bits = filter_bits_of(settings->count_max);
+    uint32_t capacity = settings->count_max < CAPACITY_FIRST ? settings->count_max : CAPACITY_FIRST;
 
     *kept = (struct kept){
         .settings = *settings,
         .entries = calloc(settings->count_max, sizeof(*kept->entries)),
-        .index = calloc(index_count, sizeof(*kept->index)),
-        .index_mask = index_count - 1,
+        .capacity = capacity,
+        .index =
+            calloc(power_of_two_from((uint64_t)settings->count_max * INDEX_FACTOR), sizeof(*kept->index)),
+        .index_mask = power_of_two_from((uint64_t)capacity * INDEX_FACTOR) - 1,
         .filter_mask = filter_bits - 1,
         .filter = calloc(filter_bits / WORD_BITS, sizeof(*kept->filter)),
     };
@@ -155,8 +170,31 @@ static void index_remove(struct kept *kept, uint32_t number, uint32_t hash)
 static void drop_oldest(struct kept *kept)
 {
     index_remove(kept, kept->first, kept->entries[kept->first].hash);
-    kept->first = kept->first + 1 < kept->settings.count_max ? kept->first + 1 : 0;
+    kept->first = kept->first + 1 < kept->capacity ? kept->first + 1 : 0;
     kept->count--;
+}
+
+static uint32_t number_at(const struct kept *kept, uint32_t position)
+{
+    return (uint32_t)(((uint64_t)kept->first + position) % kept->capacity);
+}
+
+/* More of the memory that was taken at start is used: what stood before the oldest goes behind the newest. */
+static void grow(struct kept *kept)
+{
+    uint32_t before = kept->capacity;
+    uint32_t capacity = kept->settings.count_max / 2 < before ? kept->settings.count_max : before * 2;
+
+    for (uint32_t i = 0; i < kept->first; i++) {
+        kept->entries[(before + i) % capacity] = kept->entries[i];
+    }
+    kept->capacity = capacity;
+    memset(kept->index, 0, ((size_t)kept->index_mask + 1) * sizeof(*kept->index));
+    kept->index_mask = power_of_two_from((uint64_t)capacity * INDEX_FACTOR) - 1;
+    for (uint32_t i = 0; i < kept->count; i++) {
+        uint32_t number = number_at(kept, i);
+        index_add(kept, number, kept->entries[number].hash);
+    }
 }
 
 void kept_expire(struct kept *kept, uint64_t now_ns)
@@ -204,8 +242,10 @@ enum kept_verdict kept_add(
     if (kept->count == kept->settings.count_max) {
         drop_oldest(kept);
         metric_add(kept->settings.cells, METRIC_TRACE_KEPT_EVICTED, 1);
+    } else if (kept->count == kept->capacity) {
+        grow(kept);
     }
-    uint32_t number = (uint32_t)(((uint64_t)kept->first + kept->count) % kept->settings.count_max);
+    uint32_t number = number_at(kept, kept->count);
 
     entry = &kept->entries[number];
     *entry = (struct kept_entry){

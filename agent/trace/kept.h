@@ -59,7 +59,8 @@ struct kept_filter_word {
 
 struct kept {
     struct kept_settings settings;
-    struct kept_entry *entries; /* number: place in order of keeping, modulo count_max */
+    struct kept_entry *entries; /* number: place in order of keeping, modulo capacity */
+    uint32_t capacity;          /* of entries and index in use: doubled up to count_max when it is full */
     uint32_t first;             /* the oldest one's number */
     uint32_t count;
     uint32_t *index; /* number + 1; 0: empty */
@@ -80,10 +81,11 @@ enum kept_verdict {
     KEPT_REFUSED, /* the trace id is all zero, or there are no reasons */
 };
 
-/* 0 or WERR_NOMEM; WERR_INVALID for a count_max of 0. All memory is taken here. A failed init leaves nothing
- * to undo. */
+/* 0 or WERR_NOMEM; WERR_INVALID for a count_max of 0. All memory is taken here, and touched as more traces
+ * are kept at once. A failed init leaves nothing to undo. */
 int kept_init(struct kept *kept, const struct kept_settings *settings);
-void kept_deinit(struct kept *kept); /* NULL and a zeroed one are fine */
+uint64_t kept_bytes_of(uint32_t count_max); /* that it takes */
+void kept_deinit(struct kept *kept);        /* NULL and a zeroed one are fine */
 
 /* The trace's entry, good until the next kept_add or kept_expire; NULL: it is not kept. The record path's.
  * now_ns: monotonic. */

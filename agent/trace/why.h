@@ -152,6 +152,7 @@ struct why;
 
 /* For observations rings of at most count_max: 40 bytes each and about 1 MiB. NULL when memory is short. */
 struct why *why_new(uint32_t count_max);
+size_t why_bytes_of(uint32_t count_max); /* that it takes, resident when it was asked */
 void why_free(struct why *why);
 
 /* Picks the requests and makes the groups. The observations must stay as they are until why_rank. */

@@ -15,9 +15,6 @@ from planted import Graph, Relay, attribute, child_times
 JOIN_WAIT_MS = 1000
 REQUESTS = 240
 SLOW_SECONDS = 0.2
-LAG_SECONDS_MAX = 0.04  # of the loop that all services share: what is longer looks like a cause
-LAG_SECONDS_USUAL = 0.002
-RUNS_COUNT_MAX = 4  # until one is not disturbed by the machine's other work
 ROUTES = tuple(f"/r{number}" for number in range(6))
 
 
@@ -80,18 +77,12 @@ def expected_buckets(samples, times_ns):
     return {bound: count for bound, count in counts.items() if count > 0}
 
 
-def run(graph, entry, count=REQUESTS, is_quiet=lambda lags: max(lags) <= LAG_SECONDS_MAX, **keys):
-    """Runs the graph; anew when the machine delayed more than the relays were to."""
-    for _ in range(RUNS_COUNT_MAX):
-        graph.forget()
-        asyncio.run(graph.run(entry, count, **{"concurrency": 5, "routes": ROUTES, **keys}))
-        if is_quiet(graph.lags):
-            return
-        print(f"disturbed: the loop was late by {max(graph.lags):.3f} s, usually {median(graph.lags):.4f} s")
+def run(graph, entry, count=REQUESTS, **keys):
+    graph.play(entry, count, **{"concurrency": 5, "routes": ROUTES, **keys})
 
 
 def test_times_equal_an_independent_script(agent, tmp_path):
-    graph = Graph(tmp_path, seed=1)
+    graph = Graph(tmp_path, seed=1, in_real_time=True)
     own_delay, network_delay, db_delay = Relay(lambda _: 0.06), Relay(lambda _: 0.08), Relay(lambda _: 0.1)
     db = graph.service("db", self_relay=db_delay, network_relay=network_delay)
 
@@ -103,7 +94,7 @@ def test_times_equal_an_independent_script(agent, tmp_path):
 
     cart = graph.service("cart", pods=3, work=cart_work, self_relay=own_delay)
     web = graph.service("web", work=web_work)
-    run(graph, web, concurrency=6, is_quiet=lambda lags: median(lags) <= LAG_SECONDS_USUAL)
+    run(graph, web, concurrency=6)
     deliver(agent, graph)
     own, network = attribute(graph)
     samples = agent.samples()

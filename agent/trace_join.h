@@ -47,7 +47,8 @@ enum { TRACE_JOIN_SHARE = 16 };
 
 /*
  * Each shard's ring, of limits.trace_ring_bytes: what waits to be joined, the requests that were observed and
- * the tables of kept traces lie within the same budget, as far as that takes one part in TRACE_JOIN_SHARE of it.
+ * the tables of kept traces lie within the same budget, as far as that takes one part in TRACE_JOIN_SHARE of
+ * it.
  */
 uint64_t trace_join_ring_bytes(const struct limits *limits, size_t shard_count);
 

@@ -32,7 +32,7 @@ enum { HEALTH_CHECK_MS = 1000, STOP_MARGIN_MS = 10000 };
 
 #define TAKING_RECORDS "taking records"
 
-enum drain_step { DRAIN_NONE, DRAIN_SHARDS, DRAIN_METRICS, DRAIN_QUEUES, DRAIN_DONE };
+enum drain_step { DRAIN_NONE, DRAIN_SHARDS, DRAIN_TIMES, DRAIN_METRICS, DRAIN_QUEUES, DRAIN_DONE };
 
 struct daemon {
     const struct config *config;
@@ -139,6 +139,21 @@ static void on_step_done(struct mail *mail, void *receiver)
     finish(daemon);
 }
 
+static void on_times_told(struct mail *mail, void *receiver)
+{
+    struct daemon *daemon = receiver;
+
+    (void)mail;
+    if (daemon->step != DRAIN_TIMES) {
+        return;
+    }
+    daemon->step = DRAIN_METRICS;
+    daemon->step_done = (struct mail){.deliver = on_step_done};
+    if (!aggregator_thread_finish(daemon->aggregator, &daemon->mailbox, &daemon->step_done)) {
+        finish(daemon);
+    }
+}
+
 static void on_shard_drained(struct mail *mail, void *receiver)
 {
     struct daemon *daemon = receiver;
@@ -147,11 +162,10 @@ static void on_shard_drained(struct mail *mail, void *receiver)
     if (--daemon->draining_count > 0 || daemon->step != DRAIN_SHARDS) {
         return;
     }
-    daemon->step = DRAIN_METRICS;
-    daemon->step_done = (struct mail){.deliver = on_step_done};
-    if (!aggregator_thread_finish(daemon->aggregator, &daemon->mailbox, &daemon->step_done)) {
-        finish(daemon);
-    }
+    /* What the shards posted last is joined before the last values are asked for. */
+    daemon->step = DRAIN_TIMES;
+    daemon->step_done = (struct mail){.deliver = on_times_told};
+    trace_thread_finish(daemon->traces, &daemon->mailbox, &daemon->step_done);
 }
 
 static void begin_drain(struct daemon *daemon)

@@ -42,6 +42,12 @@ int exporter_thread_start(struct exporter_thread *self);
  * exemplars. */
 bool exporter_thread_takes(const struct exporter_thread *self, enum otlp_signal signal);
 
+/* From any thread: bytes that were handed over and the thread has not come to yet. */
+static inline uint64_t exporter_thread_behind_bytes(const struct exporter_thread *self)
+{
+    return atomic_load_explicit(&self->handover.used_bytes, memory_order_relaxed);
+}
+
 /*
  * From any thread: hands bytes over; the reference goes with them. False, and nothing taken over, when too
  * much is under way already. destination_index: -1 for all that take the signal.

@@ -1,4 +1,5 @@
 /* weftd: options, configuration, and the main loop. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,10 @@
 /* Descriptors of a connection at most (TLS has three), and of everything else. */
 enum { EXIT_USAGE = 2, LINE_BYTES = 512, CONNECTION_FDS = 3, OWN_FDS = 256 };
 
+/* Of malloc: larger pieces are mapped, and given back when they are freed; so is what is free at an arena's
+ * end. */
+enum { MAPPED_BYTES_MIN = 160 << 10, FREE_BYTES_MAX = 256 << 10 };
+
 extern char **environ;
 
 /* limits.connections_count_max is a promise: the process gets the descriptors for it, or the log says that it
@@ -36,6 +41,16 @@ static void raise_descriptor_limit(const struct config *config, struct log *log)
         log_event(log, LOG_LEVEL_WARN, "few_descriptors", LOG_I("wanted", (int64_t)wanted),
             LOG_I("allowed", (int64_t)limit.rlim_max));
     }
+}
+
+/* By itself glibc maps only what is larger than anything that was freed before, up to 32 MiB: after one large
+ * answer all that is large lies scattered in the arenas of every thread, and stays. */
+static void bound_malloc(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+    (void)mallopt(M_TRIM_THRESHOLD, FREE_BYTES_MAX);
+#endif
 }
 
 static int run(const struct config *config, const struct config_source *source)
@@ -128,6 +143,7 @@ int main(int argc, char **argv)
     struct config_error error;
     char text[LINE_BYTES];
 
+    bound_malloc();
     if (command_line_parse(argc, argv, &line, text, sizeof text) < 0) {
         (void)fprintf(stderr, "weftd: %s\n%s", text, command_line_usage());
         return EXIT_USAGE;

@@ -528,7 +528,7 @@ static int init_pipeline(struct shard *shard)
             .graph_side = (enum profile_graph_side)common->config->exporters.prometheus.service_graph},
         .counters_are_deltas = common->config->receivers.metrics_service.counters == CONFIG_COUNTERS_DELTA,
         .cluster = common->config->cluster,
-        .ring_bytes = shard->limits.trace_ring_bytes / common->shard_count,
+        .ring_bytes = trace_join_ring_bytes(&shard->limits, common->shard_count),
         .ring_compresses = common->config->trace.compress,
         .exporter = exports ? common->exporter : NULL,
         .log_exporter = ships ? common->exporter : NULL,

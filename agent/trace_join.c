@@ -11,7 +11,9 @@
 #include "core/error.h"
 #include "query/why_json.h"
 #include "trace/attribution.h"
+#include "trace/kept.h"
 #include "trace/observations.h"
+#include "trace/ring.h"
 #include "trace/why.h"
 
 enum {
@@ -324,6 +326,21 @@ unsigned trace_join_ask(struct trace_join *join, const struct query_argument *ar
 
 /* ---- start and stop ---- */
 
+uint64_t trace_join_ring_bytes(const struct limits *limits, size_t shard_count)
+{
+    uint64_t ring_bytes = limits->trace_ring_bytes;
+    uint64_t own_bytes = attribution_bytes_of((uint32_t)limits->trace_timings_count_max) +
+                         limits->trace_observations_count_max * sizeof(struct observation) +
+                         why_bytes_of((uint32_t)limits->trace_observations_count_max) +
+                         shard_count * kept_bytes_of((uint32_t)limits->kept_traces_count_max);
+
+    if (own_bytes > ring_bytes / TRACE_JOIN_SHARE) {
+        own_bytes = ring_bytes / TRACE_JOIN_SHARE;
+    }
+    uint64_t share_bytes = (ring_bytes - own_bytes) / shard_count;
+    return share_bytes >= RING_SHARE_BYTES_MIN ? share_bytes : ring_bytes / shard_count;
+}
+
 static int make_directory(struct trace_join *join)
 {
     const struct trace_join_config *config = &join->config;
@@ -418,12 +435,18 @@ void trace_join_enter(struct trace_join *join)
     aggregator_thread_add_shard(join->config.aggregator, join, &aggregator_ops);
 }
 
+void trace_join_finish(struct trace_join *join)
+{
+    if (join != NULL) {
+        attribution_finish(join->attribution);
+        count(join);
+    }
+}
+
 void trace_join_close(struct trace_join *join)
 {
     if (join != NULL && !join->is_closed) {
         join->is_closed = true;
-        attribution_finish(join->attribution);
-        count(join);
         uv_close((uv_handle_t *)&join->timer, NULL);
     }
 }

@@ -44,6 +44,15 @@ struct trace_join_config {
     bool shows_exemplars; /* there are rings that their traces can be pinned from */
 };
 
+enum { TRACE_JOIN_SHARE = 16 };
+
+/*
+ * Each shard's ring, of limits.trace_ring_bytes: what waits to be joined, the requests that were observed and
+ * the tables of kept traces lie within the same budget, as far as that takes one part in TRACE_JOIN_SHARE of
+ * it.
+ */
+uint64_t trace_join_ring_bytes(const struct limits *limits, size_t shard_count);
+
 /* 0 or WERR_NOMEM. A timer is added to the loop. */
 int trace_join_new(const struct trace_join_config *config, struct trace_join **ret_join);
 
@@ -77,7 +86,11 @@ void trace_join_samples(struct trace_join *join, const struct query_argument *ar
 unsigned trace_join_ask(struct trace_join *join, const struct query_argument *arguments,
     size_t argument_count, const struct why_trace *traces, uint32_t trace_count, struct buffer *out);
 
-/* Tells what still waits, and closes the timer. NULL is fine. */
+/* Tells what still waits, as a stop has no time for the others of its trace: the next delta has it. NULL is
+ * fine. */
+void trace_join_finish(struct trace_join *join);
+
+/* Closes the timer. NULL is fine. */
 void trace_join_close(struct trace_join *join);
 
 /* After the loop and the aggregator have ended. NULL is fine. */

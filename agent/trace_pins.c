@@ -72,6 +72,7 @@ static void on_task_returned(struct mail *mail, void *receiver);
 static void fetch(struct trace_pins *self)
 {
     struct trace_desk *desk = self->desk;
+    size_t trace_bytes_max = desk->limits->exemplar_bytes_max / PINS_TRACE_SHARE;
 
     atomic_store_explicit(&self->cancelled, false, memory_order_relaxed);
     self->deadline_ns = now_of(self) + desk->limits->trace_answer_ms * NS_PER_MS;
@@ -87,7 +88,8 @@ static void fetch(struct trace_pins *self)
             .kind = TRACE_TASK_FETCH,
             .ids = (const uint8_t(*)[TRACE_MODEL_ID_BYTES])self->ids,
             .id_count = self->id_count,
-            .bytes_max = TRACE_PINS_TASK_BYTES_MAX,
+            .bytes_max = trace_bytes_max + TRACE_PINS_TASK_BYTES,
+            .trace_bytes_max = trace_bytes_max,
         };
         trace_names_init(&self->tasks[i].names);
     }

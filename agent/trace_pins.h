@@ -27,8 +27,9 @@ enum {
     EXEMPLAR_WITHDRAWN_COUNT = 256,
     EXEMPLAR_GRACE_MS = 5000, /* how long the answer to a scrape may be on its way: added to R */
     TRACE_PINS_TICK_MS = 250,
-    TRACE_PINS_TASK_BYTES_MAX = 8 << 20, /* parts of traces, of one shard for one fetch */
-    TRACE_PINS_LATE_MS = 6000,           /* proxies send their spans within 5 s */
+    TRACE_PINS_TASK_BYTES =
+        2 << 20,               /* parts of traces, of one shard for one fetch, beside one of the largest */
+    TRACE_PINS_LATE_MS = 6000, /* proxies send their spans within 5 s */
 };
 
 /* The asker's; lent until it is answered. */

@@ -15,6 +15,7 @@ void trace_task_deinit(struct trace_task *task)
         shared_bytes_unref(task->parts[i]);
     }
     free(task->parts);
+    buffer_deinit(&task->out);
     free(task->matches);
     trace_names_deinit(&task->names);
     task->parts = NULL;
@@ -29,12 +30,29 @@ void trace_task_return(struct trace_task *task)
 
 /* ---- a trace by id ---- */
 
-/* One id; true when the task is done. */
+/* What was written of a trace becomes its part. Of a trace that is wanted whole, or not at all, less is no
+ * part. */
+static void end_part(struct trace_task *task)
+{
+    bool is_useless = task->is_part_cut && task->trace_bytes_max > 0;
+
+    task->is_cut |= is_useless;
+    if (task->out.length > 0 && !is_useless) {
+        task->part_bytes += task->out.length;
+        task->parts[task->at] = shared_bytes_take(&task->out);
+        task->is_cut |= task->parts[task->at] == NULL;
+    }
+    buffer_deinit(&task->out);
+    task->is_part_cut = false;
+    task->walk = (struct ring_walk_cursor){.has_begun = false};
+    task->at++;
+}
+
+/* A slice of one trace; true when the task is done. */
 static bool fetch(struct trace_shard *self, struct trace_task *task)
 {
     struct ring_write how = {.only_not_kept = false};
     struct ring_written written;
-    struct buffer out;
 
     if (task->parts == NULL) {
         task->parts = calloc(task->id_count, sizeof(struct shared_bytes *));
@@ -43,22 +61,23 @@ static bool fetch(struct trace_shard *self, struct trace_task *task)
         task->is_cut = true;
         return true;
     }
-    size_t bytes_max = task->bytes_max - task->part_bytes;
-    buffer_init(&out,
-        task->part_bytes_max > 0 && task->part_bytes_max < bytes_max ? task->part_bytes_max : bytes_max);
-    int error = ring_write_trace(self->ring, task->ids[task->at], &how, &out, &written);
+    if (!task->walk.has_begun) {
+        size_t bytes_max = task->bytes_max - task->part_bytes;
+        buffer_init(&task->out,
+            task->part_bytes_max > 0 && task->part_bytes_max < bytes_max ? task->part_bytes_max : bytes_max);
+    }
+    int error = ring_write_some(self->ring, task->ids[task->at], &how, &task->walk, &task->out, &written);
     if (error == 0) {
         task->left_out_count += written.left_out_count;
         task->is_cut |= written.is_cut;
-    }
-    if (error == 0 && written.spans_count > 0) {
-        task->part_bytes += out.length;
-        task->parts[task->at] = shared_bytes_take(&out);
-        error = task->parts[task->at] != NULL ? 0 : WERR_NOMEM;
+        task->is_part_cut |= written.left_out_count > 0;
     }
     task->is_cut |= error == WERR_NOMEM;
-    buffer_deinit(&out);
-    task->at++;
+    task->is_part_cut |= error == WERR_NOMEM;
+    bool is_oversized = task->trace_bytes_max > 0 && task->out.length > task->trace_bytes_max;
+    if (error < 0 || task->walk.is_over || is_oversized) {
+        end_part(task);
+    }
     return task->at == task->id_count;
 }
 

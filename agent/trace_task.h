@@ -38,8 +38,10 @@ struct trace_task {
     const struct trace_query *query;
     const uint8_t (*ids)[TRACE_MODEL_ID_BYTES]; /* of FETCH */
     size_t id_count;
-    size_t bytes_max;      /* of all parts together */
-    size_t part_bytes_max; /* of one; 0: whatever is left of bytes_max */
+    size_t bytes_max;       /* of all parts together */
+    size_t part_bytes_max;  /* of one; 0: whatever is left of bytes_max */
+    size_t trace_bytes_max; /* larger traces are no use: what is told of them is larger, or nothing; 0: all
+                               are */
     /* the answer: the asker frees it by trace_task_deinit */
     struct shared_bytes **parts; /* one an id; NULL where there is nothing */
     size_t part_bytes;
@@ -51,7 +53,10 @@ struct trace_task {
     /* the shard's */
     struct trace_task *next;
     struct ring_cursor cursor;
-    size_t at;
+    size_t at;                    /* of FETCH: the id */
+    struct ring_walk_cursor walk; /* along its trace */
+    struct buffer out;            /* what was written of it */
+    bool is_part_cut;
     bool has_begun;
 };
 

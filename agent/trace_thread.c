@@ -14,6 +14,9 @@ struct trace_thread {
     struct trace_join *join; /* NULL: spans are not joined */
     struct trace_why *why;
     struct trace_pins *pins; /* NULL: nothing is pinned */
+    struct mail finish_mail;
+    struct mailbox *finish_to;
+    struct mail *finish_done;
 };
 
 static void on_ask(struct mail *mail, void *receiver)
@@ -196,6 +199,23 @@ static void close_handles(struct trace_thread *self)
     trace_why_close(self->why);
     trace_join_close(self->join);
     trace_pins_close(self->pins);
+}
+
+static void on_finish(struct mail *mail, void *receiver)
+{
+    struct trace_thread *self = receiver;
+
+    (void)mail; /* the thread's own */
+    trace_join_finish(self->join);
+    (void)mailbox_post(self->finish_to, self->finish_done);
+}
+
+void trace_thread_finish(struct trace_thread *self, struct mailbox *reply_to, struct mail *done)
+{
+    self->finish_to = reply_to;
+    self->finish_done = done;
+    self->finish_mail = (struct mail){.deliver = on_finish};
+    (void)mailbox_post(&self->thread.mailbox, &self->finish_mail);
 }
 
 static void on_stop(struct mail *mail, void *receiver)

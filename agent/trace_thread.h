@@ -65,6 +65,13 @@ bool trace_thread_offer_exemplars(struct trace_thread *self, struct exemplar_let
 /* The thread's mailbox: what kept_hub_send leaves out for notices that are not to be passed on. */
 const struct mailbox *trace_thread_mailbox(const struct trace_thread *self);
 
+/*
+ * For the stop, once, when the shards have posted their last timings: what waits to be joined is told, so
+ * that the next delta has it, then `done` is posted to reply_to. From main's thread, before
+ * trace_thread_stop.
+ */
+void trace_thread_finish(struct trace_thread *self, struct mailbox *reply_to, struct mail *done);
+
 /* Ends the thread, while the shards still run: what is asked is answered with 503. NULL is fine. */
 void trace_thread_stop(struct trace_thread *self);
 

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 
-enum { BUFFER_FIRST_BYTES = 256 };
+enum { BUFFER_FIRST_BYTES = 256, SPARE_BYTES_MAX = 16384 };
 
 void buffer_init(struct buffer *buffer, size_t cap_bytes)
 {
@@ -101,6 +101,19 @@ int buffer_append_format(struct buffer *buffer, const char *format, ...)
     return 0;
 }
 
+/* Shared bytes do not grow any more, and may wait in a queue that counts what they hold. */
+static void give_back_spare(struct buffer *buffer)
+{
+    uint8_t *data = NULL;
+
+    if (buffer->length > 0 && buffer->capacity_bytes - buffer->length > SPARE_BYTES_MAX) {
+        data = realloc(buffer->data, buffer->length);
+    }
+    if (data != NULL) {
+        buffer->data = data;
+    }
+}
+
 struct shared_bytes *shared_bytes_take(struct buffer *buffer)
 {
     struct shared_bytes *bytes = malloc(sizeof *bytes);
@@ -108,6 +121,7 @@ struct shared_bytes *shared_bytes_take(struct buffer *buffer)
     if (bytes == NULL) {
         return NULL;
     }
+    give_back_spare(buffer);
     atomic_init(&bytes->reference_count, 1);
     bytes->length = buffer->length;
     bytes->data = buffer->data;

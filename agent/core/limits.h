@@ -40,7 +40,7 @@
     X(count_decision_ms,           5000,       0, 60000, LIVE,    "how long the requests of a new proxy's spans wait for an access log of the same requests")  \
     X(access_log_silence_ms,       30000,      1000, 3600000, LIVE,    "without an access-log entry for this long, a proxy's spans count again")    \
     X(held_requests_count_max,     131072,     0, 16777216, RESTART, "requests of one shard that wait so; past it they count at once")            \
-    X(trace_ring_bytes,            268435456,  0, 17179869184, RESTART, "spans kept in memory, all shards' rings together; 0, or less than 262144 a shard: none are") \
+    X(trace_ring_bytes,            268435456,  0, 17179869184, RESTART, "spans kept in memory, all shards' rings together, less what kept_traces_count_max, trace_timings_count_max and trace_observations_count_max take, a sixteenth at most; 0, or less than 262144 a shard: none are") \
     X(trace_span_bytes_max,        262144,     1024, 524288, RESTART, "one span in the ring, and half of a block of a small one; a larger one is not kept there") \
     X(trace_spans_count_max,       10000,      100, 1000000, RESTART, "spans of one trace that are read from a shard's ring at once; older ones are left out") \
     X(exemplar_traces_max,         2000,       0, 20000, RESTART, "traces pinned for exemplars, shared fairly between destinations; past it exemplars stay as they are; 0: no exemplars while there is a ring") \

@@ -32,7 +32,8 @@
 #define EXEMPLARS_REFUSED                                                                                    \
     "Requests that became no exemplar: too many were asked for at once, no room for their trace, it is too " \
     "large, or the ring has forgotten it."
-#define TAP_LINES "Requests for those who watch them live, by whether they were written, or dropped for want of room."
+#define TAP_LINES                                                                                            \
+    "Requests for those who watch them live, by whether they were written, or dropped for want of room."
 #define TRACES_KEPT "Traces that a shard began to keep, by the first reason that had a share left."
 #define TRACES_LIMITED "Times that a reason would have kept a trace but had used up its rate."
 

@@ -87,7 +87,9 @@ enum span_status { SPAN_STATUS_UNSET, SPAN_STATUS_OK, SPAN_STATUS_ERROR };
     X(ISTIO_NAMESPACE,       "istio.namespace")                    \
     X(ISTIO_CLUSTER,         "istio.cluster_id")                   \
     /* somebody wants this trace */                                \
-    X(WEFT_KEEP,             "weft.keep")
+    X(WEFT_KEEP,             "weft.keep")                          \
+    X(BAGGAGE,               "baggage")                            \
+    X(BAGGAGE,               "http.request.header.baggage")
 /* clang-format on */
 
 enum span_attribute_id {
@@ -131,6 +133,7 @@ enum span_attribute_id {
     SPAN_ATTRIBUTE_ISTIO_NAMESPACE,
     SPAN_ATTRIBUTE_ISTIO_CLUSTER,
     SPAN_ATTRIBUTE_WEFT_KEEP,
+    SPAN_ATTRIBUTE_BAGGAGE,
     SPAN_ATTRIBUTE_COUNT
 };
 
@@ -147,7 +150,7 @@ enum span_attribute_id {
         SPAN_ATTRIBUTE_BIT(HTTP_URL) | SPAN_ATTRIBUTE_BIT(HTTP_TARGET) | SPAN_ATTRIBUTE_BIT(HTTP_ROUTE) |    \
         SPAN_ATTRIBUTE_BIT(HTTP_REQUEST_SIZE) | SPAN_ATTRIBUTE_BIT(HTTP_RESPONSE_SIZE) |                     \
         SPAN_ATTRIBUTE_BIT(GRPC_STATUS) | SPAN_ATTRIBUTE_BIT(GRPC_PATH) |                                    \
-        SPAN_ATTRIBUTE_BIT(CLIENT_ADDRESS) | SPAN_ATTRIBUTE_BIT(WEFT_KEEP))
+        SPAN_ATTRIBUTE_BIT(CLIENT_ADDRESS) | SPAN_ATTRIBUTE_BIT(WEFT_KEEP) | SPAN_ATTRIBUTE_BIT(BAGGAGE))
 
 /* An attribute's value: a string, or an integer (booleans are 0 and 1). Doubles, arrays and maps are left
  * out. */

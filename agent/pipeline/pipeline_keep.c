@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "core/error.h"
+#include "exporter_thread.h"
 #include "pipeline/pipeline.h"
 
 _Static_assert((int)CONFIG_RING_SHARE_BYTES_MIN == (int)RING_SHARE_BYTES_MIN,
@@ -160,6 +161,14 @@ static void tell(struct pipeline_keep *keep)
     kept_batch_clear(&keep->kept);
 }
 
+/* Whether the exporter's thread has so much to do that a copy would only lie about longer than in the ring.
+ */
+static bool is_exporter_behind(const struct pipeline *pipeline)
+{
+    return pipeline->segment.exporter != NULL &&
+           exporter_thread_behind_bytes(pipeline->segment.exporter) > KEEP_BEHIND_BYTES_MAX;
+}
+
 static void flush(struct pipeline *pipeline, size_t bytes_left)
 {
     struct pipeline_keep *keep = &pipeline->keep;
@@ -187,7 +196,7 @@ static void flush(struct pipeline *pipeline, size_t bytes_left)
 
 void pipeline_keep_flush(struct pipeline *pipeline)
 {
-    flush(pipeline, KEEP_FLUSH_BYTES_MAX);
+    flush(pipeline, is_exporter_behind(pipeline) ? 0 : KEEP_FLUSH_BYTES_MAX);
 }
 
 void pipeline_keep_close(struct pipeline *pipeline)
@@ -282,7 +291,8 @@ void pipeline_keep_span(struct pipeline *pipeline, const struct span *span, cons
         .tracestate = span->tracestate,
         .note = note,
         .is_error = span->status == SPAN_STATUS_ERROR,
-        .is_marked = is_true(span_attribute(span, SPAN_ATTRIBUTE_WEFT_KEEP)),
+        .is_marked = is_true(span_attribute(span, SPAN_ATTRIBUTE_WEFT_KEEP)) ||
+                     trigger_baggage_marks(span_text(span, SPAN_ATTRIBUTE_BAGGAGE)),
     };
     uint32_t reasons = trigger_fired(&keep->triggers.settings, &facts);
     if (reasons != 0) {

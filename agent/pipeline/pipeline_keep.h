@@ -27,11 +27,12 @@ struct config;
 struct pipeline;
 
 enum {
-    KEEP_DELAY_MS = 100,                 /* how long spans and notices wait for others */
-    KEEP_MESSAGE_BYTES_MAX = 1 << 20,    /* of one trace, written at once */
-    KEEP_FLUSH_BYTES_MAX = 1 << 20,      /* after so much the exporter and other work have their turn … */
-    KEEP_REST_DELAY_MS = 10,             /* … for so long: a giant trace is not copied out all at once */
-    KEEP_MESSAGES_COUNT_MAX = 256,       /* so many of one trace in a row */
+    KEEP_DELAY_MS = 100,              /* how long spans and notices wait for others */
+    KEEP_MESSAGE_BYTES_MAX = 1 << 20, /* of one trace, written at once */
+    KEEP_FLUSH_BYTES_MAX = 1 << 20,   /* after so much the exporter and other work have their turn … */
+    KEEP_BEHIND_BYTES_MAX = 1 << 20,  /* that the exporter has not come to; past it spans wait in the ring */
+    KEEP_REST_DELAY_MS = 10,          /* … for so long: a giant trace is not copied out all at once */
+    KEEP_MESSAGES_COUNT_MAX = 256,    /* so many of one trace in a row */
     KEEP_SCRATCH_BYTES_KEPT = 256 << 10, /* a larger one is given back */
 };
 

@@ -19,7 +19,7 @@
 
 enum {
     PIPELINE_TIMING_DELAY_MS = 100,
-    PIPELINE_TIMING_BATCHES_MAX = 32, /* of a shard, that the trace thread has not read: about 4 MiB */
+    PIPELINE_TIMING_BATCHES_MAX = 16, /* of a shard, that the trace thread has not read: about 2 MiB */
     PIPELINE_TIMING_TEXT_BYTES = 128, /* of a name that is remembered from one span to the next */
 };
 

@@ -16,7 +16,7 @@
 
 struct exporter_thread;
 
-enum { SEGMENT_BYTES = 262144, SEGMENT_MESSAGE_BYTES_MAX = 1073741824, SEGMENT_DELAY_MS = 100 };
+enum { SEGMENT_BYTES = 131072, SEGMENT_MESSAGE_BYTES_MAX = 1073741824, SEGMENT_DELAY_MS = 100 };
 
 struct span_segment {
     struct buffer bytes;

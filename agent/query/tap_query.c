@@ -142,6 +142,11 @@ int tap_query_parse(
         error = take_argument(ret_query, &arguments[i], &seen);
         ret_query->bad_argument = error < 0 ? arguments[i].name : NULL;
     }
+    const struct tap_filter *filter = &ret_query->filter;
+    if (error == 0 && filter->duration_max_ns > 0 && filter->duration_max_ns < filter->duration_min_ns) {
+        ret_query->bad_argument = "max_duration";
+        error = refuse(ret_query, "expected no less than min_duration");
+    }
     return error;
 }
 

@@ -153,7 +153,7 @@ static int tell_group(
     uint32_t sample_count = why_sample_count(why, is_slow);
     int error = 0;
 
-    buffer_init(&telling.text, 2 * TEXT_BYTES_MAX);
+    buffer_init(&telling.text, TEXT_BYTES_MAX);
     for (; telling.sample < sample_count && error == 0; telling.sample++) {
         struct why_trace wanted;
         memcpy(wanted.trace_id, why_sample_trace_id(why, is_slow, telling.sample), sizeof wanted.trace_id);

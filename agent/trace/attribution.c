@@ -405,10 +405,16 @@ uint32_t attribution_span_count(const struct attribution *a)
     return a->head - a->tail;
 }
 
+size_t attribution_bytes_of(uint32_t span_count_max)
+{
+    size_t span_bytes = sizeof(struct entry) + sizeof(struct entry_link) + 2 * sizeof(uint32_t);
+
+    return sizeof(struct attribution) + capacity_of(span_count_max) * span_bytes;
+}
+
 size_t attribution_bytes(const struct attribution *a)
 {
-    return sizeof *a + ((size_t)a->mask + 1) *
-                           (sizeof *a->entries + sizeof *a->links + sizeof *a->by_id + sizeof *a->by_parent);
+    return attribution_bytes_of(a->mask + 1);
 }
 
 const struct attribution_counts *attribution_counts(const struct attribution *a)

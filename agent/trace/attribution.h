@@ -138,6 +138,7 @@ void attribution_finish(struct attribution *attribution);
 /* Entries now held, and bytes taken at start. */
 uint32_t attribution_span_count(const struct attribution *attribution);
 size_t attribution_bytes(const struct attribution *attribution);
+size_t attribution_bytes_of(uint32_t span_count_max);
 
 const struct attribution_counts *attribution_counts(const struct attribution *attribution);
 

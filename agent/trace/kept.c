@@ -12,6 +12,7 @@
 enum {
     WORD_BITS = 64,
     INDEX_COUNT_MIN = 64,
+    CAPACITY_FIRST = 1024,
     INDEX_FACTOR = 2,  /* slots a trace: at most half are in use */
     FILTER_FACTOR = 4, /* bits a trace of a full table */
     FILTER_BITS_MAX = 1 << 20,
@@ -27,27 +28,39 @@ static uint32_t power_of_two_from(uint64_t least)
     return power;
 }
 
+static uint32_t filter_bits_of(uint32_t count_max)
+{
+    uint64_t bits = (uint64_t)count_max * FILTER_FACTOR;
+
+    return power_of_two_from(bits < FILTER_BITS_MAX ? bits : FILTER_BITS_MAX);
+}
+
+uint64_t kept_bytes_of(uint32_t count_max)
+{
+    return count_max * sizeof(struct kept_entry) +
+           power_of_two_from((uint64_t)count_max * INDEX_FACTOR) * sizeof(uint32_t) +
+           2 * filter_bits_of(count_max) / 8;
+}
+
 int kept_init(struct kept *kept, const struct kept_settings *settings)
 {
-    uint64_t bits = (uint64_t)settings->count_max * FILTER_FACTOR;
-
     if (settings->count_max == 0 || settings->count_max > UINT32_MAX / 4) {
         return WERR_INVALID;
     }
-    uint32_t filter_bits = power_of_two_from(bits < FILTER_BITS_MAX ? bits : FILTER_BITS_MAX);
-    uint32_t index_count = power_of_two_from((uint64_t)settings->count_max * INDEX_FACTOR);
+    uint32_t filter_bits = filter_bits_of(settings->count_max);
+    uint32_t capacity = settings->count_max < CAPACITY_FIRST ? settings->count_max : CAPACITY_FIRST;
 
     *kept = (struct kept){
         .settings = *settings,
         .entries = calloc(settings->count_max, sizeof(*kept->entries)),
-        .index = calloc(index_count, sizeof(*kept->index)),
-        .index_mask = index_count - 1,
+        .capacity = capacity,
+        .index =
+            calloc(power_of_two_from((uint64_t)settings->count_max * INDEX_FACTOR), sizeof(*kept->index)),
+        .index_mask = power_of_two_from((uint64_t)capacity * INDEX_FACTOR) - 1,
         .filter_mask = filter_bits - 1,
-        .filters = {calloc(filter_bits / WORD_BITS, sizeof(uint64_t)),
-            calloc(filter_bits / WORD_BITS, sizeof(uint64_t))},
+        .filter = calloc(filter_bits / WORD_BITS, sizeof(*kept->filter)),
     };
-    if (kept->entries == NULL || kept->index == NULL || kept->filters[0] == NULL ||
-        kept->filters[1] == NULL) {
+    if (kept->entries == NULL || kept->index == NULL || kept->filter == NULL) {
         kept_deinit(kept);
         return WERR_NOMEM;
     }
@@ -61,31 +74,41 @@ void kept_deinit(struct kept *kept)
     }
     free(kept->entries);
     free(kept->index);
-    free(kept->filters[0]);
-    free(kept->filters[1]);
+    free(kept->filter);
     *kept = (struct kept){.count = 0};
 }
 
-static uint64_t hash_of(const struct kept *kept, const uint8_t *trace_id)
+static uint32_t hash_of(const struct kept *kept, const uint8_t *trace_id)
 {
-    return XXH3_64bits_withSeed(trace_id, KEPT_TRACE_ID_BYTES, kept->settings.seed);
+    return (uint32_t)XXH3_64bits_withSeed(trace_id, KEPT_TRACE_ID_BYTES, kept->settings.seed);
 }
 
-/* ---- the filter: the upper half of a hash ---- */
+/* ---- the filter ---- */
 
-static bool filter_has(const struct kept *kept, uint64_t hash)
+/* Cheaper than the hash: who sends ids that share a bit pays with a look-up more, no others do. */
+static uint32_t filter_bit(const struct kept *kept, const uint8_t *trace_id)
 {
-    uint32_t bit = (uint32_t)(hash >> 32) & kept->filter_mask;
-    uint64_t word = kept->filters[0][bit / WORD_BITS] | kept->filters[1][bit / WORD_BITS];
+    uint64_t halves[2];
 
-    return (word >> (bit % WORD_BITS) & 1) != 0;
+    memcpy(halves, trace_id, sizeof halves);
+    uint64_t mixed =
+        (halves[0] ^ kept->settings.seed) * 0x9fb21c651e98df25ull + halves[1] * 0xd6e8feb86659fd93ull;
+    return (uint32_t)(mixed >> 32) & kept->filter_mask;
 }
 
-static void filter_add(struct kept *kept, uint64_t hash)
+static bool filter_has(const struct kept *kept, const uint8_t *trace_id)
 {
-    uint32_t bit = (uint32_t)(hash >> 32) & kept->filter_mask;
+    uint32_t bit = filter_bit(kept, trace_id);
+    const struct kept_filter_word *word = &kept->filter[bit / WORD_BITS];
 
-    kept->filters[0][bit / WORD_BITS] |= 1ull << (bit % WORD_BITS);
+    return ((word->turns[0] | word->turns[1]) >> (bit % WORD_BITS) & 1) != 0;
+}
+
+static void filter_add(struct kept *kept, const uint8_t *trace_id)
+{
+    uint32_t bit = filter_bit(kept, trace_id);
+
+    kept->filter[bit / WORD_BITS].turns[kept->filter_turn] |= 1ull << (bit % WORD_BITS);
 }
 
 /* What was kept before the last turn but one is over by now: turns are at least a linger time apart. */
@@ -94,15 +117,14 @@ static void filter_turn(struct kept *kept, uint64_t now_ns)
     if (now_ns < kept->filter_end_ns) {
         return;
     }
-    uint64_t *oldest = kept->filters[1];
-
-    memset(oldest, 0, (kept->filter_mask + 1) / WORD_BITS * sizeof(*oldest));
-    kept->filters[1] = kept->filters[0];
-    kept->filters[0] = oldest;
+    kept->filter_turn ^= 1;
+    for (uint32_t i = 0; i <= kept->filter_mask / WORD_BITS; i++) {
+        kept->filter[i].turns[kept->filter_turn] = 0;
+    }
     kept->filter_end_ns = now_ns + kept->settings.linger_ns;
 }
 
-/* ---- the index: the lower half ---- */
+/* ---- the index ---- */
 
 static struct kept_entry *find(const struct kept *kept, const uint8_t *trace_id, uint32_t hash)
 {
@@ -148,8 +170,31 @@ static void index_remove(struct kept *kept, uint32_t number, uint32_t hash)
 static void drop_oldest(struct kept *kept)
 {
     index_remove(kept, kept->first, kept->entries[kept->first].hash);
-    kept->first = kept->first + 1 < kept->settings.count_max ? kept->first + 1 : 0;
+    kept->first = kept->first + 1 < kept->capacity ? kept->first + 1 : 0;
     kept->count--;
+}
+
+static uint32_t number_at(const struct kept *kept, uint32_t position)
+{
+    return (uint32_t)(((uint64_t)kept->first + position) % kept->capacity);
+}
+
+/* More of the memory that was taken at start is used: what stood before the oldest goes behind the newest. */
+static void grow(struct kept *kept)
+{
+    uint32_t before = kept->capacity;
+    uint32_t capacity = kept->settings.count_max / 2 < before ? kept->settings.count_max : before * 2;
+
+    for (uint32_t i = 0; i < kept->first; i++) {
+        kept->entries[(before + i) % capacity] = kept->entries[i];
+    }
+    kept->capacity = capacity;
+    memset(kept->index, 0, ((size_t)kept->index_mask + 1) * sizeof(*kept->index));
+    kept->index_mask = power_of_two_from((uint64_t)capacity * INDEX_FACTOR) - 1;
+    for (uint32_t i = 0; i < kept->count; i++) {
+        uint32_t number = number_at(kept, i);
+        index_add(kept, number, kept->entries[number].hash);
+    }
 }
 
 void kept_expire(struct kept *kept, uint64_t now_ns)
@@ -176,12 +221,10 @@ struct kept_entry *kept_find(
     if (kept->count == 0) {
         return NULL;
     }
-    uint64_t hash = hash_of(kept, trace_id);
-
-    if (!filter_has(kept, hash)) {
+    if (!filter_has(kept, trace_id)) {
         return NULL;
     }
-    struct kept_entry *entry = find(kept, trace_id, (uint32_t)hash);
+    struct kept_entry *entry = find(kept, trace_id, hash_of(kept, trace_id));
 
     return entry != NULL && entry->until_ns > now_ns ? entry : NULL;
 }
@@ -200,8 +243,8 @@ enum kept_verdict kept_add(
         return KEPT_REFUSED;
     }
     kept_expire(kept, now_ns);
-    uint64_t hash = hash_of(kept, trace_id);
-    struct kept_entry *entry = find(kept, trace_id, (uint32_t)hash);
+    uint32_t hash = hash_of(kept, trace_id);
+    struct kept_entry *entry = find(kept, trace_id, hash);
 
     if (entry != NULL) {
         entry->reasons = (uint16_t)(entry->reasons | reasons);
@@ -210,16 +253,18 @@ enum kept_verdict kept_add(
     if (kept->count == kept->settings.count_max) {
         drop_oldest(kept);
         metric_add(kept->settings.cells, METRIC_TRACE_KEPT_EVICTED, 1);
+    } else if (kept->count == kept->capacity) {
+        grow(kept);
     }
-    uint32_t number = (uint32_t)(((uint64_t)kept->first + kept->count) % kept->settings.count_max);
+    uint32_t number = number_at(kept, kept->count);
 
     entry = &kept->entries[number];
     *entry = (struct kept_entry){
-        .until_ns = now_ns + kept->settings.linger_ns, .hash = (uint32_t)hash, .reasons = (uint16_t)reasons};
+        .until_ns = now_ns + kept->settings.linger_ns, .hash = hash, .reasons = (uint16_t)reasons};
     memcpy(entry->trace_id, trace_id, sizeof(entry->trace_id));
     index_add(kept, number, entry->hash);
     filter_turn(kept, now_ns);
-    filter_add(kept, hash);
+    filter_add(kept, trace_id);
     kept->count++;
     return KEPT_NEW;
 }

@@ -52,14 +52,21 @@ struct kept_settings {
     struct metric_cells *cells; /* borrowed; METRIC_TRACE_KEPT_EVICTED */
 };
 
+/* Both in one cache line. */
+struct kept_filter_word {
+    uint64_t turns[2];
+};
+
 struct kept {
     struct kept_settings settings;
-    struct kept_entry *entries; /* number: place in order of keeping, modulo count_max */
+    struct kept_entry *entries; /* number: place in order of keeping, modulo capacity */
+    uint32_t capacity;          /* of entries and index in use: doubled up to count_max when it is full */
     uint32_t first;             /* the oldest one's number */
     uint32_t count;
     uint32_t *index; /* number + 1; 0: empty */
     uint32_t index_mask;
-    uint64_t *filters[2]; /* this linger time's, the one's before */
+    struct kept_filter_word *filter;
+    uint32_t filter_turn; /* which of `turns` is this linger time's; the other is that of the one before */
     uint32_t filter_mask; /* over bits */
     uint64_t filter_end_ns;
     uint32_t batch_count; /* what this shard decided and has not told yet */
@@ -74,10 +81,11 @@ enum kept_verdict {
     KEPT_REFUSED, /* the trace id is all zero, or there are no reasons */
 };
 
-/* 0 or WERR_NOMEM; WERR_INVALID for a count_max of 0. All memory is taken here. A failed init leaves nothing
- * to undo. */
+/* 0 or WERR_NOMEM; WERR_INVALID for a count_max of 0. All memory is taken here, and touched as more traces
+ * are kept at once. A failed init leaves nothing to undo. */
 int kept_init(struct kept *kept, const struct kept_settings *settings);
-void kept_deinit(struct kept *kept); /* NULL and a zeroed one are fine */
+uint64_t kept_bytes_of(uint32_t count_max); /* that it takes */
+void kept_deinit(struct kept *kept);        /* NULL and a zeroed one are fine */
 
 /* How long what is kept from now on is kept. A shorter time holds for what is kept already, too, counted from
  * now: entries end in their order. */

@@ -149,6 +149,24 @@ struct ring_written {
 int ring_write_trace(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], const struct ring_write *how,
     struct buffer *out, struct ring_written *ret_written);
 
+/* Where a walk along a trace goes on; zeroed: at its newest entry. A plain value, good for ever. */
+struct ring_walk_cursor {
+    uint32_t next;        /* entry number */
+    uint32_t found_count; /* entries of the trace, until now */
+    uint64_t passed_count;
+    bool has_begun;
+    bool is_over;
+};
+
+/*
+ * The same in slices of bounded work (about a fifth of a millisecond, or one large span): appends what the
+ * next entries hold, newest slices first, until cursor->is_over. Each slice is grouped by itself, an
+ * access-log entry is compared with the spans of its slice alone, and what was recycled meanwhile is passed
+ * over. WERR_NOT_FOUND: at the end, when there was nothing at all.
+ */
+int ring_write_some(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], const struct ring_write *how,
+    struct ring_walk_cursor *cursor, struct buffer *out, struct ring_written *ret_written);
+
 /* ---- search ---- */
 
 /* Which form an entry lies in. */

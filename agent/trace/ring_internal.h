@@ -24,6 +24,11 @@ enum {
     RING_NAMES_MAX = 3072, /* of one block; then it is full, so that the slots never are */
     RING_ENVELOPE_SLOTS_COUNT = 64,
     RING_WALK_FACTOR = 4, /* entries of other traces, in the same chain, that a walk may pass */
+    /* What reading costs, in units of about 100 ns: an entry that is passed is one. */
+    RING_WORK_ENTRY = 8,        /* one of the trace more than that, for grouping it … */
+    RING_WORK_UNIT_BYTES = 128, /* … and one unit for so many bytes, to look at and to copy */
+    RING_WORK_THAW = 1024,      /* a frame of a block that is compressed */
+    RING_WORK_SLICE = 2048,     /* of ring_write_some */
 };
 
 /* A name that the newest block holds. */
@@ -132,7 +137,15 @@ struct ring_hash ring_hash_of(const struct ring *ring, const uint8_t trace_id[TR
 bool ring_entry_of_number(
     struct ring *ring, uint32_t number, struct block_view *ret_view, uint32_t *ret_index);
 
-/* A trace's entries, newest first, into ring->refs; returns how many. *ret_is_cut: there may be more. */
+/*
+ * The next of a trace's entries, newest first, into ring->refs; returns how many. Goes on until the chain is
+ * over, or what it has met costs work_max or more: at most RING_WORK_ENTRY and the largest span past it.
+ * *ret_is_cut: there may be more, but the walk is over.
+ */
+uint32_t ring_walk_on(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES],
+    struct ring_walk_cursor *cursor, uint64_t work_max, bool *ret_is_cut);
+
+/* All of them. */
 uint32_t ring_walk(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], bool *ret_is_cut);
 
 /* What a block holds of an entry, made sound. False when its record does not lie within the block. */

@@ -47,43 +47,68 @@ static bool is_older(const struct ring *ring, uint32_t number, uint32_t than)
     return age > than_age || (age == than_age && number < than);
 }
 
-uint32_t ring_walk(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], bool *ret_is_cut)
+/* What an entry costs whoever reads its record, and writes it when it is one of the trace. *frame: what was
+ * thawed last, 0 at first. */
+static uint64_t work_of(const struct block_view *view, const struct block_entry *entry,
+    const struct block_record *record, bool is_found, uint64_t *frame)
+{
+    uint64_t own_frame =
+        view->frozen != NULL ? view->sequence << 32 | (entry->record_at / FROZEN_FRAME_BYTES + 1) : 0;
+    uint64_t work = own_frame != 0 && own_frame != *frame ? RING_WORK_THAW : 0;
+
+    *frame = own_frame;
+    return is_found ? work + RING_WORK_ENTRY + record->payload_bytes / RING_WORK_UNIT_BYTES : work;
+}
+
+uint32_t ring_walk_on(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES],
+    struct ring_walk_cursor *cursor, uint64_t work_max, bool *ret_is_cut)
 {
     struct ring_hash hash = ring_hash_of(ring, trace_id);
-    uint32_t number = ring->heads[hash.head];
     uint32_t count_max = ring->settings.spans_count_max;
-    uint64_t steps_left = (uint64_t)count_max * RING_WALK_FACTOR;
     uint32_t count = 0;
+    uint64_t work = 0;
+    uint64_t frame = 0;
     struct block_view view;
     uint32_t index;
 
     *ret_is_cut = false;
-    while (ring_entry_of_number(ring, number, &view, &index)) {
-        const struct block_entry *entry = block_view_entry(&view, index);
-        if (entry->fingerprint == hash.fingerprint) {
-            const struct block_record *record = block_view_record(&view, entry);
-            if (record != NULL && memcmp(record->trace_id, trace_id, TRACE_ID_BYTES) == 0) {
-                if (count == count_max) {
-                    *ret_is_cut = true;
-                    break;
-                }
-                ring->refs[count++] = (struct ring_ref){.number = number};
-            }
-        }
-        if (steps_left-- == 0) {
-            *ret_is_cut = true;
-            break;
-        }
-        uint32_t previous = entry->previous;
-        if (previous == 0 || !is_older(ring, previous, number)) {
-            break;
-        }
-        number = previous;
+    if (!cursor->has_begun) {
+        *cursor = (struct ring_walk_cursor){.has_begun = true, .next = ring->heads[hash.head]};
     }
-    if (*ret_is_cut) {
-        metric_add(ring->settings.cells, METRIC_TRACE_WALKS_CUT, 1);
+    while (!cursor->is_over && work < work_max) {
+        uint32_t number = cursor->next;
+        if (!ring_entry_of_number(ring, number, &view, &index)) {
+            cursor->is_over = true;
+            break;
+        }
+        const struct block_entry *entry = block_view_entry(&view, index);
+        const struct block_record *record =
+            entry->fingerprint == hash.fingerprint ? block_view_record(&view, entry) : NULL;
+        bool is_found = record != NULL && memcmp(record->trace_id, trace_id, TRACE_ID_BYTES) == 0;
+        if ((is_found && cursor->found_count == count_max) ||
+            cursor->passed_count > (uint64_t)count_max * RING_WALK_FACTOR) {
+            cursor->is_over = true;
+            *ret_is_cut = true;
+            metric_add(ring->settings.cells, METRIC_TRACE_WALKS_CUT, 1);
+            break;
+        }
+        if (is_found) {
+            ring->refs[count++] = (struct ring_ref){.number = number};
+            cursor->found_count++;
+        }
+        work += 1 + (record != NULL ? work_of(&view, entry, record, is_found, &frame) : 0);
+        cursor->passed_count++;
+        cursor->next = entry->previous;
+        cursor->is_over = cursor->next == 0 || !is_older(ring, cursor->next, number);
     }
     return count;
+}
+
+uint32_t ring_walk(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], bool *ret_is_cut)
+{
+    struct ring_walk_cursor cursor = {.has_begun = false};
+
+    return ring_walk_on(ring, trace_id, &cursor, UINT64_MAX, ret_is_cut);
 }
 
 bool ring_read_entry(const struct block_view *view, const struct block_entry *entry,

@@ -416,38 +416,62 @@ static int write_all(struct writing *writing)
     return code;
 }
 
-int ring_write_trace(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], const struct ring_write *how,
-    struct buffer *out, struct ring_written *ret_written)
+/* The `count` entries in ring->refs. */
+static int write_refs(struct writing *writing, uint32_t count)
+{
+    size_t length = writing->out->length;
+    bool has_logs;
+    uint32_t ids_count = choose(writing, count, &has_logs);
+
+    if (has_logs) {
+        leave_out_told(writing, count, ids_count);
+    }
+    put_in_order(writing, count);
+    buffer_init(&writing->aside, ASIDE_BYTES_MAX + writing->how->attribute.length);
+    int code = write_all(writing);
+    buffer_deinit(&writing->aside);
+    if (code < 0) {
+        writing->out->length = length;
+        writing->out->error = 0;
+        return code;
+    }
+    for (uint32_t i = 0; writing->how->marks_kept && i < count; i++) {
+        if (writing->ring->refs[i].group == GROUP_WRITTEN) {
+            ring_mark_kept(writing->ring, writing->ring->refs[i].number);
+        }
+    }
+    return 0;
+}
+
+static int write_on(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], const struct ring_write *how,
+    struct ring_walk_cursor *cursor, uint64_t work_max, struct buffer *out, struct ring_written *ret_written)
 {
     struct writing writing = {.ring = ring, .how = how, .out = out};
-    size_t length = out->length;
-    bool has_logs;
 
     if (out->error < 0) {
         return out->error;
     }
-    uint32_t count = ring_walk(ring, trace_id, &writing.written.is_cut);
-    if (count == 0) {
+    uint32_t count = ring_walk_on(ring, trace_id, cursor, work_max, &writing.written.is_cut);
+    if (cursor->is_over && cursor->found_count == 0) {
         return WERR_NOT_FOUND;
     }
-    uint32_t ids_count = choose(&writing, count, &has_logs);
-    if (has_logs) {
-        leave_out_told(&writing, count, ids_count);
+    int code = count > 0 ? write_refs(&writing, count) : 0;
+    if (code == 0) {
+        *ret_written = writing.written;
     }
-    put_in_order(&writing, count);
-    buffer_init(&writing.aside, ASIDE_BYTES_MAX + how->attribute.length);
-    int code = write_all(&writing);
-    buffer_deinit(&writing.aside);
-    if (code < 0) {
-        out->length = length;
-        out->error = 0;
-        return code;
-    }
-    for (uint32_t i = 0; how->marks_kept && i < count; i++) {
-        if (ring->refs[i].group == GROUP_WRITTEN) {
-            ring_mark_kept(ring, ring->refs[i].number);
-        }
-    }
-    *ret_written = writing.written;
-    return 0;
+    return code;
+}
+
+int ring_write_trace(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], const struct ring_write *how,
+    struct buffer *out, struct ring_written *ret_written)
+{
+    struct ring_walk_cursor cursor = {.has_begun = false};
+
+    return write_on(ring, trace_id, how, &cursor, UINT64_MAX, out, ret_written);
+}
+
+int ring_write_some(struct ring *ring, const uint8_t trace_id[TRACE_ID_BYTES], const struct ring_write *how,
+    struct ring_walk_cursor *cursor, struct buffer *out, struct ring_written *ret_written)
+{
+    return write_on(ring, trace_id, how, cursor, RING_WORK_SLICE, out, ret_written);
 }

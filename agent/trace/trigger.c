@@ -102,6 +102,47 @@ static bool is_marked(const struct trigger_facts *facts)
                                    slice_equal(value, SLICE_LITERAL("keep")));
 }
 
+static struct slice without_spaces(struct slice text)
+{
+    size_t from = 0;
+    size_t to = text.length;
+
+    while (from < to && (text.ptr[from] == ' ' || text.ptr[from] == '\t')) {
+        from++;
+    }
+    while (to > from && (text.ptr[to - 1] == ' ' || text.ptr[to - 1] == '\t')) {
+        to--;
+    }
+    return slice_sub(text, from, to);
+}
+
+static bool member_marks(struct slice member)
+{
+    size_t equals = slice_find(member, '=');
+    struct slice key = without_spaces(slice_sub(member, 0, equals));
+    struct slice value = slice_sub(member, equals + 1, member.length);
+
+    value = without_spaces(slice_sub(value, 0, slice_find(value, ';')));
+    if (slice_equal(key, SLICE_LITERAL("weft"))) {
+        return slice_equal(value, SLICE_LITERAL("keep"));
+    }
+    return slice_equal(key, SLICE_LITERAL("weft.keep")) &&
+           (slice_equal(value, SLICE_LITERAL("true")) || slice_equal(value, SLICE_LITERAL("1")));
+}
+
+bool trigger_baggage_marks(struct slice baggage)
+{
+    while (baggage.length > 0) {
+        size_t comma = slice_find(baggage, ',');
+
+        if (member_marks(slice_sub(baggage, 0, comma))) {
+            return true;
+        }
+        baggage = slice_sub(baggage, comma + 1, baggage.length);
+    }
+    return false;
+}
+
 static bool is_zero(const uint8_t *trace_id)
 {
     static const uint8_t none[TRACE_ID_BYTES_COUNT];

@@ -32,7 +32,7 @@
     X(SLOW,              "slow",              "longer than trace.slow_ms, or than its rule of bounds says")  \
     X(SLOW_FOR_SERIES,   "slow_for_series",   "longer than trace.slow_factor times the rolling p90 of its route") \
     X(RARE,              "rare",              "among the first requests of its series")                     \
-    X(MARK,              "mark",              "tracestate weft=keep, or the attribute weft.keep")           \
+    X(MARK,              "mark",              "tracestate weft=keep, the attribute weft.keep, or baggage that an attribute tells")           \
     X(BASELINE,          "baseline",          "of the share that is kept whatever happens")                 \
     X(OPERATOR,          "operator",          "somebody asked for it")                                      \
     X(PEER,              "peer",              "another node keeps it")
@@ -77,7 +77,7 @@ struct trigger_facts {
     struct record_note note;       /* of the request's series; zeroes when not known */
     uint32_t service;              /* whose share pays */
     bool is_error;                 /* the span's own status */
-    bool is_marked;                /* the attribute weft.keep is true */
+    bool is_marked;                /* the attribute weft.keep is true, or its baggage says so */
 };
 
 void triggers_init(struct triggers *triggers, const struct trigger_settings *settings,
@@ -96,6 +96,9 @@ uint32_t trigger_fired(const struct trigger_settings *settings, const struct tri
  */
 bool trigger_allow(struct triggers *triggers, uint32_t reasons, uint32_t service, uint64_t now_monotonic_ns,
     enum trace_trigger *ret_first);
+
+/* Whether baggage (W3C: KEY=VALUE;PROPERTY,…) marks its trace: weft=keep, or weft.keep=true. */
+bool trigger_baggage_marks(struct slice baggage);
 
 /* "error"; NULL for a number outside. */
 const char *trigger_name(enum trace_trigger trigger);

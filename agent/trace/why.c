@@ -498,6 +498,13 @@ static bool make_population(struct why_population *population, uint32_t count_ma
     return population->items != NULL && population->marks != NULL;
 }
 
+size_t why_bytes_of(uint32_t count_max)
+{
+    const size_t member_bytes = sizeof(struct observation *) + sizeof(uint8_t); /* of both populations */
+
+    return sizeof(struct why) + count_max * (2 * member_bytes + 3 * sizeof(uint64_t));
+}
+
 struct why *why_new(uint32_t count_max)
 {
     struct why *why = count_max > 0 ? calloc(1, sizeof *why) : NULL;

@@ -128,9 +128,9 @@ struct why_result {
     uint32_t slow_count;
     uint32_t failing_count;
     uint32_t sample_counts[2]; /* traces of which attributes were told: of the rest, of the slow */
-    double threshold_seconds; /* slow is longer than this */
-    double usual_seconds;     /* mean of the faster half */
-    double slow_seconds;      /* mean of the slow */
+    double threshold_seconds;  /* slow is longer than this */
+    double usual_seconds;      /* mean of the faster half */
+    double slow_seconds;       /* mean of the slow */
     struct why_parts usual;
     struct why_parts slow;
     uint32_t crowd_count;  /* a crowd is more requests under way than this */
@@ -152,6 +152,7 @@ struct why;
 
 /* For observations rings of at most count_max: 40 bytes each and about 1 MiB. NULL when memory is short. */
 struct why *why_new(uint32_t count_max);
+size_t why_bytes_of(uint32_t count_max); /* that it takes, resident when it was asked */
 void why_free(struct why *why);
 
 /* Picks the requests and makes the groups. The observations must stay as they are until why_rank. */

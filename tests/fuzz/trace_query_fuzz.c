@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "decode/json.h"
 #include "decode/otlp_json.h"
+#include "query/tap_query.h"
 #include "query/trace_answer.h"
 #include "query/trace_split.h"
 
@@ -71,6 +72,26 @@ static void check_query(const struct trace_query *query)
     FUZZ_CHECK(query->text_bytes <= sizeof query->text);
 }
 
+/* The same arguments, asked of /api/v1/tap. */
+static void fuzz_tap(const struct query_argument *arguments, size_t count)
+{
+    struct tap_query query;
+    struct buffer out;
+
+    if (tap_query_parse(&query, arguments, count) < 0) {
+        buffer_init(&out, TEXT_BYTES_MAX);
+        FUZZ_CHECK(query.bad_argument != NULL && strlen(query.message) > 0);
+        tap_error(&out, query.bad_argument, query.message);
+        check_json(&out);
+        buffer_deinit(&out);
+        return;
+    }
+    FUZZ_CHECK(query.rate_per_s <= TAP_RATE_MAX);
+    FUZZ_CHECK(
+        query.filter.duration_max_ns == 0 || query.filter.duration_min_ns <= query.filter.duration_max_ns);
+    FUZZ_CHECK(query.filter.service.length <= TAP_NAME_BYTES_MAX);
+}
+
 /* The query that the bytes say; false when it is refused. */
 static bool fuzz_query(struct trace_query *query, const uint8_t *at, const uint8_t *end)
 {
@@ -82,6 +103,7 @@ static bool fuzz_query(struct trace_query *query, const uint8_t *at, const uint8
         arguments[count].name = next_text(&at, end);
         arguments[count].value = next_text(&at, end);
     }
+    fuzz_tap(arguments, count);
     int error = trace_query_parse(query, path, arguments, count, (uint64_t)NOW_S * 1000000000u);
     FUZZ_CHECK((error == WERR_NOT_FOUND) == (trace_endpoint_of(path) == TRACE_ENDPOINT_NONE));
     if (error < 0) {

@@ -4,7 +4,8 @@
 
 A relay passes one line each way; before it passes a request on it waits as it was told, and logs how long that really
 took. Proxies make the spans, so a relay before an application is its service's own time, and one between two proxies is
-network. Everything runs on one asyncio loop. `attribute` is the independent script: what self and network times the
+network. Everything runs on one asyncio loop, in real time, or in a time of its own that passes only while all wait:
+then no other work of the machine shows in the spans, and each hop takes a small random time instead. `attribute` is the independent script: what self and network times the
 spans tell, in whole nanoseconds.
 """
 
@@ -17,6 +18,7 @@ import time
 from collections import defaultdict
 
 SPANS_PER_MESSAGE = 400
+USUAL_SECONDS = 0.0005
 FIRST_ATTEMPT_SECONDS = 0.3
 
 
@@ -26,6 +28,29 @@ def new_id(length):
 
 def text(key, value):
     return {"key": key, "value": {"stringValue": value}}
+
+
+class OwnTime(asyncio.SelectorEventLoop):
+    """A loop whose clock jumps to the next timer when nothing can be read: bytes written to a Unix socket of the same
+    process are there at once, so that then all wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.now_seconds = 0.0
+        self.wait_really, self._selector.select = self._selector.select, self.wait
+
+    def time(self):
+        return self.now_seconds
+
+    def wait(self, timeout=None):
+        events = self.wait_really(0 if timeout is not None else None)
+        if not events and timeout is not None:
+            self.now_seconds += timeout
+        return events
+
+
+def loop_seconds():
+    return asyncio.get_running_loop().time()
 
 
 class Relay:
@@ -38,37 +63,42 @@ class Relay:
     async def wait(self, request):
         wanted = self.delay(request)
         if wanted > 0:
-            begin = time.perf_counter()
+            begin = loop_seconds()
             await asyncio.sleep(wanted)
-            self.log[request["trace"]] = time.perf_counter() - begin
+            self.log[request["trace"]] = loop_seconds() - begin
 
 
 class Hop:
-    """A Unix socket that answers lines by a coroutine: a relay's or a proxy's end."""
+    """A Unix socket that answers lines by a coroutine: a relay's or a proxy's end. Connections to it stay, so that a
+    call costs a line each way and little else."""
 
-    def __init__(self, path, answer):
-        self.path, self.answer = str(path), answer
+    def __init__(self, path, answer, usual_seconds):
+        self.path, self.answer, self.usual_seconds = str(path), answer, usual_seconds
+        self.idle = []  # connections that nobody waits on
 
     async def start(self):
         self.server = await asyncio.start_unix_server(self.serve, self.path)
 
     async def serve(self, reader, writer):
-        line = await reader.readline()
-        writer.write(json.dumps(await self.answer(json.loads(line))).encode() + b"\n")
-        await writer.drain()
+        while line := await reader.readline():
+            await asyncio.sleep(self.usual_seconds())
+            writer.write(json.dumps(await self.answer(json.loads(line))).encode() + b"\n")
+            await writer.drain()
         writer.close()
 
+    async def call(self, request):
+        reader, writer = self.idle.pop() if self.idle else await asyncio.open_unix_connection(self.path)
+        writer.write(json.dumps(request).encode() + b"\n")
+        answer = json.loads(await reader.readline())
+        self.idle.append((reader, writer))
+        return answer
+
     async def stop(self):
+        for _, writer in self.idle:
+            writer.close()
+        self.idle.clear()
         self.server.close()
         await self.server.wait_closed()
-
-
-async def call(path, request):
-    reader, writer = await asyncio.open_unix_connection(str(path))
-    writer.write(json.dumps(request).encode() + b"\n")
-    answer = json.loads(await reader.readline())
-    writer.close()
-    return answer
 
 
 class Service:
@@ -84,19 +114,19 @@ class Service:
         self.tags = lambda request: {}  # further attributes of its own span of each request
         base = graph.directory / name
         self.hops = [
-            Hop(f"{base}-network.sock", self.pass_network),
-            Hop(f"{base}-proxy.sock", self.inbound),
-            Hop(f"{base}-self.sock", self.pass_self),
-            Hop(f"{base}-application.sock", self.application),
+            Hop(f"{base}-network.sock", self.pass_network, graph.usual_seconds),
+            Hop(f"{base}-proxy.sock", self.inbound, graph.usual_seconds),
+            Hop(f"{base}-self.sock", self.pass_self, graph.usual_seconds),
+            Hop(f"{base}-application.sock", self.application, graph.usual_seconds),
         ]
 
     async def pass_network(self, request):
         await self.network_relay.wait(request)
-        return await call(self.hops[1].path, request)
+        return await self.hops[1].call(request)
 
     async def pass_self(self, request):
         await self.self_relay.wait(request)
-        return await call(self.hops[3].path, request)
+        return await self.hops[3].call(request)
 
     async def application(self, request):
         status = await self.work(self, request) if self.work else None
@@ -108,7 +138,7 @@ class Service:
             {
                 "traceId": request["trace"], "spanId": request["span"], "parentSpanId": parent, "kind": kind,
                 "name": f"GET {request['route']}",
-                "startTimeUnixNano": str(begin), "endTimeUnixNano": str(time.time_ns()),
+                "startTimeUnixNano": str(begin), "endTimeUnixNano": str(self.graph.now_ns()),
                 "attributes": [
                     text("http.route", request["route"]), text("http.request.method", "GET"),
                     {"key": "http.response.status_code", "value": {"intValue": str(status)}}, *attributes,
@@ -117,11 +147,11 @@ class Service:
         )
 
     async def inbound(self, request):
-        begin = time.time_ns()
+        begin = self.graph.now_ns()
         pod = self.graph.random.randrange(self.pods)
         own = {**request, "span": new_id(8), "pod": pod}
         ended = self.guard(own) if self.guard else None
-        answer = {"status": ended[0]} if ended else await call(self.hops[2].path, own)
+        answer = {"status": ended[0]} if ended else await self.hops[2].call(own)
         flags = [text("response_flags", ended[1])] if ended and ended[1] else []
         tags = [text(key, value) for key, value in self.tags(own).items()]
         self.span(own, 2, request["span"], begin, pod, answer["status"], *flags, *tags)
@@ -129,26 +159,26 @@ class Service:
 
     async def call(self, request, callee, route="/", **more):
         """A call of the application to another service, by its proxy."""
-        begin = time.time_ns()
+        begin = self.graph.now_ns()
         own = {"trace": request["trace"], "span": new_id(8), "route": route, "caller": self.name, **more}
-        answer = await call(callee.hops[0].path, own)
+        answer = await callee.hops[0].call(own)
         self.span(own, 3, request["span"], begin, request["pod"], answer["status"], text("peer.service", callee.name))
         return answer["status"]
 
     async def call_twice(self, request, callee, route="/"):
         """The same by an Envoy whose first attempt ends in nothing: a request with two attempts."""
         request_span, cluster = new_id(8), f"outbound|80||{callee.name}.default.svc.cluster.local"
-        begin = time.time_ns()
+        begin = self.graph.now_ns()
         common = [text("component", "proxy"), text("upstream_cluster", cluster)]
         envoy = {"emitter": "envoy"}
         for number in range(2):
             attempt = {"trace": request["trace"], "span": new_id(8), "route": route, "caller": self.name}
-            attempt_begin = time.time_ns()
+            attempt_begin = self.graph.now_ns()
             if number == 0:
                 await asyncio.sleep(FIRST_ATTEMPT_SECONDS)
                 status = 503
             else:
-                status = (await call(callee.hops[0].path, attempt))["status"]
+                status = (await callee.hops[0].call(attempt))["status"]
             self.span(attempt, 3, request_span, attempt_begin, request["pod"], status,
                       text("upstream_address", "10.0.0.7:80"), *common, **envoy)
         own = {"trace": request["trace"], "span": request_span, "route": route}
@@ -158,8 +188,10 @@ class Service:
 
 
 class Graph:
-    def __init__(self, directory, seed):
+    def __init__(self, directory, seed, in_real_time=False):
         self.directory = directory
+        self.in_real_time = in_real_time
+        self.base_ns = 0  # when the loop's clock was at 0
         self.random = random.Random(seed)
         self.services = []
         self.spans = defaultdict(list)  # by (service, pod, version, emitter)
@@ -171,19 +203,32 @@ class Graph:
         self.services.append(Service(self, name, **keys))
         return self.services[-1]
 
+    def now_ns(self):
+        return self.base_ns + int(loop_seconds() * 1e9)
+
+    def usual_seconds(self):
+        """What a hop takes, when it takes no real time."""
+        return 0 if self.in_real_time else min(self.random.expovariate(1 / USUAL_SECONDS), 5 * USUAL_SECONDS)
+
+    def play(self, entry, count, **keys):
+        """Runs requests to the service `entry`; their trace ids."""
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop if self.in_real_time else OwnTime) as runner:
+            return runner.run(self.run(entry, count, **keys))
+
     async def run(self, entry, count, concurrency=8, routes=("/",), pace=None):
         """`count` requests to the service `entry` from a caller that makes no spans; their trace ids."""
         for service in self.services:
             for hop in service.hops:
                 await hop.start()
         limit = asyncio.Semaphore(concurrency)
+        self.base_ns = time.time_ns() - int(loop_seconds() * 1e9)
         traces = []
 
         async def one(number):
             async with limit:
                 traces.append(new_id(16))
                 request = {"trace": traces[-1], "span": "", "route": self.random.choice(routes), "n": number}
-                await call(entry.hops[0].path, request)
+                await entry.hops[0].call(request)
 
         tasks = []
         for number in range(count):

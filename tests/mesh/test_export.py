@@ -19,6 +19,7 @@ from sink import Sink
 pytestmark = pytest.mark.agent_needed
 
 MS = 1_000_000
+SERVER = 2
 SPANS = 1500
 DURATIONS = [MS * (1 + i % 400) for i in range(SPANS)]
 TEMPORALITIES = {"cumulative": AGGREGATION_TEMPORALITY_CUMULATIVE, "delta": AGGREGATION_TEMPORALITY_DELTA}
@@ -103,6 +104,26 @@ def test_metrics_hold_what_was_sent(directory, form, temporality):
             assert_exponential([point for point, _, _ in points])
         else:
             assert_explicit([point for point, _, _ in points])
+
+
+def test_the_last_times_are_exported(directory):
+    """What still waits for the rest of its trace when the agent is stopped is told in the last export."""
+    port = free_port()
+    back = otlp_destination("sink", port, signals=["metrics"], metrics={"interval_s": 3600})
+    limits = {"trace_join_wait_ms": 60_000}
+    request = otlp.ExportTraceServiceRequest.FromString(otlp.message(DURATIONS)[0])
+    for span in request.resource_spans[0].scope_spans[0].spans:
+        span.kind = SERVER
+    with Sink(f"127.0.0.1:{port}") as sink:
+        with Weftd(directory, [back], shards=2, limits=limits) as agent:
+            otlp.send(agent.socket, [request.SerializeToString()])
+            agent.wait_spans(SPANS)
+            assert not list(metrics(sink))
+            agent.stop()
+        last = [metric for metric, _ in metrics(sink) if "service_self" in metric.name.replace(".", "_")]
+        points = [point for metric in last for point in getattr(metric, metric.WhichOneof("data")).data_points]
+        assert sum(point.count for point in points) == SPANS
+        assert sum(point.sum for point in points) == pytest.approx(sum(DURATIONS) / 1e9, rel=1e-9)
 
 
 def assert_exponential(points):

@@ -141,6 +141,7 @@ def test_each_reason(directory):
         (dict(status=500), "error"),
         (dict(duration_ms=700), "slow"),
         (dict(attributes={"weft.keep": True}), "mark"),
+        (dict(attributes={"baggage": "tenant=acme,weft.keep=true"}), "mark"),
         (dict(tracestate="vendor=x,weft=keep"), "mark"),
         (dict(tracestate=lucky), "baseline"),
         (dict(tracestate=unlucky), None),

@@ -14,7 +14,7 @@ from planted import Graph, Relay, attribute, child_times
 
 JOIN_WAIT_MS = 1000
 REQUESTS = 240
-SLOW_SECONDS = 0.3
+SLOW_SECONDS = 0.2
 ROUTES = tuple(f"/r{number}" for number in range(6))
 
 
@@ -77,9 +77,13 @@ def expected_buckets(samples, times_ns):
     return {bound: count for bound, count in counts.items() if count > 0}
 
 
+def run(graph, entry, count=REQUESTS, **keys):
+    graph.play(entry, count, **{"concurrency": 5, "routes": ROUTES, **keys})
+
+
 def test_times_equal_an_independent_script(agent, tmp_path):
-    graph = Graph(tmp_path, seed=1)
-    own_delay, network_delay, db_delay = Relay(lambda _: 0.1), Relay(lambda _: 0.12), Relay(lambda _: 0.15)
+    graph = Graph(tmp_path, seed=1, in_real_time=True)
+    own_delay, network_delay, db_delay = Relay(lambda _: 0.06), Relay(lambda _: 0.08), Relay(lambda _: 0.1)
     db = graph.service("db", self_relay=db_delay, network_relay=network_delay)
 
     async def cart_work(service, request):
@@ -90,7 +94,7 @@ def test_times_equal_an_independent_script(agent, tmp_path):
 
     cart = graph.service("cart", pods=3, work=cart_work, self_relay=own_delay)
     web = graph.service("web", work=web_work)
-    asyncio.run(graph.run(web, REQUESTS, concurrency=6, routes=ROUTES))
+    run(graph, web, concurrency=6)
     deliver(agent, graph)
     own, network = attribute(graph)
     samples = agent.samples()
@@ -116,10 +120,6 @@ def test_times_equal_an_independent_script(agent, tmp_path):
         planted = median(relay.log.values())
         assert len(relay.log) == REQUESTS
         assert abs(told - planted) <= max(0.002, 0.05 * planted), (arguments, told, planted)
-
-
-def run(graph, entry, count=REQUESTS, **keys):
-    asyncio.run(graph.run(entry, count, **{"concurrency": 5, "routes": ROUTES, **keys}))
 
 
 def chain(directory, scenario, cart=None, db=None, db_work=None, cart_work=None, pods=4):
@@ -286,7 +286,7 @@ def test_rate_limit(agent, tmp_path):
 
 
 def test_evenly_slow(agent, tmp_path):
-    graph, cart, _ = chain(tmp_path, "even", cart={"self_relay": Relay(lambda _: 0.1)})
+    graph, cart, _ = chain(tmp_path, "even", cart={"self_relay": Relay(lambda _: SLOW_SECONDS)})
     run(graph, cart)
     deliver(agent, graph)
     answer = why(agent, cart.name)

@@ -296,6 +296,9 @@ static void each_reason_is_told(void **state)
         {{.trace = 6, .kind = SPAN_KIND_INTERNAL, .tracestate = "weft=keep", .is_error = true}, "error,mark"},
         {{.trace = 7, .tracestate = "\x01,,=;garbage"}, NULL},
         {{.trace = 8, .key = "http.response.status_code", .value = "404"}, NULL},
+        {{.trace = 9, .key = "baggage", .value = "a=b, weft=keep;c"}, "mark"},
+        {{.trace = 10, .key = "http.request.header.baggage", .value = "weft.keep=true"}, "mark"},
+        {{.trace = 11, .key = "baggage", .value = "weft=drop,a=weft"}, NULL},
     };
     struct rig rig;
     struct told told;
@@ -552,8 +555,15 @@ static void a_giant_trace(void **state)
     pipeline_keep_flush(&rig.pipeline);
     span_segment_flush(&rig.pipeline.segment);
     assert_in_range(rig_get(&rig, METRIC_SPANS_EXPORT_OFFERED), 2, 2 * KEEP_FLUSH_BYTES_MAX / PADDING);
-    /* The rest follows by itself, a little at a time. */
+    /* The rest follows by itself, a little at a time, as long as the exporter comes to it. */
+    for (int i = 0; i < 20; i++) {
+        (void)uv_run(&rig.loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(rig.pipeline.keep.kept.waiting_count, 1);
+    assert_in_range(exporter_thread_behind_bytes(&rig.exporter), KEEP_BEHIND_BYTES_MAX,
+        KEEP_BEHIND_BYTES_MAX + KEEP_FLUSH_BYTES_MAX + 2 * PADDING);
     for (int i = 0; i < 1000 && rig.pipeline.keep.kept.waiting_count > 0; i++) {
+        (void)uv_run(&rig.exporter.thread.loop, UV_RUN_NOWAIT);
         (void)uv_run(&rig.loop, UV_RUN_ONCE);
     }
     span_segment_flush(&rig.pipeline.segment);

@@ -246,7 +246,7 @@ static void entries_of_other_receivers_ship_too(void **state)
 /* Redacting makes a message of many short secrets longer than the room that was made for it. */
 static void a_copy_that_outgrows_its_room_is_lost(void **state)
 {
-    enum { RECORDS_COUNT = 40, SECRETS_COUNT = 352 };
+    enum { RECORDS_COUNT = 20, SECRETS_COUNT = 352 };
     struct rig rig;
     struct message message;
     struct otlp_outcome outcome;

@@ -246,7 +246,7 @@ static void no_room_in_the_segment_loses(void **state)
 /* Redacting makes a message of many short secrets longer than the room that was made for it. */
 static void a_copy_that_outgrows_its_room_is_lost(void **state)
 {
-    enum { SPANS_COUNT = 40, SECRETS_COUNT = 352 };
+    enum { SPANS_COUNT = 20, SECRETS_COUNT = 352 };
     struct rig rig;
     struct message message;
     struct otlp_outcome outcome;

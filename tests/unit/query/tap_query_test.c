@@ -86,6 +86,7 @@ static void bad_arguments_are_named(void **state)
         {"rate", ""},
         {"rate", "99999999999999999999999"},
     };
+    const struct query_argument none[] = {{"min_duration", "2s"}, {"max_duration", "1s"}};
     const struct query_argument twice[] = {{"route", "/a"}, {"route", "/a"}};
     struct tap_query query;
 
@@ -97,6 +98,8 @@ static void bad_arguments_are_named(void **state)
         assert_string_equal(query.bad_argument, bad[i].name);
         assert_true(query.message[0] != '\0');
     }
+    assert_int_equal(tap_query_parse(&query, none, 2), WERR_INVALID);
+    assert_string_equal(query.bad_argument, "max_duration");
     assert_int_equal(tap_query_parse(&query, twice, 2), WERR_INVALID);
     assert_string_equal(query.message, "given twice");
 }

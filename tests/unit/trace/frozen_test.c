@@ -42,7 +42,7 @@ static void add_mixed(struct ring_rig *rig, uint64_t number)
 static void fill_both(struct ring_rig *frozen, struct ring_rig *plain, uint64_t count)
 {
     ring_rig_init_as(frozen, SHARE_BYTES, TRACE_SPANS_MAX, true);
-    ring_rig_init(plain, 64u * SHARE_BYTES, TRACE_SPANS_MAX);
+    ring_rig_init(plain, (uint64_t)64 * SHARE_BYTES, TRACE_SPANS_MAX);
     plain->ring->hash_seed = frozen->ring->hash_seed;
     for (uint64_t i = 0; i < count; i++) {
         add_mixed(frozen, i);
@@ -234,7 +234,7 @@ static void exports_kept_spans_from_frozen_blocks(void **state)
     assert_true(kept_count > 1000);
     assert_int_equal(ring_rig_get(&frozen, METRIC_TRACE_KEPT_SPANS), kept_count);
     ring_rig_check_ledger(&frozen);
-    for (uint64_t i = SPAN_COUNT_MAX; i < 2 * SPAN_COUNT_MAX;
+    for (uint64_t i = SPAN_COUNT_MAX; i < (uint64_t)2 * SPAN_COUNT_MAX;
          i++) { /* they are written over, and were not expired */
         add_mixed(&frozen, i);
         freeze_all(&frozen);

@@ -140,6 +140,41 @@ static void test_long_run_against_a_list(void **state)
     rig_free(rig);
 }
 
+/* The table uses more of its memory when it must, the oldest entry in the middle of it or not. */
+static void test_grows_to_the_limit_and_no_further(void **state)
+{
+    const uint32_t limit = 5000;
+    struct rig *rig = rig_new(limit);
+    uint32_t first_capacity = rig->kept.capacity;
+    uint64_t number = 0;
+
+    (void)state;
+    assert_true(first_capacity < limit / 4);
+    for (; number < 100ull * first_capacity; number++) { /* never more at once than half of it */
+        uint64_t now_ns = S + number * (2 * LINGER_NS / first_capacity);
+        assert_int_equal(kept_add(&rig->kept, id_of(number), ERROR_BIT, now_ns), KEPT_NEW);
+    }
+    assert_int_equal(rig->kept.capacity, first_capacity);
+    uint64_t now_ns = S + number * (2 * LINGER_NS / first_capacity);
+    kept_expire(&rig->kept, now_ns);
+    uint64_t oldest = number - rig->kept.count;
+    assert_true(rig->kept.first != 0 && rig->kept.count > 0);
+    for (; number < oldest + limit; number++) {
+        assert_int_equal(kept_add(&rig->kept, id_of(number), ERROR_BIT, now_ns), KEPT_NEW);
+    }
+    assert_int_equal(rig->kept.capacity, limit);
+    assert_int_equal(metric_get(&rig->cells, METRIC_TRACE_KEPT_EVICTED), 0);
+    for (uint64_t i = oldest; i < number; i++) {
+        assert_int_equal(kept_reasons(&rig->kept, id_of(i), now_ns), ERROR_BIT);
+    }
+    assert_int_equal(kept_add(&rig->kept, id_of(number), ERROR_BIT, now_ns), KEPT_NEW);
+    assert_int_equal(rig->kept.count, limit);
+    assert_int_equal(metric_get(&rig->cells, METRIC_TRACE_KEPT_EVICTED), 1);
+    assert_int_equal(kept_reasons(&rig->kept, id_of(oldest), now_ns), 0);
+    assert_int_equal(kept_reasons(&rig->kept, id_of(oldest + 1), now_ns), ERROR_BIT);
+    rig_free(rig);
+}
+
 static void test_expiry_empties_the_table(void **state)
 {
     struct rig *rig = rig_new(COUNT_MAX);
@@ -265,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_again_adds_reasons_but_no_time),
         cmocka_unit_test(test_full_lets_the_oldest_go),
         cmocka_unit_test(test_long_run_against_a_list),
+        cmocka_unit_test(test_grows_to_the_limit_and_no_further),
         cmocka_unit_test(test_expiry_empties_the_table),
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_batches),

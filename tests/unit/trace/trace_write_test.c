@@ -363,6 +363,131 @@ static void writes_a_long_trace(void **state)
     ring_rig_deinit(&rig);
 }
 
+/* The longest part that a slice may add: its work in bytes, and one span past it, with envelopes. */
+static size_t slice_bytes_max(size_t span_bytes_max)
+{
+    return 2 * (size_t)RING_WORK_SLICE * RING_WORK_UNIT_BYTES + span_bytes_max + 1000;
+}
+
+/* Ten thousand spans, large ones and access-log entries among them, in slices: none does more than its work,
+ * all together tell each span once; whether blocks are compressed or not, and though spans still come. */
+static void writes_in_slices_of_bounded_work(bool compresses)
+{
+    enum { SPANS = 10000, LARGE_BYTES = 100000, LOGS = 50 };
+    struct ring_rig rig;
+    struct ring_written written;
+    struct ring_walk_cursor cursor = {.has_begun = false};
+    struct ring_counts counts;
+    const struct ring_write how = {.without_access_logs = true};
+    struct buffer out;
+    uint64_t slices_count = 0;
+    uint64_t passed_count = 0;
+    uint32_t spans_count = 0;
+    char *text = malloc(LARGE_BYTES);
+
+    assert_non_null(text);
+    memset(text, 'z', LARGE_BYTES);
+    ring_rig_init_as(&rig, compresses ? 1 << 22 : 1 << 25, SPANS, compresses);
+    for (uint64_t i = 0; i < SPANS - LOGS; i++) {
+        struct slice url = i % 1000 == 7 ? slice_of(text, LARGE_BYTES) : SLICE_LITERAL("/x?secret");
+        assert_true(rig_add(&rig, i % 2 == 0 ? "shop" : "cart", 1, i, RIG_NOW_UNIX_NS, i, url));
+        assert_true(rig_add_plain(&rig, 2 + i, i));
+        while (ring_freeze_is_due(rig.ring)) {
+            ring_freeze(rig.ring);
+        }
+    }
+    for (uint64_t i = 0; i < LOGS; i++) {
+        struct request request = rig_request(&rig, 1, i);
+        request.signal = REQUEST_FROM_LOG;
+        assert_true(ring_add_request(rig.ring, &request, NULL, 0, false));
+    }
+    ring_count(rig.ring, &counts);
+    assert_int_equal(counts.saved_bytes > 0, compresses);
+    buffer_init(&out, RIG_MESSAGE_BYTES_MAX);
+    while (!cursor.is_over) {
+        size_t length = out.length;
+        assert_int_equal(ring_write_some(rig.ring, rig_trace_id(1).bytes, &how, &cursor, &out, &written), 0);
+        assert_in_range(cursor.passed_count - passed_count, 1, RING_WORK_SLICE);
+        assert_in_range(written.spans_count, 0, RING_WORK_SLICE / RING_WORK_ENTRY + 1);
+        assert_in_range(out.length - length, 0, slice_bytes_max(LARGE_BYTES));
+        assert_int_equal(written.left_out_count, 0);
+        assert_false(written.is_cut);
+        passed_count = cursor.passed_count;
+        spans_count += written.spans_count;
+        slices_count++;
+        assert_true(rig_add_plain(&rig, 1, SPANS + slices_count)); /* newer than where the walk began */
+    }
+    assert_in_range(slices_count, (uint64_t)SPANS * RING_WORK_ENTRY / RING_WORK_SLICE, SPANS / 10);
+    assert_int_equal(spans_count, SPANS - LOGS);
+    Otlp__ExportTraceServiceRequest *request =
+        otlp__export_trace_service_request__unpack(NULL, out.length, out.data);
+    assert_non_null(request);
+    assert_int_equal(rig_span_count(request), SPANS - LOGS);
+    bool *seen = calloc(SPANS, sizeof *seen);
+    for (size_t i = 0; i < request->n_resource_spans; i++) {
+        const Otlp__ScopeSpans *scope_spans = request->resource_spans[i]->scope_spans[0];
+        for (size_t k = 0; k < scope_spans->n_spans; k++) {
+            const Otlp__Span *span = scope_spans->spans[k];
+            uint64_t number = span->end_time_unix_nano - span->start_time_unix_nano;
+            assert_true(number < SPANS && !seen[number]);
+            seen[number] = true;
+            assert_string_equal(request->resource_spans[i]->resource->attributes[0]->value->string_value,
+                number % 2 == 0 ? "shop" : "cart");
+        }
+    }
+    free(seen);
+    rig_free(request);
+    buffer_deinit(&out);
+    free(text);
+    ring_rig_deinit(&rig);
+}
+
+static void writes_in_slices(void **state)
+{
+    (void)state;
+    writes_in_slices_of_bounded_work(false);
+}
+
+static void writes_in_slices_what_is_compressed(void **state)
+{
+    (void)state;
+    writes_in_slices_of_bounded_work(true);
+}
+
+/* What was recycled between two slices is passed over; a trace that is not there is told once. */
+static void slices_outlive_the_blocks(void **state)
+{
+    struct ring_rig rig;
+    struct ring_written written;
+    struct ring_walk_cursor cursor = {.has_begun = false};
+    const struct ring_write how = {.only_not_kept = false};
+    struct buffer out;
+
+    (void)state;
+    ring_rig_init(&rig, RING_SHARE_BYTES_MIN, 10000);
+    for (uint64_t i = 0; i < 500; i++) {
+        assert_true(rig_add_plain(&rig, 1, i));
+    }
+    buffer_init(&out, RIG_MESSAGE_BYTES_MAX);
+    assert_int_equal(ring_write_some(rig.ring, rig_trace_id(1).bytes, &how, &cursor, &out, &written), 0);
+    assert_false(cursor.is_over);
+    uint32_t first_count = written.spans_count;
+    assert_in_range(first_count, 1, 499);
+    for (uint64_t i = 0; i < 5000; i++) {
+        assert_true(rig_add_plain(&rig, 2, i));
+    }
+    assert_int_equal(ring_write_some(rig.ring, rig_trace_id(1).bytes, &how, &cursor, &out, &written), 0);
+    assert_true(cursor.is_over);
+    assert_int_equal(written.spans_count, 0);
+    assert_int_equal(written.left_out_count, 0);
+    cursor = (struct ring_walk_cursor){.has_begun = false};
+    assert_int_equal(
+        ring_write_some(rig.ring, rig_trace_id(9).bytes, &how, &cursor, &out, &written), WERR_NOT_FOUND);
+    assert_true(cursor.is_over);
+    buffer_deinit(&out);
+    ring_rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +499,9 @@ int main(void)
         cmocka_unit_test(marks_what_it_keeps),
         cmocka_unit_test(tells_what_finds_no_room),
         cmocka_unit_test(writes_a_long_trace),
+        cmocka_unit_test(writes_in_slices),
+        cmocka_unit_test(writes_in_slices_what_is_compressed),
+        cmocka_unit_test(slices_outlive_the_blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,35 @@ static uint32_t fired_with(const char *tracestate, const uint8_t *id, bool is_er
                                         .is_marked = is_marked});
 }
 
+static void test_baggage(void **state)
+{
+    static const struct {
+        const char *baggage;
+        bool marks;
+    } rows[] = {
+        {"", false},
+        {"weft=keep", true},
+        {"weft.keep=true", true},
+        {"weft.keep=1;ttl=3", true},
+        {"tenant=acme, weft.keep = true ; x=y ,b=c", true},
+        {"tenant=acme,weft=keep", true},
+        {"weft.keep=false", false},
+        {"weft.keep=", false},
+        {"weft.keep", false},
+        {"weft=true", false},
+        {"weft.keep;=true", false},
+        {"xweft=keep", false},
+        {"tenant=weft=keep", false},
+        {"tenant=weft.keep=true", false},
+        {",,;,=,\x01\xff==;", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(trigger_baggage_marks(slice_of_string(rows[i].baggage)), rows[i].marks);
+    }
+}
+
 static void test_each_without_a_request(void **state)
 {
     static const struct {
@@ -350,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_of_a_request),
         cmocka_unit_test(test_slow_by_note),
+        cmocka_unit_test(test_baggage),
         cmocka_unit_test(test_each_without_a_request),
         cmocka_unit_test(test_no_trace_id),
         cmocka_unit_test(test_switched_off),

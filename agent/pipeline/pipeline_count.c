@@ -31,8 +31,7 @@ static enum count_verdict verdict_on(
 /* A look-up more, where it may matter. */
 static struct record_note note_of_uncounted(const struct pipeline *pipeline, const struct request *request)
 {
-    return pipeline->keep.is_on &&
-                   request->duration_ns > pipeline->keep.triggers.settings.note_min_ns
+    return pipeline->keep.is_on && request->duration_ns > pipeline->keep.triggers.settings.note_min_ns
                ? directory_note(pipeline->directory, request)
                : (struct record_note){.p90_ns = 0};
 }

@@ -48,6 +48,7 @@ static void record(
 
 static void expect_bounds(struct found *found, const uint64_t *bounds_ns, size_t count)
 {
+    assert_non_null(found->histogram.bounds);
     assert_int_equal(found->histogram.bound_count, count);
     for (size_t i = 0; i < count; i++) {
         assert_true(found->histogram.bounds[i] == (double)bounds_ns[i] / 1e9);

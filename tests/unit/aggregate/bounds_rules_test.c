@@ -125,7 +125,7 @@ static void overflow_shows_the_configured_ones(void **state)
     f->limits.sender_series_percent = 100;
     fixture_start(f, 1);
     for (int i = 0; i < 8; i++) {
-        char name[16];
+        char name[32];
 
         (void)snprintf(name, sizeof name, "cart-%d", i);
         record(f, 0, name, "/", MS_NS);

@@ -19,7 +19,7 @@
 #include "core/error.h"
 #include "core/process.h"
 #include "encode_job.h"
-#include "exemplar_link.h"
+#include "tracing/exemplar_link.h"
 #include "exporter_thread.h"
 
 enum {

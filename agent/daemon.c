@@ -21,12 +21,12 @@
 #include "http/http_gate.h"
 #include "receivers/tcp_guard.h"
 #include "reload.h"
-#include "kept_hub.h"
-#include "notice_gate.h"
+#include "tracing/kept_hub.h"
+#include "tracing/notice_gate.h"
 #include "service_manager.h"
 #include "shard.h"
-#include "tap_hub.h"
-#include "trace_thread.h"
+#include "tracing/tap_hub.h"
+#include "tracing/trace_thread.h"
 
 enum { HEALTH_CHECK_MS = 1000, STOP_MARGIN_MS = 10000 };
 

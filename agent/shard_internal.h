@@ -7,7 +7,7 @@
 #include "core/loop_thread.h"
 #include "exporter_thread.h"
 #include "http/http_routes.h"
-#include "kept_hub.h"
+#include "tracing/kept_hub.h"
 #include "listen/h2_connection.h"
 #include "listen/http_server.h"
 #include "listen/sniff.h"
@@ -17,10 +17,10 @@
 #include "receivers/tcp_guard.h"
 #include "receivers/shard_receivers.h"
 #include "shard.h"
-#include "tap_shard.h"
-#include "trace_cooling.h"
-#include "trace_shard.h"
-#include "trace_thread.h"
+#include "tracing/tap_shard.h"
+#include "tracing/trace_cooling.h"
+#include "tracing/trace_shard.h"
+#include "tracing/trace_thread.h"
 
 struct shard {
     struct loop_thread thread;

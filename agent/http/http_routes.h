@@ -12,12 +12,12 @@
 #include "core/inflate.h"
 #include "health.h"
 #include "http/http_gate.h"
-#include "kept_hub.h"
+#include "tracing/kept_hub.h"
 #include "listen/http_server.h"
-#include "notice_gate.h"
+#include "tracing/notice_gate.h"
 #include "pipeline/pipeline.h"
-#include "tap_shard.h"
-#include "trace_thread.h"
+#include "tracing/tap_shard.h"
+#include "tracing/trace_thread.h"
 
 struct http_routes {
     struct aggregator_thread *aggregator;

@@ -6,7 +6,7 @@
 
 #include "decode/otlp_json.h"
 #include "query/trace_answer.h"
-#include "trace_thread.h"
+#include "tracing/trace_thread.h"
 
 #define TRACE "0102030405060708090a0b0c0d0e0f10"
 #define OTHER "ff02030405060708090a0b0c0d0e0f10"

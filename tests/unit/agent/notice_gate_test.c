@@ -1,5 +1,5 @@
 /* How many traces others may have kept: the rates that the configuration gives, and whose share is whose. */
-#include "notice_gate.h"
+#include "tracing/notice_gate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,9 +5,9 @@
 #include "daemon_rig.h"
 
 #include "decode/otlp_json.h"
-#include "exemplar_link.h"
+#include "tracing/exemplar_link.h"
 #include "trace/span_ids.h"
-#include "trace_pins.h"
+#include "tracing/trace_pins.h"
 
 #define S 1000000000ull
 #define MS 1000000ull

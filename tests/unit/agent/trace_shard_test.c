@@ -2,7 +2,7 @@
  * and what becomes of a trace that is larger than who asked can use. */
 #include "unit/trace/ring_rig.h"
 
-#include "trace_shard.h"
+#include "tracing/trace_shard.h"
 
 enum { SPANS = 10000, LOOK_US = 100, TURNS_MAX = 100000, SLICE_BYTES = 600000 };
 

@@ -1,5 +1,5 @@
 /* Questions and notices to other agents; see trace_peers.h. */
-#include "trace_peers.h"
+#include "tracing/trace_peers.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The trace thread; see trace_thread.h. Work comes as letters. */
-#include "trace_thread.h"
+#include "tracing/trace_thread.h"
 
 #include <stdlib.h>
 

@@ -26,8 +26,8 @@
 #include "core/metrics.h"
 #include "query/query.h"
 #include "trace/pins.h"
-#include "trace_peers.h"
-#include "trace_task.h"
+#include "tracing/trace_peers.h"
+#include "tracing/trace_task.h"
 
 enum {
     TRACE_JOBS_COUNT_MAX = 32,           /* under way; a further question gets 503 */

@@ -1,5 +1,5 @@
 /* Taps; see tap_shard.h. */
-#include "tap_shard.h"
+#include "tracing/tap_shard.h"
 
 #include <stdlib.h>
 #include <string.h>

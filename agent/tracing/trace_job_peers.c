@@ -11,7 +11,7 @@
 #include "decode/json_otlp.h"
 #include "decode/otlp_json.h"
 #include "query/trace_split.h"
-#include "trace_job_internal.h"
+#include "tracing/trace_job_internal.h"
 
 enum { PEER_PROTOBUF_BYTES_MAX = 64 << 20, PEER_LIST_DEPTH_MAX = 100, NS_PER_US = 1000 };
 

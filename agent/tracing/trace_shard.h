@@ -8,7 +8,7 @@
 
 #include <uv.h>
 
-#include "trace_task.h"
+#include "tracing/trace_task.h"
 
 enum {
     TRACE_SLICE_US = 700,   /* what was begun by then is ended: together no more than a millisecond */

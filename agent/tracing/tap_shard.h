@@ -22,7 +22,7 @@
 #include "listen/http_stream.h"
 #include "pipeline/pipeline.h"
 #include "query/tap_query.h"
-#include "tap_hub.h"
+#include "tracing/tap_hub.h"
 
 enum {
     TAP_TICK_MS = 50,           /* how long records wait */

@@ -1,5 +1,5 @@
 /* See trace_join.h. */
-#include "trace_join.h"
+#include "tracing/trace_join.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Who is told that a trace is kept; see kept_hub.h. */
-#include "kept_hub.h"
+#include "tracing/kept_hub.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* Offers of exemplars; see exemplar_link.h. */
-#include "exemplar_link.h"
+#include "tracing/exemplar_link.h"
 
-#include "trace_thread.h"
+#include "tracing/trace_thread.h"
 
 static const uint64_t NS_PER_S = 1000000000;
 static const uint64_t NS_PER_MS = 1000000;

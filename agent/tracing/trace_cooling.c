@@ -1,5 +1,5 @@
 /* A turn of the loop, a slice of compressing; see trace_cooling.h. */
-#include "trace_cooling.h"
+#include "tracing/trace_cooling.h"
 
 static void on_idle(uv_idle_t *idle)
 {

@@ -14,11 +14,11 @@
 #include "core/clock.h"
 #include "core/loop_thread.h"
 #include "core/metrics.h"
-#include "kept_hub.h"
-#include "trace_join.h"
-#include "trace_job.h"
-#include "trace_pins.h"
-#include "trace_why.h"
+#include "tracing/kept_hub.h"
+#include "tracing/trace_join.h"
+#include "tracing/trace_job.h"
+#include "tracing/trace_pins.h"
+#include "tracing/trace_why.h"
 
 struct trace_thread;
 

@@ -1,5 +1,5 @@
 /* Who is told that somebody watches; see tap_hub.h. */
-#include "tap_hub.h"
+#include "tracing/tap_hub.h"
 
 void tap_hub_enter(
     struct tap_hub *hub, struct mailbox *mailbox, void (*deliver)(struct mail *mail, void *receiver))

@@ -20,7 +20,7 @@
 #include "aggregate/exemplars.h"
 #include "config/config.h"
 #include "trace/pins.h"
-#include "trace_job.h"
+#include "tracing/trace_job.h"
 
 enum {
     EXEMPLAR_OFFERS_COUNT = 64, /* in one letter; their traces are one fetch */

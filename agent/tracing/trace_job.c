@@ -1,11 +1,11 @@
 /* Questions about traces; see trace_job.h. What a job tells peers, and reads from them: trace_job_peers.c. */
-#include "trace_job.h"
+#include "tracing/trace_job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/error.h"
-#include "trace_job_internal.h"
+#include "tracing/trace_job_internal.h"
 
 enum {
     STATUS_OK = 200,

@@ -1,5 +1,5 @@
 /* What is pinned, and who fetches it; see trace_pins.h. */
-#include "trace_pins.h"
+#include "tracing/trace_pins.h"
 
 #include <stdlib.h>
 #include <string.h>

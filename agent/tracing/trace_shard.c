@@ -1,5 +1,5 @@
 /* Tasks on a shard's ring; see trace_shard.h. */
-#include "trace_shard.h"
+#include "tracing/trace_shard.h"
 
 #include <stdlib.h>
 

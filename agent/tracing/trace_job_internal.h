@@ -4,7 +4,7 @@
 
 #include <stdarg.h>
 
-#include "trace_job.h"
+#include "tracing/trace_job.h"
 
 enum { MATCHES_COUNT_FIRST = 16 };
 

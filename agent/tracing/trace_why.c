@@ -1,5 +1,5 @@
 /* See trace_why.h. */
-#include "trace_why.h"
+#include "tracing/trace_why.h"
 
 #include <stdlib.h>
 #include <string.h>

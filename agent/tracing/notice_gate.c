@@ -1,5 +1,5 @@
 /* How many traces others may have kept here; see notice_gate.h. */
-#include "notice_gate.h"
+#include "tracing/notice_gate.h"
 
 #include "config/config.h"
 #include "core/error.h"

@@ -14,7 +14,7 @@
 #include "config/config.h"
 #include "core/mailbox.h"
 #include "core/metrics.h"
-#include "trace_pins.h"
+#include "tracing/trace_pins.h"
 
 struct trace_thread;
 

@@ -10,8 +10,8 @@
 #ifndef WEFT_AGENT_TRACE_WHY_H
 #define WEFT_AGENT_TRACE_WHY_H
 
-#include "trace_job.h"
-#include "trace_join.h"
+#include "tracing/trace_job.h"
+#include "tracing/trace_join.h"
 
 enum {
     WHY_JOBS_COUNT_MAX = 4,

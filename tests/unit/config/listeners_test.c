@@ -105,8 +105,7 @@ static void what_may_answer_queries(void **state)
         "http:\n  address: '[::1]:9464'\n",
         "http:\n  address: localhost:9464\n",
         "http:\n  address: 0.0.0.0:9464\n  insecure: true\n",
-        "http:\n  address: 10.0.0.1:1\n  cert_file: /dev/null\n  key_file: /dev/null\n  client_ca_file: "
-        "/dev/null\n",
+        "http: {address: 10.0.0.1:1, cert_file: /dev/null, key_file: /dev/null, client_ca_file: /dev/null}\n",
         "metrics_http:\n  address: '[::]:9465'\n",
         "metrics_http:\n  address: 0.0.0.0:1\n  cert_file: /dev/null\n  key_file: /dev/null\n",
     };

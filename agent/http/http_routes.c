@@ -7,10 +7,10 @@
 
 #include "core/error.h"
 #include "exporters/prometheus/negotiate.h"
+#include "http/http_arguments.h"
 
 enum {
     STATUS_OK = 200,
-    STATUS_BAD_REQUEST = 400,
     STATUS_UNAUTHORIZED = 401,
     STATUS_FORBIDDEN = 403,
     STATUS_NOT_FOUND = 404,
@@ -113,55 +113,19 @@ static void serve_metrics(struct http_routes *routes, struct http_exchange *exch
     post_ask(routes, ask);
 }
 
-struct argument_copy {
-    struct ask *ask;
-    size_t used_bytes;
-    bool overflow;
-};
-
-/* Copies a text into the letter; NULL when there is no room. */
-static const char *keep_text(struct argument_copy *copy, const char *text)
-{
-    size_t bytes = strlen(text) + 1;
-
-    if (bytes > sizeof copy->ask->text - copy->used_bytes) {
-        copy->overflow = true;
-        return NULL;
-    }
-    char *kept = copy->ask->text + copy->used_bytes;
-    memcpy(kept, text, bytes);
-    copy->used_bytes += bytes;
-    return kept;
-}
-
-static void copy_argument(void *user, const char *name, const char *value)
-{
-    struct argument_copy *copy = user;
-    struct ask *ask = copy->ask;
-
-    if (ask->argument_count == QUERY_ARGUMENT_COUNT_MAX) {
-        copy->overflow = true;
-        return;
-    }
-    struct query_argument argument = {.name = keep_text(copy, name), .value = keep_text(copy, value)};
-    if (!copy->overflow) {
-        ask->arguments[ask->argument_count++] = argument;
-    }
-}
-
 static void serve_query(struct http_routes *routes, struct http_exchange *exchange)
 {
     struct ask *ask = ask_new(routes, exchange);
-    struct argument_copy copy = {.ask = ask};
 
     if (ask == NULL) {
         return;
     }
-    ask->path = keep_text(&copy, http_exchange_path(exchange));
-    http_exchange_each_argument(exchange, copy_argument, &copy);
-    if (copy.overflow) {
+    struct http_arguments arguments = {
+        .items = ask->arguments, .text = ask->text, .text_bytes = sizeof ask->text};
+    ask->path = http_arguments_copy(&arguments, exchange);
+    ask->argument_count = arguments.count;
+    if (ask->path == NULL) {
         free(ask);
-        http_reply_text(exchange, STATUS_BAD_REQUEST, "too many or too long arguments\n");
         return;
     }
     post_ask(routes, ask);

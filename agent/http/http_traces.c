@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "decode/json.h"
+#include "http/http_arguments.h"
 #include "http/http_routes.h"
 
 enum {
@@ -136,60 +137,24 @@ static void on_answered(struct mail *mail, void *receiver)
     free(ask);
 }
 
-struct argument_copy {
-    struct trace_ask *ask;
-    size_t used_bytes;
-    bool overflow;
-};
-
-/* Copies a text into the letter; NULL when there is no room. */
-static const char *keep_text(struct argument_copy *copy, const char *text)
-{
-    size_t bytes = strlen(text) + 1;
-
-    if (bytes > sizeof copy->ask->text - copy->used_bytes) {
-        copy->overflow = true;
-        return NULL;
-    }
-    char *kept = copy->ask->text + copy->used_bytes;
-    memcpy(kept, text, bytes);
-    copy->used_bytes += bytes;
-    return kept;
-}
-
-static void copy_argument(void *user, const char *name, const char *value)
-{
-    struct argument_copy *copy = user;
-    struct trace_ask *ask = copy->ask;
-
-    if (ask->argument_count == QUERY_ARGUMENT_COUNT_MAX) {
-        copy->overflow = true;
-        return;
-    }
-    struct query_argument argument = {.name = keep_text(copy, name), .value = keep_text(copy, value)};
-    if (!copy->overflow) {
-        ask->arguments[ask->argument_count++] = argument;
-    }
-}
-
 void http_traces_ask(struct http_routes *routes, struct http_exchange *exchange)
 {
     struct trace_ask *ask = calloc(1, sizeof *ask);
-    struct argument_copy copy = {.ask = ask};
 
     if (ask == NULL || routes->traces == NULL) {
         free(ask);
         http_reply_text(exchange, STATUS_UNAVAILABLE, "traces cannot be asked for now\n");
         return;
     }
+    struct http_arguments arguments = {
+        .items = ask->arguments, .text = ask->text, .text_bytes = sizeof ask->text};
     ask->reply_to = routes->mailbox;
     ask->answered = on_answered;
     ask->exchange = exchange;
-    ask->path = keep_text(&copy, http_exchange_path(exchange));
-    http_exchange_each_argument(exchange, copy_argument, &copy);
-    if (copy.overflow) {
+    ask->path = http_arguments_copy(&arguments, exchange);
+    ask->argument_count = arguments.count;
+    if (ask->path == NULL) {
         free(ask);
-        http_reply_text(exchange, STATUS_BAD_REQUEST, "too many or too long arguments\n");
     } else if (!trace_thread_ask(routes->traces, ask)) {
         free(ask);
         http_reply_text(exchange, STATUS_UNAVAILABLE, "the agent is stopping\n");

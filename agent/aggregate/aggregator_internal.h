@@ -259,4 +259,9 @@ void points_merge_distribution(
     const struct aggregator *aggregator, struct point_series *series, const struct distribution_slot *slot);
 void points_free_distribution(const struct aggregator *aggregator, struct point_series *series);
 
+/* view.c: the next window of requests, of records and then of what scraped proxies count, which *ret_windows
+ * tells apart; NULL at the end. A cursor starts at 0. */
+const struct window *aggregator_request_window(
+    const struct aggregator *aggregator, uint32_t *cursor, const struct windows **ret_windows);
+
 #endif

@@ -17,24 +17,21 @@ static int next_window(const struct aggregator *aggregator, uint32_t *cursor, bo
     enum window_span span, struct traffic *ret_traffic)
 {
     uint64_t now_ns = clock_monotonic_ns(aggregator->settings.clock);
-    uint32_t record_count = aggregator->windows.windows.used;
+    const struct windows *windows;
+    const struct window *window;
 
-    while (*cursor < record_count + aggregator->scraped->windows.windows.used) {
-        bool is_scraped = *cursor >= record_count;
-        const struct windows *windows = is_scraped ? &aggregator->scraped->windows : &aggregator->windows;
-        const struct window *window =
-            table_at(&windows->windows, is_scraped ? *cursor - record_count : *cursor);
+    while ((window = aggregator_request_window(aggregator, cursor, &windows)) != NULL) {
         struct window_values values = {.covered_ns = 0};
 
-        (*cursor)++;
-        if (window == NULL || (window->edge->key.route != INTERNED_NONE) != wants_routes ||
-            window->edge->key.reporter >= REPORTER_COUNT) {
+        if ((window->edge->key.route != INTERNED_NONE) != wants_routes) {
             continue;
         }
         windows_read(windows, window, span, now_ns, NULL, &values);
         if (has_requests(&values)) {
-            *ret_traffic = (struct traffic){
-                .key = window->edge->key, .values = values, .is_scraped = is_scraped, .window = window};
+            *ret_traffic = (struct traffic){.key = window->edge->key,
+                .values = values,
+                .is_scraped = windows != &aggregator->windows,
+                .window = window};
             return 1;
         }
     }

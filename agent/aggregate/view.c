@@ -40,11 +40,9 @@ static uint64_t count_of(const struct window_values *values)
     return count;
 }
 
-int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, enum window_span span,
-    struct histogram_flat *flat, struct edge_view *ret_edge)
+const struct window *aggregator_request_window(
+    const struct aggregator *aggregator, uint32_t *cursor, const struct windows **ret_windows)
 {
-    const struct interner *interner = aggregator->interner;
-    uint64_t now_ns = clock_monotonic_ns(aggregator->settings.clock);
     uint32_t record_count = aggregator->windows.windows.used;
 
     while (*cursor < record_count + aggregator->scraped->windows.windows.used) {
@@ -52,11 +50,28 @@ int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, 
         const struct windows *windows = is_scraped ? &aggregator->scraped->windows : &aggregator->windows;
         const struct window *window =
             table_at(&windows->windows, is_scraped ? *cursor - record_count : *cursor);
-        struct window_values values = {.covered_ns = 0};
 
         (*cursor)++;
+        if (window != NULL && window->edge->key.reporter < REPORTER_COUNT) {
+            *ret_windows = windows;
+            return window;
+        }
+    }
+    return NULL;
+}
 
-        if (window == NULL || is_route_window(window) || window->edge->key.reporter >= REPORTER_COUNT) {
+int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, enum window_span span,
+    struct histogram_flat *flat, struct edge_view *ret_edge)
+{
+    const struct interner *interner = aggregator->interner;
+    uint64_t now_ns = clock_monotonic_ns(aggregator->settings.clock);
+    const struct windows *windows;
+    const struct window *window;
+
+    while ((window = aggregator_request_window(aggregator, cursor, &windows)) != NULL) {
+        struct window_values values = {.covered_ns = 0};
+
+        if (is_route_window(window)) {
             continue;
         }
         histogram_flat_reset(flat);
@@ -74,7 +89,7 @@ int aggregator_next_edge(const struct aggregator *aggregator, uint32_t *cursor, 
             .destination_namespace = interner_text(interner, key->destination_namespace),
             .mesh = slice_of_string(mesh_name(&aggregator->settings.meshes, key->mesh)),
             .values = values,
-            .is_scraped = is_scraped,
+            .is_scraped = windows != &aggregator->windows,
         };
         return 1;
     }

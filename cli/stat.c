@@ -65,8 +65,9 @@ int stat_run(const char *command, enum traffic_by by, const struct traffic_filte
         fprintf(stderr, "weft %s: the names are too long\n", command);
         return EXIT_USAGE;
     }
+    struct table_view view = {.by = by, .fills_screen = options->watch_seconds > 0};
     struct answers answers = {
-        .command = command, .options = options, .path = path, .show = show, .user = &by};
+        .command = command, .options = options, .path = path, .show = show, .user = &view};
     return answers_run(&answers);
 }
 

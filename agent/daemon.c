@@ -233,7 +233,15 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     (void)number;
     (void)service_manager_reloading(&daemon->manager, uv_hrtime());
     reload_run(&daemon->reload);
-    (void)service_manager_reloaded(&daemon->manager, TAKING_RECORDS, daemon->reload.error.text);
+}
+
+static void on_reload_ended(void *user)
+{
+    struct daemon *daemon = user;
+
+    if (daemon->step == DRAIN_NONE) {
+        (void)service_manager_reloaded(&daemon->manager, TAKING_RECORDS, daemon->reload.error.text);
+    }
 }
 
 /* What main's own parts take over. */
@@ -258,6 +266,7 @@ static int init_reload(struct daemon *daemon, char *reason)
         .cells = daemon->cells,
         .mailbox = &daemon->mailbox,
         .apply = apply_config,
+        .ended = on_reload_ended,
         .user = daemon,
     };
     int error = reload_init(&daemon->reload, &settings);

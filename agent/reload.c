@@ -64,6 +64,8 @@ static void on_acknowledged(struct mail *mail, void *receiver)
     if (reload->is_wanted) {
         reload->is_wanted = false;
         reload_now(reload);
+    } else {
+        reload->settings.ended(reload->settings.user);
     }
 }
 
@@ -143,6 +145,7 @@ void reload_run(struct reload *reload)
     if (reload->settings.source == NULL) {
         log_event(reload->settings.log, LOG_LEVEL_WARN, "reload_failed",
             LOG_S("reason", "there is no configuration to read anew"));
+        reload->settings.ended(reload->settings.user);
     } else if (reload->waiting_count > 0) {
         reload->is_wanted = true;
     } else {

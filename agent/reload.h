@@ -36,6 +36,8 @@ struct reload_settings {
     struct metric_cells *cells;
     struct mailbox *mailbox;                                /* main's */
     void (*apply)(void *user, const struct config *config); /* what main itself takes over */
+    void (*ended)(
+        void *user); /* everybody has moved on, or an error left all as it was; none is wanted now */
     void *user;
 };
 

@@ -375,6 +375,13 @@ def test_what_was_sent_before_a_stop_is_counted(directory):
     assert not (directory / "stream.sock").exists()
 
 
+def failed_listeners(directory, name, **keys):
+    """What an agent says that goes on without a socket which it cannot have."""
+    with Weftd(directory, name=name, **receiver(directory, **keys)) as agent:
+        assert agent.samples().total("weft_listeners_failed") >= 1
+        return agent.log()
+
+
 def refused_start(directory, name, **keys):
     """What an agent that must not start says."""
     path = directory / f"{name}.yaml"
@@ -387,13 +394,14 @@ def refused_start(directory, name, **keys):
     return done.stderr
 
 
-def test_sockets_that_cannot_be_had_end_the_start_with_their_key(directory):
+def test_sockets_that_cannot_be_had_are_told_by_their_key(directory):
+    """The other senders' records are not lost for their sake; an address that no agent may have ends the start."""
     port = free_port()
     other = str(directory / "other.sock")
     with Weftd(directory, **receiver(directory, udp=f"127.0.0.1:{port}")) as agent:
-        assert "receivers.statsd.stream_path" in refused_start(directory, "second", path=other)
-        assert "receivers.statsd.path" in refused_start(directory, "third", stream_path=other)
-        taken = refused_start(
+        assert "receivers.statsd.stream_path" in failed_listeners(directory, "second", path=other)
+        assert "receivers.statsd.path" in failed_listeners(directory, "third", stream_path=other)
+        taken = failed_listeners(
             directory, "fourth", path=other, stream_path=f"{other}2", udp=f"127.0.0.1:{port}"
         )
         assert "receivers.statsd.udp" in taken

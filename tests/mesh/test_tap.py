@@ -50,7 +50,9 @@ class Tap:
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
-    with Weftd(tmp_path_factory.mktemp("tap"), shards=2) as weftd:
+    # Room for all that these tests send, however long a crowded machine keeps its reader waiting.
+    limits = {"tap_records_count_max": 65536, "tap_bytes_max": 64 << 20}
+    with Weftd(tmp_path_factory.mktemp("tap"), shards=2, limits=limits) as weftd:
         yield weftd
 
 

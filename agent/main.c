@@ -44,12 +44,18 @@ static void raise_descriptor_limit(const struct config *config, struct log *log)
 }
 
 /* By itself glibc maps only what is larger than anything that was freed before, up to 32 MiB: after one large
- * answer all that is large lies scattered in the arenas of every thread, and stays. */
-static void bound_malloc(void)
+ * answer all that is large lies scattered in the arenas of every thread, and stays. Where every span is
+ * exported, large buffers come and go all the time, and mapping each costs half a CPU-second per million
+ * spans. */
+static void bound_malloc(const struct config *config)
 {
 #ifdef __GLIBC__
-    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
-    (void)mallopt(M_TRIM_THRESHOLD, FREE_BYTES_MAX);
+    if (config->trace.export != CONFIG_TRACE_EXPORT_ALL || config->exporters.otlp.count == 0) {
+        (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+        (void)mallopt(M_TRIM_THRESHOLD, FREE_BYTES_MAX);
+    }
+#else
+    (void)config;
 #endif
 }
 
@@ -60,6 +66,7 @@ static int run(const struct config *config, const struct config_source *source)
     struct daemon *daemon = NULL;
     char reason[DAEMON_REASON_BYTES];
 
+    bound_malloc(config);
     log_init(&log, STDERR_FILENO, config->log.level, config->log.format, clock_system());
     for (size_t i = 0; i < config->warnings.count; i++) {
         log_event(&log, LOG_LEVEL_WARN, "configuration", LOG_S("reason", config->warnings.items[i]));
@@ -143,7 +150,6 @@ int main(int argc, char **argv)
     struct config_error error;
     char text[LINE_BYTES];
 
-    bound_malloc();
     if (command_line_parse(argc, argv, &line, text, sizeof text) < 0) {
         (void)fprintf(stderr, "weftd: %s\n%s", text, command_line_usage());
         return EXIT_USAGE;

@@ -111,8 +111,7 @@ static int check_query_listener(struct loader *loader)
     }
     return loader_fail(loader, WERR_CONFIG, loader->source->http_address != NULL ? "--http" : "http.address",
         "%.100s is not loopback: expected cert_file, key_file and token_file or client_ca_file; or for "
-        "/metrics "
-        "alone metrics_http.address; or insecure, which lets everybody read all traces",
+        "/metrics alone metrics_http.address; or insecure, which lets everybody read all traces",
         http->address);
 }
 
@@ -147,17 +146,13 @@ int check_http_listeners(struct loader *loader)
 int check_listeners(struct loader *loader)
 {
     const struct config_otlp_listeners *otlp = &loader->config->receivers.otlp;
-    bool has_tls = otlp->cert_file != NULL && otlp->key_file != NULL;
+    const struct config_server_tls tls = {
+        .cert_file = otlp->cert_file, .key_file = otlp->key_file, .client_ca_file = otlp->client_ca_file};
     struct network network;
+    int status = check_tls(loader, "receivers.otlp", &tls);
 
-    if (!has_tls && (otlp->cert_file != NULL || otlp->key_file != NULL)) {
-        return loader_fail(loader, WERR_CONFIG,
-            otlp->cert_file != NULL ? "receivers.otlp.cert_file" : "receivers.otlp.key_file",
-            "expected cert_file and key_file together");
-    }
-    if (!has_tls && otlp->client_ca_file != NULL) {
-        return loader_fail(loader, WERR_CONFIG, "receivers.otlp.client_ca_file",
-            "expected cert_file and key_file as well: only TLS asks for certificates");
+    if (status < 0) {
+        return status;
     }
     if (otlp->allow.count > NETWORK_COUNT_MAX) {
         return loader_fail(loader, WERR_CONFIG, "receivers.otlp.allow", "expected at most %d networks",
@@ -169,8 +164,8 @@ int check_listeners(struct loader *loader)
                 "expected networks as 10.0.0.0/8 or fd00::/8, got \"%.60s\"", otlp->allow.items[i]);
         }
     }
-    bool is_guarded = has_tls || otlp->allow.count > 0;
-    int status = check_address(loader, "receivers.otlp.grpc", otlp->grpc, is_guarded);
+    bool is_guarded = tls.cert_file != NULL || otlp->allow.count > 0;
+    status = check_address(loader, "receivers.otlp.grpc", otlp->grpc, is_guarded);
 
     if (status == 0) {
         status = check_address(loader, "receivers.otlp.http", otlp->http, is_guarded);

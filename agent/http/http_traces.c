@@ -2,7 +2,7 @@
  * Routes of traces: questions are mailed to the trace thread and resumed with its answer; traces to keep are
  * told to all shards. Runs on the shard that holds the connection.
  */
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "core/error.h"
+#include "core/networks.h"
 #include "decode/json.h"
 #include "http/http_arguments.h"
 #include "http/http_routes.h"
@@ -35,24 +36,6 @@ enum { ORIGINS_COUNT = 4096 };
 static const char from_here[1];
 static const char from_elsewhere[ORIGINS_COUNT];
 
-static bool is_loopback(const struct sockaddr_storage *address)
-{
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
-    const struct sockaddr_in *four = (const struct sockaddr_in *)address;
-
-    switch (address->ss_family) {
-    case AF_UNIX:
-        return true;
-    case AF_INET:
-        return ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    case AF_INET6:
-        return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr) ||
-               (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) && six->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
-    default:
-        return false;
-    }
-}
-
 /* Of the address without the port: a machine's connections are one peer's. */
 static uint32_t hash_of(const struct sockaddr_storage *address)
 {
@@ -73,7 +56,8 @@ const void *http_origin(int fd, const struct tls_peer *peer)
     } else if (getpeername(fd, (struct sockaddr *)&address, &length) < 0) {
         return from_elsewhere;
     }
-    return is_loopback(&address) ? from_here : from_elsewhere + hash_of(&address) % ORIGINS_COUNT;
+    bool is_here = address.ss_family == AF_UNIX || address_is_loopback((const struct sockaddr *)&address);
+    return is_here ? from_here : from_elsewhere + hash_of(&address) % ORIGINS_COUNT;
 }
 
 static bool is_from_elsewhere(const void *connection_user)
